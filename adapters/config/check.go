@@ -1,0 +1,375 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+)
+
+// finding is a problem before its place is known.
+type finding struct{ key, what string }
+
+// checking collects what is wrong with a configuration whose shape is right.
+type checking struct {
+	Config
+	findings []finding
+}
+
+func (c *checking) bad(key, format string, args ...any) {
+	c.findings = append(c.findings, finding{key, fmt.Sprintf(format, args...)})
+}
+
+// production refuses where development would let pass.
+func (c *checking) production() bool { return c.Mode != Development }
+
+// settle fills in what follows from other values, and makes paths absolute.
+func (c *Config) settle(dir string) {
+	under := func(path string) string {
+		if path == "" || filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(dir, path)
+	}
+	if c.Plugins.Lock == "" && c.Plugins.Dir != "" {
+		c.Plugins.Lock = filepath.Join(c.Plugins.Dir, "plugins.lock")
+	}
+	c.Plugins.Dir, c.Plugins.Lock, c.Store.Path = under(c.Plugins.Dir), under(c.Plugins.Lock), under(c.Store.Path)
+	subMerchant := map[string]bool{}
+	for _, a := range c.Accounts {
+		subMerchant[a.Name] = a.SubMchID != ""
+	}
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		e.NotifyBase = strings.TrimRight(e.NotifyBase, "/")
+		if e.LatePay == "" {
+			e.LatePay = pay.LateRefund
+		}
+		if e.OpenIDKind == "" && !subMerchant[e.Account] {
+			e.OpenIDKind = pay.OpenIDDirect
+		}
+	}
+	for _, s := range c.secretRefs() {
+		s.ref.strict = c.Mode != Development
+	}
+}
+
+type namedRef struct {
+	key string
+	ref *SecretRef
+}
+
+// secretRefs are the references outside of the accounts' config.
+func (c *Config) secretRefs() []namedRef {
+	refs := []namedRef{{"admin.token", &c.Admin.Token}, {"store.dsn", &c.Store.DSN}}
+	for i := range c.Secrets.Keys {
+		refs = append(refs, namedRef{fmt.Sprintf("secrets.keys[%d].ref", i), &c.Secrets.Keys[i].Ref})
+	}
+	for i := range c.Apps {
+		for j := range c.Apps[i].Keys {
+			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].keys[%d].secret", i, j), &c.Apps[i].Keys[j].Secret})
+		}
+	}
+	return refs
+}
+
+// check says all that is wrong with the values.
+func (c Config) check() []finding {
+	k := checking{Config: c}
+	oneOf(&k, "mode", c.Mode, Development, Production)
+	if !twoDigits.MatchString(c.Installation) {
+		k.bad("installation", `write two digits in quotes, such as "01": no other system on the same merchant number may use them`)
+	}
+	if c.ShutdownGrace <= 0 || c.ShutdownGrace > time.Minute {
+		k.bad("shutdown_grace", "write more than 0s and at most 1m")
+	}
+	oneOf(&k, "log.format", c.Log.Format, Text, JSON)
+	for i, name := range c.Plugins.Env {
+		if !variable.MatchString(name) {
+			k.bad("plugins.env", "item %d must be the name of an environment variable", i)
+		}
+	}
+	if c.Plugins.Dir == "" {
+		k.bad("plugins.dir", "name the folder of the plugin binaries")
+	}
+	k.listen()
+	k.store()
+	k.secrets()
+	k.weChat()
+	k.accounts()
+	k.entries()
+	k.apps()
+	return k.findings
+}
+
+func (c *checking) listen() {
+	c.address("listen.public", c.Listen.Public)
+	c.address("listen.admin", c.Listen.Admin)
+	if !c.Admin.Token.IsZero() {
+		return
+	}
+	host, _, err := net.SplitHostPort(c.Listen.Admin)
+	ip, _ := netip.ParseAddr(host) // a zero address is not loopback
+	switch loopback := err != nil || host == "localhost" || ip.IsLoopback(); {
+	case c.production():
+		c.bad("admin.token", "production demands a token on the admin listener; name it, such as env:PAYBRIDGE_ADMIN_TOKEN")
+	case !loopback:
+		c.bad("admin.token", "the admin listener is open to other machines; name a token, or listen on 127.0.0.1")
+	}
+}
+
+func (c *checking) address(key, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		c.bad(key, "write host:port, such as 127.0.0.1:8080")
+	}
+}
+
+func (c *checking) store() {
+	oneOf(c, "store.driver", c.Store.Driver, SQLite, Postgres)
+	if c.Store.Driver == SQLite && c.Store.Path == "" {
+		c.bad("store.path", "name SQLite's file")
+	}
+	if c.Store.Driver == Postgres && c.Store.DSN.IsZero() {
+		c.bad("store.dsn", "say where PostgreSQL's DSN is, such as env:PAYBRIDGE_DATABASE")
+	}
+}
+
+func (c *checking) secrets() {
+	if len(c.Secrets.Keys) == 0 {
+		c.bad("secrets.keys", "name a key of 32 bytes in base64 for encryption at rest; make one by: openssl rand -base64 32")
+	}
+	for i, k := range c.Secrets.Keys {
+		key := fmt.Sprintf("secrets.keys[%d]", i)
+		c.name(key+".id", k.ID, i, func(j int) string { return c.Secrets.Keys[j].ID })
+		if k.Ref.IsZero() {
+			c.bad(key+".ref", "say where the key is, env:NAME or file:path")
+		}
+	}
+	if !c.production() {
+		return
+	}
+	for _, s := range c.secretRefs() {
+		c.readable(s.key, s.ref.ref)
+	}
+	for i, a := range c.Accounts {
+		for _, ref := range references(a.Config) {
+			c.readable(fmt.Sprintf("accounts[%d].config", i), ref)
+		}
+	}
+}
+
+// readable finds key files that every user of the machine could copy.
+func (c *checking) readable(key, ref string) {
+	if path, file := strings.CutPrefix(ref, fromFile); file {
+		if err := refuseReadable(path); err != nil {
+			c.bad(key, "%s: %v", ref, err)
+		}
+	}
+}
+
+// weChatHosts are WeChat's own: the second stands in for the first.
+var weChatHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
+
+func (c *checking) weChat() {
+	base := strings.TrimSuffix(c.WeChat.BaseURL, "/")
+	u, ok := webURL(base)
+	switch {
+	case !ok || u.Path != "":
+		c.bad("wechat.base_url", "write scheme and host, such as %s", weChatHosts[0])
+	case c.production() && !slices.Contains(weChatHosts, base) && base != strings.TrimSuffix(c.WeChat.AllowBaseURL, "/"):
+		c.bad("wechat.base_url", "is not WeChat's own, which production refuses; remove it, or repeat it in wechat.allow_base_url")
+	}
+}
+
+var (
+	plainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	twoDigits = regexp.MustCompile(`^[0-9]{2}$`)
+	merchant  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
+	appID     = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// name checks the name of row i, which no row before it may have.
+func (c *checking) name(key, s string, i int, other func(int) string) {
+	if !plainName.MatchString(s) {
+		c.bad(key, "write a name of 1 to 63 small letters, digits and hyphens")
+		return
+	}
+	for j := range i {
+		if other(j) == s {
+			c.bad(key, "%s is there already; names are unique", s)
+			return
+		}
+	}
+}
+
+func (c *checking) accounts() {
+	for i, a := range c.Accounts {
+		key := fmt.Sprintf("accounts[%d].", i)
+		c.name(key+"name", a.Name, i, func(j int) string { return c.Accounts[j].Name })
+		c.provider(key, a.Provider)
+		if !merchant.MatchString(a.MchID) {
+			c.bad(key+"mchid", "write the merchant number that signs, in quotes")
+		}
+		if a.SubMchID != "" && !merchant.MatchString(a.SubMchID) {
+			c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes")
+		}
+	}
+}
+
+func (c *checking) provider(key, provider string) {
+	if !plainName.MatchString(provider) {
+		c.bad(key+"provider", "name the provider's plugin, such as wechat-jsapi")
+	}
+}
+
+func (c *checking) entries() {
+	accounts := make([]string, len(c.Accounts))
+	for i, a := range c.Accounts {
+		accounts[i] = a.Name
+	}
+	for i, e := range c.Entries {
+		key := fmt.Sprintf("entries[%d].", i)
+		c.name(key+"name", e.Name, i, func(j int) string { return c.Entries[j].Name })
+		c.provider(key, e.Provider)
+		if !appID.MatchString(e.AppID) {
+			c.bad(key+"app_id", "write the app id whose page calls pay")
+		}
+		if !twoDigits.MatchString(e.Method) || e.Method == "00" {
+			c.bad(key+"method", `write the pay method's two digits in quotes, "01" to "99"`)
+		}
+		oneOf(c, key+"late_pay", e.LatePay, pay.LateRefund, pay.LateAccept)
+		c.notifyBase(key, e.NotifyBase)
+		for j, u := range e.ReturnURLs {
+			c.web(fmt.Sprintf("%sreturn_urls[%d]", key, j), u)
+		}
+		at := slices.Index(accounts, e.Account)
+		if at < 0 {
+			c.unknownName(key+"account", "account", e.Account, accounts)
+			continue
+		}
+		c.fits(key, e, c.Accounts[at])
+	}
+}
+
+// fits holds an entry against its account.
+func (c *checking) fits(key string, e Entry, a Account) {
+	if e.Provider != a.Provider {
+		c.bad(key+"provider", "account %s belongs to provider %s; an entry's provider is its account's", a.Name, a.Provider)
+	}
+	if a.Retired && !e.Retired {
+		c.bad(key+"account", "account %s is retired; name another, or retire the entry too", a.Name)
+	}
+	if a.SubMchID == "" {
+		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
+	} else {
+		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)
+	}
+}
+
+func (c *checking) apps() {
+	entries := make([]string, len(c.Entries))
+	for i, e := range c.Entries {
+		entries[i] = e.Name
+	}
+	for i, a := range c.Apps {
+		key := fmt.Sprintf("apps[%d].", i)
+		c.name(key+"name", a.Name, i, func(j int) string { return c.Apps[j].Name })
+		for j, e := range a.Entries {
+			if !slices.Contains(entries, e) {
+				c.unknownName(fmt.Sprintf("%sentries[%d]", key, j), "entry", e, entries)
+			}
+		}
+		for j, k := range a.Keys {
+			c.appKey(fmt.Sprintf("%skeys[%d].", key, j), k, j, a.Keys)
+		}
+	}
+}
+
+func (c *checking) appKey(key string, k AppKey, j int, all []AppKey) {
+	c.name(key+"id", k.ID, j, func(other int) string { return all[other].ID })
+	switch {
+	case (k.Hash == "") == k.Secret.IsZero():
+		c.bad(key+"hash", "give either hash, the key's SHA-256 in hex, or secret, a reference to the key")
+	case k.Hash != "" && !sha256Hex.MatchString(k.Hash):
+		c.bad(key+"hash", "write the SHA-256 of the key as 64 small hex digits: printf %%s KEY | shasum -a 256")
+	}
+	if len(k.Scopes) == 0 {
+		c.bad(key+"scopes", "give at least one scope: pay, read, refund, identity or admin")
+	}
+	for i, s := range k.Scopes {
+		oneOf(c, fmt.Sprintf("%sscopes[%d]", key, i), s, ScopePay, ScopeRead, ScopeRefund, ScopeIdentity, ScopeAdmin)
+	}
+}
+
+// unknownName says that a row names one that is not there.
+func (c *checking) unknownName(key, what, name string, known []string) {
+	switch meant := nearest(name, known); {
+	case name == "":
+		c.bad(key, "name an %s", what)
+	case meant != "":
+		c.bad(key, "there is no %s of this name; did you mean %s?", what, meant)
+	default:
+		c.bad(key, "there is no %s of this name", what)
+	}
+}
+
+// notifyBase checks what a notify URL is made from. WeChat takes 255 characters, no query and no fragment; the
+// longest path that the gateway adds is /notify/ with two names.
+func (c *checking) notifyBase(key, base string) {
+	const limit = 255 - len("/notify/") - 2*63 - len("/")
+	if c.web(key+"notify_base", base) && len(base) > limit {
+		c.bad(key+"notify_base", "is over %d characters; with the gateway's path it would be longer than WeChat takes", limit)
+	}
+}
+
+// web checks a URL of ours that others use.
+func (c *checking) web(key, s string) bool {
+	switch u, ok := webURL(s); {
+	case !ok:
+		c.bad(key, "write a URL with scheme and host, such as https://pay.example.com, without user, query and fragment")
+		return false
+	case c.production() && u.Scheme != "https":
+		c.bad(key, "production takes only https")
+		return false
+	}
+	return true
+}
+
+func webURL(s string) (*url.URL, bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, false
+	}
+	plain := u.Hostname() != "" && u.User == nil && !strings.ContainsAny(s, "?#")
+	return u, plain
+}
+
+// oneOf checks a word against those that there are.
+func oneOf[S ~string](c *checking, key string, word S, known ...S) {
+	if slices.Contains(known, word) {
+		return
+	}
+	words := make([]string, len(known))
+	for i, k := range known {
+		words[i] = string(k)
+	}
+	if meant := nearest(string(word), words); word != "" && meant != "" {
+		c.bad(key, "must be %s; did you mean %s?", alternatives(known), meant)
+		return
+	}
+	c.bad(key, "must be %s", alternatives(known))
+}

@@ -1,0 +1,186 @@
+// Package config reads how a gateway is set up: defaults, then a YAML file, then the environment
+// (PAYBRIDGE_LISTEN__PUBLIC for listen.public), then flags (--listen.public). What it does not know it refuses,
+// naming the place, the key and the remedy, and everything at once. Secrets stand in it by reference only.
+//
+// configs/production.example.yaml is the reference of every key.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+)
+
+// Config is a gateway's whole setup, checked. Paths in it are absolute.
+type Config struct {
+	Mode Mode `koanf:"mode" help:"development or production"`
+	// Installation is the two digits that trade numbers made here carry, so that two systems which share a
+	// merchant number can be told apart.
+	Installation string `koanf:"installation" help:"two digits that this installation's trade numbers carry"`
+	Listen       Listen `koanf:"listen"`
+	Admin        Admin  `koanf:"admin"`
+	Store        Store  `koanf:"store"`
+	// Secrets are the keys that encrypt at rest.
+	Secrets Secrets `koanf:"secrets"`
+	Plugins Plugins `koanf:"plugins"`
+	WeChat  WeChat  `koanf:"wechat"`
+	// TrustedProxies may tell a payer's address by X-Forwarded-For. Nobody else may.
+	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" help:"address ranges of the proxies in front, comma separated"`
+	Log            Log            `koanf:"log"`
+	// ShutdownGrace is how long calls in flight may take to end when the gateway is told to stop; above 0, at
+	// most 1 minute.
+	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long calls in flight may take to end at a stop"`
+
+	// Apps, Entries and Accounts are rows of the store; these are applied to it at start.
+	Apps     []App     `koanf:"apps"`
+	Entries  []Entry   `koanf:"entries"`
+	Accounts []Account `koanf:"accounts"`
+}
+
+// Mode says how strict the gateway is. The default is Production.
+type Mode string
+
+const (
+	// Development allows http, a simulated provider and plain key files.
+	Development Mode = "development"
+	// Production refuses what would be a danger to money.
+	Production Mode = "production"
+)
+
+// Listen is where the gateway listens, as host:port; port 0 takes a free one.
+type Listen struct {
+	Public string `koanf:"public" help:"address of the API, the notifications and the payers' pages"`
+	Admin  string `koanf:"admin" help:"address of metrics, readiness in detail and the operator's calls"`
+}
+
+// Admin guards the admin listener.
+type Admin struct {
+	// Token is demanded of every caller of the admin listener. It may be absent only in development on a
+	// loopback address.
+	Token SecretRef `koanf:"token" help:"reference to the admin listener's token"`
+}
+
+// Store is the database.
+type Store struct {
+	Driver Driver `koanf:"driver" help:"sqlite or postgres"`
+	// Path is SQLite's file.
+	Path string `koanf:"path" help:"SQLite's file"`
+	// DSN is PostgreSQL's, by reference because it holds a password.
+	DSN SecretRef `koanf:"dsn" help:"reference to PostgreSQL's DSN"`
+}
+
+// Driver names a kind of database.
+type Driver string
+
+// The databases that a store can be on.
+const (
+	SQLite   Driver = "sqlite"
+	Postgres Driver = "postgres"
+)
+
+// Secrets are the keys of encryption at rest (AES-256-GCM).
+type Secrets struct {
+	// Keys has the current key first; the others only decrypt what was written before.
+	Keys []SecretKey `koanf:"keys"`
+}
+
+// SecretKey is one key of encryption at rest.
+type SecretKey struct {
+	ID string `koanf:"id"` // stored beside what the key encrypted: never give it to another key
+	// Ref names 32 bytes in base64.
+	Ref SecretRef `koanf:"ref"`
+}
+
+// Plugins says where the plugins are.
+type Plugins struct {
+	Dir string `koanf:"dir" help:"folder of the plugin binaries"`
+	// Lock is the file that pins each plugin by version and SHA-256; plugins.lock in Dir unless set.
+	Lock string `koanf:"lock" help:"file that pins the plugins; plugins.lock in their folder unless set"`
+	// Env names the variables that plugins may see. They see no other.
+	Env []string `koanf:"env" help:"names of the environment variables that plugins may see, comma separated"`
+}
+
+// WeChat is what all WeChat plugins share.
+type WeChat struct {
+	// BaseURL is scheme and host of the v3 API.
+	BaseURL string `koanf:"base_url" help:"scheme and host of WeChat Pay's API"`
+	// AllowBaseURL must repeat a BaseURL that is not WeChat's own before Production takes it.
+	AllowBaseURL string `koanf:"allow_base_url" help:"repeats a base URL that is not WeChat's own, to allow it in production"`
+}
+
+// Log is what is written, to standard error.
+type Log struct {
+	Level  slog.Level `koanf:"level" help:"debug, info, warn or error"`
+	Format LogFormat  `koanf:"format" help:"text or json"`
+}
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// The forms of a log line: for people and for machines.
+const (
+	Text LogFormat = "text"
+	JSON LogFormat = "json"
+)
+
+// App is a business system that calls the API.
+type App struct {
+	Name    string   `koanf:"name"`
+	Keys    []AppKey `koanf:"keys"`    // several while they rotate
+	Entries []string `koanf:"entries"` // names of the entries it may use
+}
+
+// AppKey is a key that an app calls with. It has either Hash or Secret.
+type AppKey struct {
+	ID     string    `koanf:"id"`
+	Hash   string    `koanf:"hash"`   // SHA-256 of the whole key, lower-case hex
+	Secret SecretRef `koanf:"secret"` // or where the key itself is
+	Scopes []Scope   `koanf:"scopes"`
+}
+
+// Scope is a thing that an app's key allows.
+type Scope string
+
+// The scopes of a key.
+const (
+	ScopePay      Scope = "pay"
+	ScopeRead     Scope = "read"
+	ScopeRefund   Scope = "refund"
+	ScopeIdentity Scope = "identity"
+	ScopeAdmin    Scope = "admin"
+)
+
+// Entry is a way in for payers.
+type Entry struct {
+	Name     string `koanf:"name"`
+	Provider string `koanf:"provider"` // the plugin, by the provider's name
+	Account  string `koanf:"account"`
+	// AppID is the paying app id: the official account or mini program whose page calls pay.
+	AppID string `koanf:"app_id"`
+	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub.
+	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
+	// Method is the pay method's code in trade numbers, "01" to "99".
+	Method string `koanf:"method"`
+	// NotifyBase is where the provider reaches this gateway: scheme, host and perhaps a path, without a slash at the
+	// end, below which the gateway's /notify/… lies.
+	NotifyBase string      `koanf:"notify_base"`
+	ReturnURLs []string    `koanf:"return_urls"` // prefixes that a payer may be sent back to
+	LatePay    pay.LatePay `koanf:"late_pay"`
+	// Options are the channel's own settings; the plugin's schema checks them.
+	Options map[string]any `koanf:"options"`
+	Retired bool           `koanf:"retired"` // takes no new payments
+}
+
+// Account is credentials at a provider.
+type Account struct {
+	Name     string `koanf:"name"`
+	Provider string `koanf:"provider"`
+	MchID    string `koanf:"mchid"`     // the signer's; never changes under one name
+	SubMchID string `koanf:"sub_mchid"` // partner mode only; never changes either
+	// Config is what the plugin's schema asks for; secrets in it are references, "env:NAME" or "file:path", at
+	// any depth. ResolveConfig reads them.
+	Config  map[string]any `koanf:"config"`
+	Retired bool           `koanf:"retired"` // serves refunds, queries and notifications only
+}

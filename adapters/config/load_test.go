@@ -1,0 +1,308 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/paybridge/paybridge/core/pay"
+)
+
+// least is a small right configuration: what the tests change a line of.
+const least = `mode: development
+installation: "07"
+secrets:
+  keys:
+    - {id: a, ref: file:a.key}
+apps:
+  - name: demo
+    keys:
+      - {id: k, hash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, scopes: [pay, read]}
+    entries: [clinic]
+entries:
+  - name: clinic
+    provider: wechat-jsapi
+    account: hospital
+    app_id: wx01
+    method: "01"
+    notify_base: http://127.0.0.1:8080/
+accounts:
+  - name: hospital
+    provider: wechat-jsapi
+    mchid: "1900000001"
+    config:
+      private_key: file:key.pem
+      api_v3_keys: [env:HOSPITAL_KEY]
+`
+
+func load(text string, environ ...string) (Config, error) {
+	return Load(Source{File: "c.yaml", Text: []byte(text), Dir: "/srv", Environ: environ})
+}
+
+func TestLeastConfiguration(t *testing.T) {
+	t.Parallel()
+	c, err := load(least)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		key       string
+		got, want any
+	}{
+		{"mode", c.Mode, Development},
+		{"installation", c.Installation, "07"},
+		{"listen.public, a default", c.Listen.Public, "127.0.0.1:8080"},
+		{"store.path, a default, absolute", c.Store.Path, "/srv/data/paybridge.sqlite"},
+		{"plugins.lock, from plugins.dir", c.Plugins.Lock, "/srv/bin/plugins/plugins.lock"},
+		{"log.level, a default", c.Log.Level, slog.LevelInfo},
+		{"shutdown_grace, a default", c.ShutdownGrace, 10 * time.Second},
+		{"secrets.keys[0].ref, absolute", c.Secrets.Keys[0].Ref.String(), "file:/srv/a.key"},
+		{"entries[0].late_pay, a default", c.Entries[0].LatePay, pay.LateRefund},
+		{"entries[0].openid_kind, a default", c.Entries[0].OpenIDKind, pay.OpenIDDirect},
+		{"entries[0].notify_base, without its slash", c.Entries[0].NotifyBase, "http://127.0.0.1:8080"},
+		{"accounts[0].config.private_key, absolute", c.Accounts[0].Config["private_key"], "file:/srv/key.pem"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s is %v, want %v", row.key, row.got, row.want)
+		}
+	}
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		file    string // beside the least
+		environ []string
+		flags   []string
+		want    string // of listen.public
+	}{
+		{name: "default", want: "127.0.0.1:8080"},
+		{name: "file over default", file: "listen: {public: ':1'}", want: ":1"},
+		{name: "environment over file", file: "listen: {public: ':1'}", environ: []string{"PAYBRIDGE_LISTEN__PUBLIC=:2"}, want: ":2"},
+		{name: "flag over environment", environ: []string{"PAYBRIDGE_LISTEN__PUBLIC=:2"}, flags: []string{"--listen.public=:3"}, want: ":3"},
+		{name: "a flag that was not given", file: "listen: {public: ':1'}", flags: []string{"--log.level=debug"}, want: ":1"},
+		{name: "an empty variable is not set", file: "listen: {public: ':1'}", environ: []string{"PAYBRIDGE_LISTEN__PUBLIC="}, want: ":1"},
+		{name: "somebody else's variable", environ: []string{"OTHER_LISTEN__PUBLIC=:2"}, want: "127.0.0.1:8080"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+			AddFlags(flags)
+			if err := flags.Parse(row.flags); err != nil {
+				t.Fatal(err)
+			}
+			c, err := Load(Source{Text: []byte(least + row.file), Environ: row.environ, Flags: flags})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Listen.Public != row.want {
+				t.Errorf("listen.public is %s, want %s", c.Listen.Public, row.want)
+			}
+		})
+	}
+}
+
+func TestEnvironmentSetsEveryKind(t *testing.T) {
+	t.Parallel()
+	c, err := load(least, "PAYBRIDGE_TRUSTED_PROXIES=10.0.0.0/8, fd00::/8", "PAYBRIDGE_SHUTDOWN_GRACE=3s", "PAYBRIDGE_LOG__LEVEL=debug",
+		"PAYBRIDGE_ADMIN__TOKEN=env:PAYBRIDGE_TOKEN", "PAYBRIDGE_TOKEN=secret", "PAYBRIDGE_CI=1", "PAYBRIDGE_TEST_POSTGRES_DSN=postgres://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	if !slices.Equal(c.TrustedProxies, want) || c.ShutdownGrace != 3*time.Second || c.Log.Level != slog.LevelDebug ||
+		c.Admin.Token.String() != "env:PAYBRIDGE_TOKEN" {
+		t.Errorf("got %v, %v, %v, %v", c.TrustedProxies, c.ShutdownGrace, c.Log.Level, c.Admin.Token)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name     string
+		old, new string // the change of the least configuration; with an empty old, new is added
+		environ  []string
+		want     []string // the problems, each by its beginning
+	}{
+		{name: "a typing mistake", old: "installation", new: "instalation",
+			want: []string{"c.yaml:2: instalation: this key is unknown; did you mean installation?"}},
+		{name: "a typing mistake in a row", old: "app_id", new: "appid",
+			want: []string{"c.yaml:15: entries[0].appid: this key is unknown; did you mean app_id?"}},
+		{name: "a key of nobody", new: "colour: red",
+			want: []string{"c.yaml:25: colour: this key is unknown; remove it. Known here: mode, installation, listen,"}},
+		{name: "all at once", old: "\n    mchid: \"1900000001\"", new: "\n    mchid: 1900000001\n    retird: true",
+			want: []string{
+				"c.yaml:21: accounts[0].mchid: write the text in quotes; without them it is read as a number",
+				"c.yaml:22: accounts[0].retird: this key is unknown; did you mean retired?",
+			}},
+		{name: "digits without quotes", old: `"07"`, new: "07",
+			want: []string{"c.yaml:2: installation: write the text in quotes"}},
+		{name: "a list for a text", old: "app_id: wx01", new: "app_id: [wx01]",
+			want: []string{"c.yaml:15: entries[0].app_id: write the text in quotes; without them it is read as a list"}},
+		{name: "a text for a list", old: "entries: [clinic]", new: "entries: clinic",
+			want: []string{"c.yaml:10: apps[0].entries: write a list, not a text"}},
+		{name: "a text for a map", new: "listen: ':80'",
+			want: []string{"c.yaml:25: listen: has keys of its own below it; here stands a text"}},
+		{name: "a row that is no map", old: "  - name: demo\n", new: "  - text\n  - name: demo\n",
+			want: []string{"c.yaml:7: apps[0]: has keys of its own below it; here stands a text"}},
+		{name: "a date in a channel's settings", old: "private_key: file:key.pem", new: "since: 2026-01-01",
+			want: []string{"c.yaml:23: accounts[0].config.since: write the text in quotes; without them it is read as a date"}},
+		{name: "a duration without unit", new: "shutdown_grace: 10",
+			want: []string{"c.yaml:25: shutdown_grace: write a duration with its unit, such as 10s"}},
+		{name: "a duration too long", new: "shutdown_grace: 1h",
+			want: []string{"c.yaml:25: shutdown_grace: write more than 0s and at most 1m"}},
+		{name: "an address without range", new: "trusted_proxies: [10.0.0.1]",
+			want: []string{"c.yaml:25: trusted_proxies[0]: netip.ParsePrefix"}},
+		{name: "a word that is not known", new: "log: {level: info, format: yaml}",
+			want: []string{"c.yaml:25: log.format: must be text or json"}},
+		{name: "an address without port", new: "listen: {public: localhost}",
+			want: []string{"c.yaml:25: listen.public: write host:port"}},
+		{name: "an open admin listener", new: "listen: {admin: ':8081'}",
+			want: []string{"c.yaml: admin.token: the admin listener is open to other machines; name a token"}},
+		{name: "PostgreSQL without its DSN", new: "store: {driver: postgres}",
+			want: []string{"c.yaml:25: store.dsn: say where PostgreSQL's DSN is"}},
+		{name: "no key for encryption", old: "secrets:\n  keys:\n    - {id: a, ref: file:a.key}\n", new: "",
+			want: []string{"c.yaml: secrets.keys: name a key of 32 bytes in base64 for encryption at rest"}},
+		{name: "the entry's account is missing", old: "account: hospital", new: "account: hopsital",
+			want: []string{"c.yaml:14: entries[0].account: there is no account of this name; did you mean hospital?"}},
+		{name: "the app's entry is missing", old: "entries: [clinic]", new: "entries: [dentist]",
+			want: []string{"c.yaml:10: apps[0].entries[0]: there is no entry of this name"}},
+		{name: "the account is another provider's", old: "    provider: wechat-jsapi\n    account", new: "    provider: example\n    account",
+			want: []string{"c.yaml:13: entries[0].provider: account hospital belongs to provider wechat-jsapi"}},
+		{name: "the account is retired", old: "    config:", new: "    retired: true\n    config:",
+			want: []string{"c.yaml:14: entries[0].account: account hospital is retired"}},
+		{name: "whose openid, in partner mode", old: "    config:", new: "    sub_mchid: \"19\"\n    config:",
+			want: []string{"c.yaml:12: entries[0].openid_kind: must be sp or sub"}},
+		{name: "a method that numbers can't carry", old: `"01"`, new: `"00"`,
+			want: []string{"c.yaml:16: entries[0].method: write the pay method's two digits in quotes"}},
+		{name: "two accounts of one name", new: "  - {name: hospital, provider: wechat-jsapi, mchid: '2'}",
+			want: []string{"c.yaml:25: accounts[1].name: hospital is there already"}},
+		{name: "a notify URL with a query", old: "http://127.0.0.1:8080/", new: "http://127.0.0.1:8080/?a=b",
+			want: []string{"c.yaml:17: entries[0].notify_base: write a URL with scheme and host"}},
+		{name: "a notify URL that would be too long", old: "http://127.0.0.1:8080/", new: "http://" + strings.Repeat("a", 120),
+			want: []string{"c.yaml:17: entries[0].notify_base: is over 120 characters"}},
+		{name: "an app's key twice", old: "hash: aa", new: "secret: env:K, hash: aa",
+			want: []string{"c.yaml:9: apps[0].keys[0].hash: give either hash"}},
+		{name: "a scope that there is not", old: "[pay, read]", new: "[pay, reed]",
+			want: []string{"c.yaml:9: apps[0].keys[0].scopes[1]: must be pay, read, refund, identity or admin; did you mean read?"}},
+		{name: "a variable that sets nothing", environ: []string{"PAYBRIDGE_LISTEN_PUBLIC=:1"},
+			want: []string{"PAYBRIDGE_LISTEN_PUBLIC: this variable sets no key; did you mean PAYBRIDGE_LISTEN__PUBLIC?"}},
+		{name: "a variable with a wrong value", environ: []string{"PAYBRIDGE_LOG__LEVEL=loud"},
+			want: []string{"PAYBRIDGE_LOG__LEVEL: log.level: slog: level string"}},
+		{name: "a key twice", new: "mode: production",
+			want: []string{`c.yaml: line 25: mapping key "mode" already defined at line 1`}},
+		{name: "two documents", new: "---\nmode: production",
+			want: []string{"c.yaml: the file holds more than one YAML document"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			text := least + row.new
+			if row.old != "" {
+				if text = strings.Replace(least, row.old, row.new, 1); text == least {
+					t.Fatalf("%q is not in the least configuration", row.old)
+				}
+			}
+			got := problems(t, text, row.environ)
+			for i, p := range got {
+				if i < len(row.want) && strings.HasPrefix(p, row.want[i]) {
+					got[i] = row.want[i]
+				}
+			}
+			if !slices.Equal(got, row.want) {
+				t.Errorf("told\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(row.want, "\n  "))
+			}
+		})
+	}
+}
+
+func problems(t *testing.T, text string, environ []string) (told []string) {
+	t.Helper()
+	_, err := load(text, environ...)
+	var invalid *Invalid
+	if err != nil && !errors.As(err, &invalid) {
+		t.Fatalf("%v is not *Invalid", err)
+	}
+	if invalid != nil {
+		for _, p := range invalid.Problems {
+			told = append(told, p.String())
+		}
+	}
+	return told
+}
+
+func TestProductionRefusesDanger(t *testing.T) {
+	t.Parallel()
+	const safe = "admin: {token: env:TOKEN}\n"
+	production := strings.NewReplacer("mode: development\n", "", "http://127.0.0.1:8080/", "https://pay.example.com").Replace(least)
+	for _, row := range []struct {
+		name, text string
+		want       string // the only problem, by its beginning; empty for none
+	}{
+		{"is what holds when nothing is said", production + safe, ""},
+		{"no admin token", production, "c.yaml: admin.token: production demands a token"},
+		{"http", strings.Replace(production, "https:", "http:", 1) + safe, "c.yaml:16: entries[0].notify_base: production takes only https"},
+		{"a return over http", strings.Replace(production, "    notify_base", "    return_urls: ['http://a']\n    notify_base", 1) + safe,
+			"c.yaml:16: entries[0].return_urls[0]: production takes only https"},
+		{"WeChat's second host", production + safe + "wechat: {base_url: 'https://api2.mch.weixin.qq.com/'}", ""},
+		{"a WeChat that is not WeChat's", production + safe + "wechat: {base_url: 'http://127.0.0.1:9'}",
+			"c.yaml:25: wechat.base_url: is not WeChat's own, which production refuses"},
+		{"a host that only begins like WeChat's", production + safe + "wechat: {base_url: 'https://api.mch.weixin.qq.com.example.com'}",
+			"c.yaml:25: wechat.base_url: is not WeChat's own"},
+		{"… unless it is repeated", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:9'}", ""},
+		{"… and not another", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:8'}",
+			"c.yaml:25: wechat.base_url: is not WeChat's own"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := problems(t, row.text, nil)
+			if row.want == "" && len(got) > 0 || row.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], row.want)) {
+				t.Errorf("told\n  %s\nwant %q", strings.Join(got, "\n  "), row.want)
+			}
+		})
+	}
+}
+
+func TestFileIsReadFromItsPath(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "paybridge.yaml")
+	if _, err := Load(Source{File: path}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(least), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(Source{File: path}); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(least, "PAYBRIDGE_LISTEN__PUBLIC=:1")
+	f.Add("a: &a [*a]", "PAYBRIDGE_X=1")
+	f.Add("apps: [[], {}, null, {keys: [{}]}]", "PAYBRIDGE_SECRETS=1")
+	f.Add("entries: {1: 2}\naccounts: [{config: {1: {2: 3}}}]", "PAYBRIDGE_TRUSTED_PROXIES=,")
+	f.Add("? {a: b}\n: c", "")
+	f.Add("mode.development: {x: .nan}", "PAYBRIDGE___=x")
+	f.Fuzz(func(t *testing.T, text, variable string) {
+		c, err := load(text, variable)
+		var invalid *Invalid
+		switch {
+		case err == nil:
+			if len(c.Secrets.Keys) == 0 {
+				t.Errorf("an unchecked configuration got through: %+v", c)
+			}
+			_, _, _ = c.Rows() // a key's file need not be there; it must not panic
+		case !errors.As(err, &invalid) || len(invalid.Problems) == 0:
+			t.Errorf("%v names no problem", err)
+		}
+	})
+}

@@ -1,0 +1,200 @@
+package pluginhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	pb "github.com/paybridge/paybridge/plugins/proto/providerv1"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// Account is one account as a plugin gets it.
+type Account struct {
+	Provider   string
+	Name       string
+	MchID      string // the signer's; put into Config as "mchid" when it is not there
+	SubMchID   string // likewise "sub_mchid"; empty for direct merchants
+	Generation int64
+	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets resolved
+	BaseURL    string          // where the provider's API is; empty: the provider's own
+	Test       bool            // the provider's test flag
+}
+
+// account is what the host keeps of one, to replay it.
+type account struct {
+	request *pb.ConfigureRequest
+	mchid   string
+	sub     string
+	problem error // why the plugin does not use it; nil: it does
+}
+
+func (a *account) problemText() string {
+	if a.problem == nil {
+		return ""
+	}
+	return a.problem.Error()
+}
+
+// ConfigError says which fields of an account are wrong. It never holds a value.
+type ConfigError struct {
+	Account string
+	Fields  []FieldProblem
+}
+
+// FieldProblem is one wrong field.
+type FieldProblem struct {
+	Pointer string // JSON Pointer, for example "/api_v3_keys/0"; empty: the whole
+	Problem string
+}
+
+func (e *ConfigError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "account %s:", e.Account)
+	for i, f := range e.Fields {
+		if i > 0 {
+			b.WriteString(";")
+		}
+		if f.Pointer != "" {
+			b.WriteString(" " + f.Pointer)
+		}
+		b.WriteString(" " + f.Problem)
+	}
+	return b.String()
+}
+
+// Configure gives an account to its plugin, after holding it against the plugin's schema. The host keeps it, and gives
+// it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
+// error that wraps ports.ErrUnavailable says that the plugin is down: the account is kept and given when it is back.
+func (h *Host) Configure(ctx context.Context, a Account) error {
+	i, err := h.instance(a.Provider)
+	if err != nil {
+		return fmt.Errorf("configure account %s: %w", a.Name, err)
+	}
+	config, err := withMerchant(a)
+	if err != nil {
+		return err
+	}
+	next := &account{mchid: a.MchID, sub: a.SubMchID, request: &pb.ConfigureRequest{
+		Account: a.Name, Generation: a.Generation, Config: config,
+		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: h.o.Production},
+	}}
+	i.configuring.Lock()
+	defer i.configuring.Unlock()
+	r, about := i.now()
+	if about != nil {
+		if err := checkSchema(a.Name, about.GetAccountSchema(), config); err != nil {
+			return err
+		}
+	}
+	if r == nil {
+		next.problem = fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)
+	} else {
+		next.problem = r.configure(ctx, next)
+	}
+	var wrong *ConfigError
+	if errors.As(next.problem, &wrong) && i.has(a.Name) {
+		return next.problem // the plugin kept what it had; so do we
+	}
+	i.keepAccount(a.Name, next)
+	return next.problem
+}
+
+// withMerchant is the account's configuration with its merchant numbers in it.
+func withMerchant(a Account) ([]byte, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(a.Config, &fields); err != nil {
+		return nil, &ConfigError{a.Name, []FieldProblem{{"", "is not a JSON object"}}}
+	}
+	for name, value := range map[string]string{"mchid": a.MchID, "sub_mchid": a.SubMchID} {
+		if _, there := fields[name]; !there && value != "" {
+			fields[name], _ = json.Marshal(value) // a string always marshals
+		}
+	}
+	return json.Marshal(fields)
+}
+
+// configure gives one account to one process.
+func (r *running) configure(ctx context.Context, a *account) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	name := a.request.GetAccount()
+	answer, err := pb.NewProviderClient(r.conn).Configure(ctx, a.request)
+	switch {
+	case err != nil:
+		return fmt.Errorf("configure account %s: %s: %w", name, faultText(err), ports.ErrUnavailable)
+	case len(answer.GetErrors()) > 0:
+		wrong := &ConfigError{Account: name}
+		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
+			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
+		}
+		return wrong
+	case answer.GetMchid() != a.mchid:
+		return &ConfigError{name, []FieldProblem{{"/mchid",
+			fmt.Sprintf("the plugin reads merchant %q, the account is of %q", clean(answer.GetMchid(), 32), a.mchid)}}}
+	}
+	return nil
+}
+
+// replay gives a new process every account. One that it refuses stays out of use; the others are not kept from theirs.
+func (i *instance) replay(ctx context.Context, r *running) {
+	for name, a := range i.copyAccounts() {
+		problem := checkSchema(name, r.about.GetAccountSchema(), a.request.GetConfig())
+		if problem == nil {
+			problem = r.configure(ctx, a)
+		}
+		if problem != nil {
+			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", problem.Error())
+		}
+		i.keepAccount(name, &account{request: a.request, mchid: a.mchid, sub: a.sub, problem: problem})
+	}
+}
+
+func (i *instance) now() (*running, *pb.DescribeResponse) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.up, i.about
+}
+
+func (i *instance) has(account string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.accounts[account] != nil
+}
+
+func (i *instance) keepAccount(name string, a *account) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if held := i.accounts[name]; held != nil && held.request.GetGeneration() > a.request.GetGeneration() {
+		return
+	}
+	i.accounts[name] = a
+}
+
+func (i *instance) copyAccounts() map[string]*account {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	out := make(map[string]*account, len(i.accounts))
+	for name, a := range i.accounts {
+		out[name] = a
+	}
+	return out
+}
+
+// ready is nil when calls for the account can be made now, else an error that wraps ports.ErrUnavailable.
+func (i *instance) ready(name string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	a := i.accounts[name]
+	switch {
+	case a == nil:
+		return fmt.Errorf("account %q is unknown to provider %s here: %w", name, i.pin.Name, ports.ErrUnavailable)
+	case i.up == nil:
+		return fmt.Errorf("plugin %s is down (%w): %w", i.pin.Name, orNotStarted(i.problem), ports.ErrUnavailable)
+	case a.problem != nil:
+		return fmt.Errorf("account %s is out of use (%w): %w", name, a.problem, ports.ErrUnavailable)
+	}
+	return nil
+}

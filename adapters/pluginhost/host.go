@@ -1,0 +1,219 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// Options is how a host runs its plugins.
+type Options struct {
+	Lock        Lock             // which plugins there are
+	Dir         string           // private folder for copied binaries and sockets, at most 60 bytes long; swept by New
+	Production  bool             // refuse unpinned binaries and writable plugin folders
+	Environment []string         // names of our variables that plugins may see, beside proxy, certificates and zone
+	Log         *slog.Logger     // also gets what plugins log
+	Now         func() time.Time // what the clock window of notifications is measured by
+	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
+	Calls       int              // calls of one provider under way at once; half of it for one account. 0: 128
+	FirstBack   time.Duration    // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
+	LongestBack time.Duration    // 0: 30 s
+	Probe       time.Duration    // between two health probes. 0: 5 s
+}
+
+const (
+	binFolder    = "bin"
+	socketFolder = "s"
+)
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.CallTime = orElse(o.CallTime, pay.CallTime)
+	o.Calls = orElse(o.Calls, 128)
+	o.FirstBack = orElse(o.FirstBack, 100*time.Millisecond)
+	o.LongestBack = orElse(o.LongestBack, 30*time.Second)
+	o.Probe = orElse(o.Probe, 5*time.Second)
+	return o
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Host is a set of plugin processes. It is ports.Providers.
+type Host struct {
+	o     Options
+	held  *os.File // the lock of Dir
+	stop  context.CancelFunc
+	live  context.Context
+	loops sync.WaitGroup
+
+	mu        sync.Mutex
+	instances map[string]*instance
+}
+
+var _ ports.Providers = (*Host)(nil)
+
+// New prepares a host and sweeps what an earlier one left in o.Dir. It starts nothing yet.
+func New(o Options) (*Host, error) {
+	o = o.withDefaults()
+	held, err := takeFolder(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("plugin folder: %w", err)
+	}
+	live, stop := context.WithCancel(context.Background())
+	return &Host{o: o, held: held, live: live, stop: stop, instances: map[string]*instance{}}, nil
+}
+
+// takeFolder makes the private folder ours alone and empty.
+func takeFolder(dir string) (*os.File, error) {
+	if !filepath.IsAbs(dir) {
+		return nil, fmt.Errorf("%q must be absolute", dir)
+	}
+	if len(dir) > 60 {
+		return nil, fmt.Errorf("%s has %d bytes: a socket's path must stay under 100, so give a folder of at most 60", dir, len(dir))
+	}
+	if err := makeFolders(dir); err != nil {
+		return nil, err
+	}
+	held, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		held.Close()
+		return nil, fmt.Errorf("%s is in use by another gateway: give each its own folder", dir)
+	}
+	for _, sub := range []string{binFolder, socketFolder} {
+		if err := os.RemoveAll(filepath.Join(dir, sub)); err != nil {
+			return nil, errors.Join(err, held.Close())
+		}
+	}
+	if err := makeFolders(dir); err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	return held, nil
+}
+
+func makeFolders(dir string) error {
+	for _, sub := range []string{"", binFolder, socketFolder} {
+		path := filepath.Join(dir, sub)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Start starts the plugins of these providers side by side and returns when each has been tried once. Those that
+// failed are named in the error and tried again in the background, like any plugin that dies later (R36).
+func (h *Host) Start(ctx context.Context, providers ...string) error {
+	tried := make(chan error, len(providers))
+	started := 0
+	var failed error
+	for _, name := range providers {
+		pin, err := h.o.Lock.pin(name)
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("start plugin %w", err))
+			continue
+		}
+		i := newInstance(h.o, pin)
+		h.mu.Lock()
+		_, twice := h.instances[name]
+		if !twice {
+			h.instances[name] = i
+		}
+		h.mu.Unlock()
+		if twice {
+			continue
+		}
+		started++
+		h.loops.Go(func() { i.keep(h.live, tried) })
+	}
+	for range started {
+		select {
+		case err := <-tried:
+			failed = errors.Join(failed, err)
+		case <-ctx.Done():
+			return errors.Join(failed, ctx.Err())
+		case <-h.live.Done():
+			return errors.Join(failed, errors.New("the plugin host was closed while it started"))
+		}
+	}
+	return failed
+}
+
+// Close takes no more calls, waits for those in flight until ctx ends, and then ends the plugins, by force when they
+// do not listen. Afterwards there is no plugin process left.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	var drained []<-chan struct{}
+	for _, i := range h.instances {
+		drained = append(drained, i.drain())
+	}
+	h.mu.Unlock()
+	var cut error
+	for _, done := range drained {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			cut = fmt.Errorf("plugins were ended with calls in flight: %w", ctx.Err())
+		}
+	}
+	h.stop()
+	h.loops.Wait()
+	return errors.Join(cut, h.held.Close())
+}
+
+// instance is the provider's instance, or an error that wraps ports.ErrUnavailable.
+func (h *Host) instance(provider string) (*instance, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i, ok := h.instances[provider]; ok {
+		return i, nil
+	}
+	return nil, fmt.Errorf("provider %q: no plugin runs for it here: %w", provider, ports.ErrUnavailable)
+}
+
+// Status is how one plugin is doing.
+type Status struct {
+	Provider string
+	Version  string
+	PID      int    // 0 while it is down
+	Problem  string // why it is down, or why its last health probe failed; empty: it is well
+	Restarts int
+	InFlight int
+	Accounts map[string]string // account to its problem; empty: in use
+}
+
+// Status tells of every plugin.
+func (h *Host) Status() []Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []Status
+	for _, i := range h.instances {
+		out = append(out, i.status())
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package pluginhost_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/paybridge/paybridge/adapters/pluginhost"
+)
+
+func TestR45_EnvironmentAndArgumentsOfAPlugin(t *testing.T) {
+	t.Setenv("PAYBRIDGE_TEST_SECRET", "a secret of the gateway")
+	t.Setenv("PAYBRIDGE_TEST_SHOWN", "for plugins")
+	t.Setenv("TZ", "UTC")
+	t.Setenv("NO_PROXY", "localhost")
+	h := start(t, func(o *pluginhost.Options) { o.Environment = []string{"PAYBRIDGE_TEST_SHOWN", "PAYBRIDGE_TEST_ABSENT"} })
+	names := strings.Fields(provider(t, h, "one").CreatePayment(t.Context(), payment("one", "environment")).Outcome.Message)
+	allowed := []string{
+		"NO_PROXY", "TZ", "HTTPS_PROXY", "SSL_CERT_FILE", "PAYBRIDGE_TEST_SHOWN",
+		"PAYBRIDGE_HOST_PID", "PAYBRIDGE_PLUGIN", "PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
+		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
+	}
+	for _, name := range names {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("the plugin sees %s", name)
+		}
+	}
+	for _, name := range []string{"TZ", "NO_PROXY", "PAYBRIDGE_TEST_SHOWN"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("the plugin does not see %s", name)
+		}
+	}
+	for _, file := range []string{"environ", "cmdline"} {
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid(h)), file))
+		if os.IsNotExist(err) {
+			continue // not Linux; the plugin's own word above must do
+		}
+		if err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "a secret of the gateway") {
+			t.Errorf("%s of the plugin: %v, %d bytes, or a secret in it", file, err, len(text))
+		}
+	}
+}
+
+func TestWhatIsNotStarted(t *testing.T) {
+	t.Parallel()
+	change := func(f func(*pluginhost.Pin)) pluginhost.Lock {
+		pin := built.lock.Plugins[0]
+		f(&pin)
+		return pluginhost.Lock{Plugins: []pluginhost.Pin{pin}}
+	}
+	loose := filepath.Join(shortDir(t), "plugins")
+	if err := os.Mkdir(loose, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(loose, 0o777); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	script := filepath.Join(shortDir(t), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho hello\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name       string
+		lock       pluginhost.Lock
+		production bool
+		want       string
+	}{
+		{"other bytes than the pin's", change(func(p *pluginhost.Pin) { p.SHA256 = strings.Repeat("0", 64) }), false, "sha256"},
+		{"another version than the pin's", change(func(p *pluginhost.Pin) { p.Version = "9.9.9" }), false, "calls itself unruly 1.2.3"},
+		{"no such binary", change(func(p *pluginhost.Pin) { p.Path = "/nowhere" }), false, "copy the binary"},
+		{"a program that is no plugin", change(func(p *pluginhost.Pin) { p.Path, p.SHA256 = script, "" }), false, "start"},
+		{"production: not pinned", change(func(p *pluginhost.Pin) { p.SHA256 = "" }), true, "not pinned"},
+		{"production: a folder that others may write", change(func(p *pluginhost.Pin) { p.Path = filepath.Join(loose, "x") }), true, "writable"},
+		{"not in the lock", pluginhost.Lock{}, false, "no plugin of that name"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, func(o *pluginhost.Options) { o.Lock, o.Production = c.lock, c.production })
+			err := h.Start(t.Context(), "unruly")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want it to say %q", err, c.want)
+			}
+			for _, s := range h.Status() {
+				if s.PID != 0 {
+					t.Errorf("it runs: %+v", s)
+				}
+			}
+		})
+	}
+}
+
+func TestPluginFolder(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	left := filepath.Join(dir, "s", "plugin-dir1", "plugin2")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, func(o *pluginhost.Options) { o.Dir = dir })
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("what an earlier host left was not swept: %v", err)
+	}
+	for _, sub := range []string{"", "s", "bin"} {
+		if info, err := os.Stat(filepath.Join(dir, sub)); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%q: %v, %v", sub, info.Mode(), err)
+		}
+	}
+	if _, err := pluginhost.New(pluginhost.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second host in the same folder: %v", err)
+	}
+	if err := h.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := pluginhost.New(pluginhost.Options{Dir: dir})
+	if err != nil {
+		t.Fatalf("a host after the first: %v", err)
+	}
+	if err := again.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"relative", "/tmp/" + strings.Repeat("x", 60)} {
+		if _, err := pluginhost.New(pluginhost.Options{Dir: bad}); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}

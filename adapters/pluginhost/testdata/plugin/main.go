@@ -1,0 +1,155 @@
+// A plugin that does on command what plugins do when they go wrong. A payment's description says what; its attach may
+// name a file: the plugin makes FILE.started, and goes on when FILE is there.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+)
+
+func main() { sdk.Serve(&channel{}) }
+
+type channel struct{ accounts sdk.Accounts[account] }
+
+type account struct {
+	generation int64
+	key        string
+}
+
+const schema = `{
+  "type": "object",
+  "required": ["mchid", "key"],
+  "additionalProperties": false,
+  "properties": {
+    "mchid": {"type": "string", "pattern": "^[0-9]{10}$"},
+    "key": {"type": "string", "minLength": 8, "writeOnly": true}
+  }
+}`
+
+func (c *channel) Describe() sdk.Description {
+	return sdk.Description{
+		Name: "unruly", Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(schema),
+		Renewable: true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
+		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
+	}
+}
+
+func (c *channel) Configure(_ context.Context, a sdk.Account) (sdk.Merchant, error) {
+	var config struct{ MchID, Key string }
+	if err := a.Decode(&config); err != nil {
+		return sdk.Merchant{}, err
+	}
+	if strings.Contains(config.Key, "bad") {
+		return sdk.Merchant{}, errors.Join(sdk.Field("/key", "is no key"), sdk.Field("/mchid", "is not the key's"))
+	}
+	merchant := sdk.Merchant{MchID: config.MchID}
+	c.accounts.Set(a, merchant, account{a.Generation, config.Key})
+	return merchant, nil
+}
+
+func (c *channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
+	acc, ok := c.accounts.For(r.Route)
+	if !ok {
+		return sdk.Auth("account %s is not configured with merchant %s", r.Route.Account, r.Route.MchID)
+	}
+	switch r.Description {
+	case "panic":
+		panic(errors.New(acc.key))
+	case "exit":
+		os.Exit(3)
+	case "hang":
+		<-ctx.Done()
+		return sdk.Indeterminate(ctx.Err())
+	case "deaf":
+		select {}
+	case "wait":
+		wait(r.Attach)
+	case "generation":
+		return sdk.Rejected(sdk.Declined, fmt.Sprint(acc.generation), "")
+	case "environment":
+		return sdk.Rejected(sdk.Declined, "", strings.Join(environment(), " "))
+	case "not sent":
+		return sdk.NotSent(errors.New("no route to host"))
+	case "checkpoint":
+		if r.State.Version < 2 {
+			return sdk.Checkpoint(r.State.Next(append(r.State.Data, 'x')))
+		}
+	case "log":
+		slog.Info("a line", "number", r.Number)
+		fmt.Fprintln(os.NewFile(2, "stderr"), `{"@message": 7, "@level": {}, "@timestamp": []}`)
+	case "big":
+		return sdk.Rejected(sdk.Declined, "", strings.Repeat("x", 8<<20))
+	case "print":
+		fmt.Println("to standard output, where no plugin should write")
+	}
+	return sdk.Accepted(sdk.QRCode("pay:"+r.Number), sdk.RequestID("request-1"), sdk.ProviderTime(time.Unix(1700000000, 0)))
+}
+
+func environment() []string {
+	var names []string
+	for _, line := range os.Environ() {
+		if name, _, ok := strings.Cut(line, "="); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func wait(file string) {
+	if err := os.WriteFile(file+".started", nil, 0o600); err != nil {
+		panic(err)
+	}
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (c *channel) QueryPayment(_ context.Context, r sdk.Query) sdk.Result {
+	if r.Number == "unknown-number" {
+		return sdk.Rejected(sdk.NotFound, "ORDER_NOT_EXIST", "no such order")
+	}
+	return sdk.Accepted(sdk.PaymentFacts{State: sdk.PaymentSucceeded, Number: r.Number, MchID: r.Route.MchID,
+		AppID: r.Route.AppID, Amount: sdk.Amount{Minor: 100, Currency: "CNY"}, ProviderID: "4200001"})
+}
+
+func (c *channel) ClosePayment(context.Context, sdk.Close) sdk.Result { return sdk.Accepted() }
+
+func (c *channel) CreateRefund(_ context.Context, r sdk.Refund) sdk.Result {
+	if r.Reason == "not enough" {
+		return sdk.Rejected(sdk.Unavailable, "NOT_ENOUGH", "基本账户余额不足").With(sdk.NeedsPerson(sdk.AttentionNotEnough, ""))
+	}
+	return sdk.Accepted()
+}
+
+func (c *channel) QueryRefund(_ context.Context, r sdk.RefundQuery) sdk.Result {
+	return sdk.Accepted(sdk.RefundFacts{State: sdk.RefundSucceeded, Number: r.Number, PaymentNumber: r.PaymentNumber,
+		Amount: sdk.Amount{Minor: 40, Currency: "CNY"}, ReceivedAccount: "支付用户零钱"})
+}
+
+func (c *channel) ParseNotification(_ context.Context, n sdk.Notification) sdk.Parsed {
+	acc, ok := c.accounts.Named(n.Account)
+	answers := func(p sdk.Parsed) sdk.Parsed {
+		return p.Answer(sdk.Answer{}, sdk.JSONAnswer(`{"code":"FAIL"}`))
+	}
+	switch {
+	case !ok:
+		return sdk.Refuse(sdk.UnknownAccount, "account %s", n.Account)
+	case n.Method != http.MethodPost || n.Header.Get("Signature") != acc.key:
+		return answers(sdk.Refuse(sdk.BadSignature, "signature"))
+	case string(n.Body) == "notice":
+		return answers(sdk.Noticed(sdk.Notice{Kind: "complaint.created", ID: "c1", Body: []byte(`{}`)}, "n1"))
+	}
+	return answers(sdk.Notified(sdk.PaymentFacts{State: sdk.PaymentSucceeded, Number: string(n.Body),
+		Amount: sdk.Amount{Minor: 100, Currency: "CNY"}, PaidAt: n.ReceivedAt}, "p1"))
+}

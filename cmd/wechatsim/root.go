@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wechatsim",
+		Short: "A WeChat Pay for your machine: it checks what WeChat checks and answers as WeChat answers",
+		Long: `wechatsim plays the WeChat Pay v3 API for direct merchants (JSAPI prepay, query, close, refund, callbacks),
+because WeChat Pay has no test environment. It verifies every signature, signs every answer, encrypts and
+retries callbacks, refuses with WeChat's codes, and fails on demand. It needs no account and no network.
+
+Start it, point your SDK's host at the address it prints, use the keys it writes, and pay with curl:
+
+  wechatsim serve --keys-dir ./wechat-keys
+  curl -X POST -H 'Content-Type: application/json' -d '{"out_trade_no":"…"}' http://127.0.0.1:9081/control/v1/pay`,
+		SilenceUsage: true,
+	}
+	cmd.AddCommand(serve(), version())
+	return cmd
+}
+
+func version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version this program was built from",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v = info.Main.Version + " " + info.GoVersion
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "wechatsim "+v)
+			return err
+		},
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paybridge/paybridge/plugins/wechat/sim"
+)
+
+// settings are the flags of serve.
+type settings struct {
+	listen, control, allowOrigin string
+	keysDir, seedFile, state     string
+	speed                        float64
+	randomSeed                   uint64
+	refundDelay                  time.Duration
+	readyJSON, verbose           bool
+}
+
+func serve() *cobra.Command {
+	var set settings
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Play WeChat until interrupted",
+		Long: `Serve plays WeChat until it gets SIGINT or SIGTERM.
+
+Two listeners: the v3 API, where your program sends what it would send to https://api.mch.weixin.qq.com, and
+the control API, where you pay, set faults, move the time and read the ledger. The control API has no login:
+leave it on loopback.
+
+Without a seed file there are merchant 1900000001 with app ids wxa000000000000001 and wxa000000000000002, and
+merchant 1900000002 with wxb000000000000001, each app with the users alice, bob and carol.`,
+		Example: `  wechatsim serve --keys-dir ./wechat-keys             # keys are made once and used again
+  wechatsim serve --listen 127.0.0.1:0 --ready-json    # for a parent process: addresses as JSON on stdout
+  wechatsim serve --speed 60 --state ./trades.json     # an hour a minute; trades survive a restart`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), set, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&set.listen, "listen", "127.0.0.1:9080", "address of the v3 API; port 0 takes a free one")
+	f.StringVar(&set.control, "control-listen", "127.0.0.1:9081", "address of the control API (no login: keep it on loopback)")
+	f.StringVar(&set.allowOrigin, "allow-origin", "", "origin of a web page that may call the control API, such as http://127.0.0.1:8080")
+	f.StringVar(&set.keysDir, "keys-dir", "", "folder for the generated keys, used again when it is there; empty: keys end with the process")
+	f.StringVar(&set.seedFile, "seed-file", "", "JSON file with merchants, apps and users; empty: the built-in ones")
+	f.StringVar(&set.state, "state", "", "file that keeps trades, refunds and undelivered callbacks between runs")
+	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs")
+	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
+	f.DurationVar(&set.refundDelay, "refund-delay", 2*time.Second, "how long a refund is PROCESSING, in simulated time")
+	f.BoolVar(&set.readyJSON, "ready-json", false, "print one line of JSON on stdout when both listeners are ready")
+	f.BoolVar(&set.verbose, "verbose", false, "log more")
+	return cmd
+}
+
+// ready is what a parent process reads to know where everything is.
+type ready struct {
+	BaseURL     string `json:"base_url"`
+	ControlURL  string `json:"control_url"`
+	PublicKeyID string `json:"public_key_id"`
+	KeysDir     string `json:"keys_dir,omitempty"`
+	RandomSeed  uint64 `json:"random_seed"`
+}
+
+func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error) {
+	level := slog.LevelInfo
+	if set.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	cfg := sim.Config{
+		Listen: set.listen, KeysDir: set.keysDir, StateFile: set.state, Speed: set.speed,
+		RandomSeed: set.randomSeed, RefundDelay: set.refundDelay, Logger: log,
+	}
+	if set.seedFile != "" {
+		text, err := os.ReadFile(set.seedFile)
+		if err != nil {
+			return fmt.Errorf("read the seed: %w", err)
+		}
+		if cfg.Seed, err = sim.ParseSeed(text); err != nil {
+			return fmt.Errorf("%s: %w", set.seedFile, err)
+		}
+	}
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", set.control)
+	if err != nil {
+		return fmt.Errorf("listen for the control API on %s: %w", set.control, err)
+	}
+	s, err := sim.Start(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: s.Control(sim.ControlOptions{AllowOrigin: set.allowOrigin}), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	at := ready{
+		BaseURL: s.BaseURL(), ControlURL: "http://" + listener.Addr().String(), PublicKeyID: s.PublicKeyID(),
+		KeysDir: set.keysDir, RandomSeed: s.RandomSeed(),
+	}
+	if err := announce(stdout, at, set.readyJSON); err != nil {
+		return errors.Join(err, server.Close(), s.Close())
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(end), s.Close())
+}
+
+func announce(w io.Writer, at ready, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(at)
+	}
+	_, err := fmt.Fprintf(w, `The simulated WeChat is ready.
+  v3 API       %s   (instead of https://api.mch.weixin.qq.com)
+  control API  %s/control/v1/   (pay, faults, clock, ledger)
+  random seed  %d
+`, at.BaseURL, at.ControlURL, at.RandomSeed)
+	if err == nil && at.KeysDir != "" {
+		_, err = fmt.Fprintf(w, "  keys         %s/summary.json\n", at.KeysDir)
+	}
+	return err
+}

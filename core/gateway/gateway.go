@@ -1,0 +1,191 @@
+// Package gateway holds the use cases. Each is a file, and each reads the same way: commit the intent, call the
+// provider outside of any transaction, decide, commit the outcome. The process may die between any two lines; what
+// is unfinished is a row with a due time, and work.go finds it.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// Options is what a Gateway is made of.
+type Options struct {
+	Store        ports.Store
+	Providers    ports.Providers
+	Clock        ports.Clock
+	Log          *slog.Logger
+	Installation string // two digits, told apart in bills from other systems of the same merchant
+	Workers      int    // provider calls that work makes at once; 0: 16
+	Hold         bool   // send no refunds, as after a restore
+	Observe      Observer
+}
+
+// Observer is told what the gateway does, for metrics. Any of its functions may be nil.
+type Observer struct {
+	ProviderCall func(provider, call string, o pay.Outcome, took time.Duration)
+	ProviderTime func(provider string, offset time.Duration) // the provider's clock minus ours
+	Notification func(provider, account, verdict, cause string)
+	Work         func(kind ports.Kind, claimed int)
+}
+
+// Gateway holds the use cases.
+type Gateway struct {
+	Options
+	settings atomic.Pointer[settings]
+	nudged   chan struct{}
+	backlog  atomic.Bool // more was due than there were workers
+	breakers breakers
+}
+
+const (
+	// hold is how long a claim lasts: the call, and the time to commit what came of it.
+	hold = pay.CallTime + 30*time.Second
+	// commitTime is how long an outcome may take to be committed once the caller has gone.
+	commitTime = 10 * time.Second
+	// tries is how often a transaction is run again when a row moved or a commit's answer was lost.
+	tries = 8
+)
+
+// New makes a gateway. LoadSettings must have succeeded before it serves.
+func New(o Options) *Gateway {
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	g := &Gateway{Options: o, nudged: make(chan struct{}, 1)}
+	g.settings.Store(&settings{})
+	return g
+}
+
+// Unavailable says that the provider, or what leads to it, is away: nothing failed, and the same request later is
+// right.
+type Unavailable struct {
+	Detail     string
+	RetryAfter time.Duration
+}
+
+func (u *Unavailable) Error() string { return u.Detail }
+
+// Is makes it a ports.ErrUnavailable.
+func (u *Unavailable) Is(target error) bool { return target == ports.ErrUnavailable }
+
+// Invalid says which field of a request is wrong and what it should be.
+type Invalid struct{ Field, Detail string }
+
+func (i *Invalid) Error() string { return i.Field + ": " + i.Detail }
+
+// decide runs one decision in one transaction and returns the rows as it leaves them. It runs again when a row moved
+// meanwhile, and when the commit's answer was lost: a decision that came into effect decides nothing the second time.
+func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.Tx) (pay.Rows, error), decision func(ports.Tx, pay.Rows, time.Time) (pay.Decision, error), release ...ports.Claim) (pay.Rows, error) {
+	var after pay.Rows
+	var err error
+	for range tries {
+		var due bool
+		err = g.Store.Tx(ctx, func(tx ports.Tx) error {
+			rows, err := lock(ctx, tx)
+			if err != nil {
+				return err
+			}
+			now := g.Clock.Now()
+			d, err := decision(tx, rows, now)
+			if err != nil {
+				return err
+			}
+			after, due = d.After(rows), dueBy(d, now)
+			if d.Empty() && len(release) == 0 {
+				return nil
+			}
+			return tx.Apply(ctx, d, now, release...)
+		})
+		if err == nil {
+			if due {
+				g.nudge()
+			}
+			return after, nil
+		}
+		if !errors.Is(err, ports.ErrMoved) && !errors.Is(err, ports.ErrCommitUnknown) {
+			return pay.Rows{}, err
+		}
+	}
+	return pay.Rows{}, err
+}
+
+func dueBy(d pay.Decision, now time.Time) bool {
+	isDue := func(at time.Time) bool { return !at.IsZero() && !at.After(now) }
+	for _, m := range d.Payments {
+		if isDue(m.Row.Due) {
+			return true
+		}
+	}
+	for _, m := range d.Refunds {
+		if isDue(m.Row.Due) {
+			return true
+		}
+	}
+	return len(d.NewRefunds) > 0
+}
+
+func byOrder(number string) func(context.Context, ports.Tx) (pay.Rows, error) {
+	return func(ctx context.Context, tx ports.Tx) (pay.Rows, error) { return tx.LockOrder(ctx, number) }
+}
+
+func byPayment(number string) func(context.Context, ports.Tx) (pay.Rows, error) {
+	return func(ctx context.Context, tx ports.Tx) (pay.Rows, error) { return tx.LockPayment(ctx, number) }
+}
+
+func byRefund(number string) func(context.Context, ports.Tx) (pay.Rows, error) {
+	return func(ctx context.Context, tx ports.Tx) (pay.Rows, error) { return tx.LockRefund(ctx, number) }
+}
+
+// decided makes a decision function of one that needs no transaction.
+func decided(f func(pay.Rows, time.Time) (pay.Decision, error)) func(ports.Tx, pay.Rows, time.Time) (pay.Decision, error) {
+	return func(_ ports.Tx, rows pay.Rows, now time.Time) (pay.Decision, error) { return f(rows, now) }
+}
+
+// detached is a context that a caller who goes away does not end: once an intent is committed the call is made and
+// its outcome written, so that no payment is left to the worker because a browser was closed.
+func detached(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
+}
+
+// claim waits, outside of any transaction, for the right to call the provider for a row.
+func (g *Gateway) claim(ctx context.Context, kind ports.Kind, number string) (ports.Claim, error) {
+	wait := 10 * time.Millisecond
+	for {
+		c, err := g.Store.Claim(ctx, kind, number, hold, g.Clock.Now())
+		if !errors.Is(err, ports.ErrClaimed) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return c, fmt.Errorf("%s %s: %w", kind, number, ports.ErrClaimed)
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 250*time.Millisecond)
+	}
+}
+
+// nudge tells this process's workers that something is due now, so that the ticker matters only after a crash.
+func (g *Gateway) nudge() {
+	select {
+	case g.nudged <- struct{}{}:
+	default:
+	}
+}
+
+// observe reports one provider call.
+func (g *Gateway) observe(route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
+	if g.Observe.ProviderCall != nil {
+		g.Observe.ProviderCall(route.Provider, call, o, time.Since(began))
+	}
+	if g.Observe.ProviderTime != nil && !providerTime.IsZero() {
+		g.Observe.ProviderTime(route.Provider, providerTime.Sub(g.Clock.Now()))
+	}
+	g.breakers.report(route.Account, o, g.Clock.Now())
+}

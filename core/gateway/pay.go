@@ -1,0 +1,242 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/core/tradeno"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// PayRequest is a payer's wish to pay an order.
+type PayRequest struct {
+	Entry    string
+	OpenID   string // of the entry's app id
+	ClientIP string // of the payer; empty: not told to the provider
+}
+
+// Attempt is what came of the wish. Without a hand-off the outcome is still unknown: the same request again, later,
+// goes on where this one stopped.
+type Attempt struct {
+	Payment pay.Payment
+	HandOff *pay.HandOff
+	Created bool // this request made the payment
+}
+
+// requestTime is how long one request to pay may take in all, waiting for other calls of the order included.
+const requestTime = 25 * time.Second
+
+// Pay makes a payment for an order, or goes on with the one that is there (R03, R07), or first closes one that is in
+// the way (R07, R08).
+func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Attempt, error) {
+	if r.OpenID == "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
+		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
+	}
+	route, err := g.route(app, r.Entry)
+	if err != nil {
+		return Attempt{}, err
+	}
+	if _, err := g.Store.Order(ctx, app, order); err != nil { // R41: another app's order is none
+		return Attempt{}, err
+	}
+	ctx, cancel := detached(ctx, requestTime)
+	defer cancel()
+	for {
+		a, done, err := g.attempt(ctx, app, order, route, r)
+		if done || err != nil {
+			return a, err
+		}
+	}
+}
+
+// attempt takes one step. It is done when the step ended with an answer for the payer.
+func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Route, r PayRequest) (_ Attempt, done bool, _ error) {
+	step, p, claim, err := g.begin(ctx, app, order, route, r)
+	switch {
+	case errors.Is(err, ports.ErrLivePayment), errors.Is(err, ports.ErrNumberTaken), errors.Is(err, ports.ErrMoved):
+		return Attempt{}, false, nil // somebody was faster: look again
+	case err != nil:
+		return Attempt{}, true, err
+	}
+	switch step {
+	case pay.MakeNew:
+		crashPoint(crashAfterIntent)
+		a, err := g.create(ctx, p, claim)
+		a.Created = true
+		return a, true, err
+	case pay.GiveAgain:
+		return Attempt{Payment: p, HandOff: p.HandOff}, true, nil
+	case pay.SendAgain:
+		return g.sendAgain(ctx, p)
+	}
+	return Attempt{}, false, g.closeInTheWay(ctx, p)
+}
+
+// begin decides the step under the order's lock and, where it is a new payment, commits the intent.
+func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route, r PayRequest) (step pay.Step, p pay.Payment, claim ports.Claim, err error) {
+	err = g.Store.Tx(ctx, func(tx ports.Tx) error {
+		rows, err := tx.LockOrder(ctx, order)
+		if err != nil {
+			return err
+		}
+		now := g.Clock.Now()
+		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID}, now); err != nil || step != pay.MakeNew {
+			return err
+		}
+		if p, err = g.newPayment(app, rows.Order, route, r, now); err != nil {
+			return err
+		}
+		claim, err = tx.AddPayment(ctx, p, hold)
+		return err
+	})
+	if errors.Is(err, ports.ErrCommitUnknown) && step == pay.MakeNew {
+		// Whether the intent is there decides everything: never call for one that is not.
+		if p, err = g.Store.Payment(ctx, app, p.Number); errors.Is(err, ports.ErrNotFound) {
+			err = ports.ErrMoved
+		}
+	}
+	return step, p, claim, err
+}
+
+func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequest, now time.Time) (pay.Payment, error) {
+	number, err := tradeno.New(tradeno.Payment, route.Method, o.ProductType, g.Installation, now)
+	if err != nil {
+		return pay.Payment{}, err
+	}
+	return pay.Payment{
+		Number: number, Order: o.Number, App: app, Route: route,
+		Content: pay.Content{
+			Amount: o.Amount, Description: o.Description, OpenID: r.OpenID, ClientIP: r.ClientIP, TimeExpire: o.ExpiresAt,
+		},
+		State: pay.PaymentCreated, Calling: true, SentAt: now, CreatedAt: now, Due: now.Add(hold),
+		Legs: []pay.Leg{{ID: "self", Kind: pay.LegSelf, Amount: o.Amount, State: pay.PaymentCreated}},
+	}, nil
+}
+
+// create sends a payment whose intent is committed and claimed, and commits what came of it.
+func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) (Attempt, error) {
+	answer := g.call(ctx, p, "create", ports.Provider.CreatePayment)
+	crashPoint(crashAfterCall)
+	p, err := g.outcome(ctx, p.Number, answer, pay.Created, claim)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("commit the outcome of payment %s: %w", p.Number, err)
+	}
+	crashPoint(crashAfterOutcome)
+	switch {
+	case p.State == pay.PaymentPending && p.HandOff != nil:
+		return Attempt{Payment: p, HandOff: p.HandOff}, nil
+	case p.State == pay.PaymentFailed:
+		return Attempt{Payment: p}, &pay.Refusal{Code: "payment_failed", Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
+	case answer.Outcome.Verdict == pay.NotSent, answer.Outcome.Is(pay.Auth), answer.Outcome.Is(pay.RateLimited), answer.Outcome.Is(pay.Unavailable):
+		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, 5*time.Second)}
+	}
+	return Attempt{Payment: p}, nil
+}
+
+// sendAgain sends the stored content of a created or pending payment once more (R07); where the outcome of an earlier
+// create is unclear it asks first (R03).
+func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
+	if errors.Is(err, ports.ErrClaimed) {
+		return Attempt{Payment: p}, true, nil
+	} else if err != nil {
+		return Attempt{}, true, err
+	}
+	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
+		return Attempt{}, true, err
+	}
+	if p.HandOff != nil && g.Clock.Now().Before(p.HandOff.ValidUntil) || !p.State.Live() || p.State == pay.PaymentClosing {
+		return Attempt{}, false, g.Store.Unclaim(ctx, claim, p.Due) // what was waited for is there
+	}
+	if p.State == pay.PaymentCreated && (p.Unclear || p.Calling) {
+		answer := g.call(ctx, p, "query", ports.Provider.QueryPayment)
+		if p, err = g.outcome(ctx, p.Number, answer, pay.Queried); err != nil {
+			return Attempt{}, true, err
+		}
+		if answer.Outcome.Verdict != pay.Accepted && !answer.Outcome.Is(pay.NotFound) {
+			return Attempt{Payment: p}, true, g.Store.Unclaim(ctx, claim, p.Due)
+		}
+	}
+	rows, err := g.decide(ctx, byPayment(p.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.Renew(rows, p.Number, now)
+	}))
+	switch {
+	case errors.Is(err, pay.ErrNotRenewable):
+		return Attempt{}, false, g.Store.Unclaim(ctx, claim, p.Due)
+	case err != nil:
+		return Attempt{}, true, err
+	}
+	if p, err = rows.Payment(p.Number); err != nil {
+		return Attempt{}, true, err
+	}
+	crashPoint(crashAfterIntent)
+	a, err := g.create(ctx, p, claim)
+	return a, true, err
+}
+
+// closeInTheWay closes the order's live payment at the provider, so that a new one can be made.
+func (g *Gateway) closeInTheWay(ctx context.Context, p pay.Payment) error {
+	unresolved := &pay.Refusal{Code: pay.CodePreviousUnresolved, RetryAfter: 5 * time.Second, Detail: fmt.Sprintf("payment %s is still being closed at its provider", p.Number)}
+	p, err := g.closeNow(ctx, p.Number, "another attempt takes its place")
+	switch {
+	case errors.Is(err, ports.ErrClaimed), errors.Is(err, ports.ErrUnavailable):
+		return unresolved
+	case err != nil:
+		return err
+	case p.State.Live():
+		return unresolved
+	}
+	return nil
+}
+
+// call asks the provider of the payment's frozen route. A provider that is away here is one that was not asked.
+func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) ports.PaymentAnswer {
+	provider, err := g.Providers.For(p.Route) // the frozen route, never today's config
+	if err != nil {
+		return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable, Message: err.Error()}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
+	defer cancel()
+	began := time.Now()
+	answer := method(provider, ctx, p)
+	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {
+		if p, err = g.checkpoint(ctx, p, *answer.ProviderState); err != nil {
+			return ports.PaymentAnswer{} // indeterminate: the provider did something that we could not write down
+		}
+		answer = method(provider, ctx, p)
+	}
+	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	return answer
+}
+
+// maxCheckpoints is how often a plugin may ask to be called again for one call.
+const maxCheckpoints = 4
+
+// checkpoint commits a plugin's state in the middle of a call.
+func (g *Gateway) checkpoint(ctx context.Context, p pay.Payment, state pay.ProviderState) (pay.Payment, error) {
+	rows, err := g.decide(ctx, byPayment(p.Number), decided(func(rows pay.Rows, _ time.Time) (pay.Decision, error) {
+		return pay.Checkpoint(rows, p.Number, state)
+	}))
+	if err != nil {
+		return p, fmt.Errorf("checkpoint of payment %s: %w", p.Number, err)
+	}
+	return rows.Payment(p.Number)
+}
+
+// outcome commits what a provider's answer means, whoever has gone away meanwhile, and returns the payment as it
+// stands then.
+func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAnswer, meaning func(pay.Rows, string, pay.Answer, time.Time) (pay.Decision, error), release ...ports.Claim) (pay.Payment, error) {
+	ctx, cancel := detached(ctx, commitTime)
+	defer cancel()
+	crashPoint(crashBeforeOutcome)
+	rows, err := g.decide(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState}, now)
+	}), release...)
+	if err != nil {
+		return pay.Payment{Number: number}, err
+	}
+	return rows.Payment(number)
+}

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// settings is one generation of apps, entries and accounts, as this process sees it.
+type settings struct {
+	generation int64
+	apps       []ports.App
+	entries    map[string]ports.Entry
+	accounts   map[string]ports.Account
+}
+
+// LoadSettings reads apps, entries and accounts. Accounts are returned when their generation is new to this process,
+// for the plugins to be configured with.
+func (g *Gateway) LoadSettings(ctx context.Context) (accounts []ports.Account, changed bool, err error) {
+	generation, err := g.Store.SettingsGeneration(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the settings' generation: %w", err)
+	}
+	if old := g.settings.Load(); old.entries != nil && old.generation == generation {
+		return nil, false, nil
+	}
+	content, err := g.Store.LoadSettings(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("load the settings: %w", err)
+	}
+	s := &settings{
+		generation: content.Generation, apps: content.Apps,
+		entries: map[string]ports.Entry{}, accounts: map[string]ports.Account{},
+	}
+	for _, e := range content.Entries {
+		s.entries[e.Name] = e
+	}
+	for _, a := range content.Accounts {
+		s.accounts[a.Name] = a
+	}
+	g.settings.Store(s)
+	return content.Accounts, true, nil
+}
+
+// Authenticate finds the app of an API key, and what the key may do. Every stored hash is compared, in constant time.
+func (g *Gateway) Authenticate(key string) (app string, scopes []string, ok bool) {
+	sum := sha256.Sum256([]byte(key))
+	hash := []byte(hex.EncodeToString(sum[:]))
+	for _, a := range g.settings.Load().apps {
+		for _, k := range a.Keys {
+			if subtle.ConstantTimeCompare(hash, []byte(k.Hash)) == 1 {
+				app, scopes, ok = a.Name, k.Scopes, true
+			}
+		}
+	}
+	return app, scopes, ok
+}
+
+// route freezes what a new payment of this app through this entry is made with.
+func (g *Gateway) route(app, entry string) (pay.Route, error) {
+	s := g.settings.Load()
+	i := slices.IndexFunc(s.apps, func(a ports.App) bool { return a.Name == app })
+	e, ok := s.entries[entry]
+	if i < 0 || !ok || !slices.Contains(s.apps[i].Entries, entry) {
+		return pay.Route{}, &Invalid{"entry", fmt.Sprintf("%q is not an entry of this app", entry)}
+	}
+	a, ok := s.accounts[e.Account]
+	if !ok {
+		return pay.Route{}, &Unavailable{fmt.Sprintf("entry %s needs account %s, which is not configured", entry, e.Account), time.Minute}
+	}
+	if e.Retired || a.Retired {
+		return pay.Route{}, &Invalid{"entry", fmt.Sprintf("%q is retired: it takes no new payments", entry)}
+	}
+	policy, err := g.Providers.Policy(e.Provider)
+	if err != nil {
+		return pay.Route{}, &Unavailable{fmt.Sprintf("entry %s: %v", entry, err), 5 * time.Second}
+	}
+	return pay.Route{
+		Provider: e.Provider, Entry: e.Name, Account: a.Name, MchID: a.MchID, SubMchID: a.SubMchID,
+		AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method, NotifyBase: e.NotifyBase,
+		LatePay: e.LatePay, Options: e.Options, Policy: policy,
+	}, nil
+}

@@ -1,0 +1,177 @@
+package pay
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+var (
+	accepted    = Outcome{Verdict: Accepted}
+	broken      = Outcome{}
+	declined    = Outcome{Verdict: Rejected, Reason: Declined, Code: "NO_AUTH"}
+	notFoundOut = Outcome{Verdict: Rejected, Reason: NotFound}
+)
+
+func TestCreated(t *testing.T) {
+	t.Parallel()
+	handOff := &HandOff{Kind: "wechat_jsapi", ValidUntil: now.Add(time.Hour)}
+	for _, c := range []struct {
+		name        string
+		payment     PaymentState
+		unclear     bool
+		answer      Answer
+		wantState   PaymentState
+		wantHandOff bool
+		wantUnclear bool
+		wantNow     bool // due at once
+	}{
+		{name: "accepted", payment: PaymentCreated, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentPending, wantHandOff: true},
+		{name: "R03 indeterminate stays as it is", payment: PaymentCreated, answer: Answer{Outcome: broken}, wantState: PaymentCreated, wantUnclear: true},
+		{name: "declined", payment: PaymentCreated, answer: Answer{Outcome: declined}, wantState: PaymentFailed},
+		{name: "R04 declined after an indeterminate one decides nothing", payment: PaymentCreated, unclear: true, answer: Answer{Outcome: declined}, wantState: PaymentCreated, wantUnclear: true, wantNow: true},
+		{name: "R05 the hand-off dies with a closing payment", payment: PaymentClosing, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentClosing, wantNow: true},
+		{name: "R05 and a closed one is closed again", payment: PaymentClosed, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentClosing, wantNow: true},
+		{name: "R10 late, after the callback", payment: PaymentSucceeded, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentSucceeded},
+		{name: "a conflict asks", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: Conflict}}, wantState: PaymentCreated, wantNow: true},
+		{name: "R36 not sent", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: NotSent, Reason: Unavailable}}, wantState: PaymentCreated},
+		{name: "R36 refused credentials fail nothing", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: Auth}}, wantState: PaymentCreated},
+		{name: "a renewal that is declined asks", payment: PaymentPending, answer: Answer{Outcome: declined}, wantState: PaymentPending, wantNow: true},
+		{name: "a reason never heard of", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: "moon"}}, wantState: PaymentCreated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := aPayment(pNumber, c.payment)
+			p.Unclear, p.Calling = c.unclear, true
+			rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}
+			if c.payment == PaymentSucceeded {
+				rows.Order.State, rows.Order.SettledBy, rows.Order.Due = OrderPaid, pNumber, time.Time{}
+			}
+			d, err := Created(rows, pNumber, c.answer, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, _ := d.After(rows).Payment(pNumber)
+			check(t, "state", after.State, c.wantState)
+			check(t, "hand-off kept", after.HandOff != nil, c.wantHandOff)
+			check(t, "unclear", after.Unclear, c.wantUnclear)
+			check(t, "due at once", after.Due.Equal(now), c.wantNow)
+			if len(d.Payments) > 0 {
+				check(t, "calling", after.Calling, false)
+			}
+			checkDue(t, d.After(rows))
+		})
+	}
+}
+
+func TestR06NotFound(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		sent  time.Duration // ago
+		state PaymentState
+		want  PaymentState
+	}{
+		{"R06 within the call's deadline", 5 * time.Second, PaymentCreated, PaymentCreated},
+		{"R06 within the minute after it", 69 * time.Second, PaymentCreated, PaymentCreated},
+		{"R06 later", 70 * time.Second, PaymentCreated, PaymentClosed},
+		{"R06 later, closing", 70 * time.Second, PaymentClosing, PaymentClosed},
+		{"R06 a final state stays", time.Hour, PaymentFailed, PaymentFailed},
+	} {
+		p := aPayment(pNumber, c.state)
+		p.SentAt = now.Add(-c.sent)
+		rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}
+		d, err := Queried(rows, pNumber, Answer{Outcome: notFoundOut}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := d.After(rows).Payment(pNumber)
+		check(t, c.name, after.State, c.want)
+		if sure := p.SentAt.Add(CallTime + Grace); after.State.Live() && after.Due.After(sure) {
+			t.Errorf("%s: due %s, after it is sure (%s)", c.name, after.Due, sure)
+		}
+		checkDue(t, d.After(rows))
+	}
+}
+
+func TestR06FoundUnpaidBySweep(t *testing.T) {
+	t.Parallel()
+	p := aPayment(pNumber, PaymentCreated)
+	fixed := p
+	fixed.Route.Policy.Renewable = false
+	soon := p
+	soon.Content.TimeExpire = now.Add(LeastTimeToPay - time.Second)
+	for name, c := range map[string]struct {
+		payment Payment
+		want    PaymentState
+	}{"renewable": {p, PaymentPending}, "not renewable": {fixed, PaymentClosing}, "too late to renew": {soon, PaymentClosing}} {
+		rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{c.payment}}
+		d, err := Queried(rows, pNumber, Answer{Outcome: accepted, Facts: &unpaidFacts}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := d.After(rows).Payment(pNumber)
+		check(t, name, after.State, c.want)
+		check(t, name+": hand-off", after.HandOff, nil)
+	}
+}
+
+func TestAttempt(t *testing.T) {
+	t.Parallel()
+	valid := &HandOff{Kind: "wechat_jsapi", ValidUntil: now.Add(time.Minute)}
+	spent := &HandOff{Kind: "wechat_jsapi", ValidUntil: now}
+	with := func(s PaymentState, change func(*Payment)) *Payment {
+		p := aPayment(pNumber, s)
+		if change != nil {
+			change(&p)
+		}
+		return &p
+	}
+	same := Want{"oa", "o-1"}
+	for _, c := range []struct {
+		name     string
+		order    OrderState
+		expires  time.Duration
+		payment  *Payment
+		want     Want
+		wantStep Step
+		wantCode string
+	}{
+		{name: "the first", want: same, wantStep: MakeNew},
+		{name: "after a closed one", payment: with(PaymentClosed, nil), want: same, wantStep: MakeNew},
+		{name: "R07 a hand-off that is still valid", payment: with(PaymentPending, func(p *Payment) { p.HandOff = valid }), want: same, wantStep: GiveAgain},
+		{name: "R07 one that is not", payment: with(PaymentPending, func(p *Payment) { p.HandOff = spent }), want: same, wantStep: SendAgain},
+		{name: "R07 not renewable", payment: with(PaymentPending, func(p *Payment) { p.Route.Policy.Renewable = false }), want: same, wantStep: CloseIt},
+		{name: "R03 created and unclear", payment: with(PaymentCreated, nil), want: same, wantStep: SendAgain},
+		{name: "R07 less than two minutes left", expires: time.Minute, want: same, wantCode: CodeOrderExpired},
+		{name: "R08 another entry", payment: with(PaymentPending, nil), want: Want{"mp", "o-1"}, wantStep: CloseIt},
+		{name: "R08 while it is being closed", payment: with(PaymentClosing, nil), want: Want{"mp", "o-1"}, wantStep: AskAgain},
+		{name: "the first payer owns it", payment: with(PaymentClosed, nil), want: Want{"oa", "o-2"}, wantCode: CodePayerNotAllowed},
+		{name: "R12 a disputed payment keeps the place", payment: with(PaymentClosed, func(p *Payment) { p.Disputed = "x" }), want: same, wantCode: CodePaymentDisputed},
+		{name: "paid", order: OrderPaid, want: same, wantCode: CodeOrderPaid},
+		{name: "closed", order: OrderClosed, want: same, wantCode: CodeOrderClosed},
+		{name: "closing", order: OrderClosing, want: same, wantCode: CodeOrderClosing},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows := Rows{Order: anOrder(OrderOpen)}
+			if c.order != "" {
+				rows.Order.State = c.order
+			}
+			if c.expires != 0 {
+				rows.Order.ExpiresAt = now.Add(c.expires)
+			}
+			if c.payment != nil {
+				rows.Payments = []Payment{*c.payment}
+			}
+			step, _, err := Attempt(rows, c.want, now)
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
+				check(t, "code", refusal.Code, c.wantCode)
+				return
+			}
+			check(t, "code", "", c.wantCode)
+			check(t, "step", step, c.wantStep)
+		})
+	}
+}

@@ -1,0 +1,201 @@
+package pay
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Rows is what a decision reads: an order with all its payments and all their refunds, under the order's lock.
+type Rows struct {
+	Order    Order
+	Payments []Payment
+	Refunds  []Refund
+}
+
+// Payment finds a payment of the rows by its number.
+func (r Rows) Payment(number string) (Payment, error) {
+	for _, p := range r.Payments {
+		if p.Number == number {
+			return p, nil
+		}
+	}
+	return Payment{}, fmt.Errorf("payment %s is not of order %s", number, r.Order.Number)
+}
+
+// Refund finds a refund of the rows by its number.
+func (r Rows) Refund(number string) (Refund, error) {
+	for _, f := range r.Refunds {
+		if f.Number == number {
+			return f, nil
+		}
+	}
+	return Refund{}, fmt.Errorf("refund %s is not of order %s", number, r.Order.Number)
+}
+
+// Decision is all that one step changes. ports.Tx.Apply writes it whole or not at all: the rows by compare-and-set
+// on the state they were read in, one audit row a move that has a cause, the events, the alarms. There is no other
+// way to write a state, so none moves without its audit and its next due time.
+type Decision struct {
+	Orders     []Move[Order, OrderState] // none or one
+	Payments   []Move[Payment, PaymentState]
+	Refunds    []Move[Refund, RefundState]
+	NewRefunds []Refund // inserted as they are
+	Events     []Event
+	Alarms     []Alarm
+}
+
+// Move is one row as it is to be, and the state in which it was read. From may be the row's state, when only a flag,
+// a learned fact or the due time changes.
+type Move[R any, S ~string] struct {
+	From  S
+	Row   R
+	Cause string // for the audit; empty where nothing happened that a person would want to read
+}
+
+// EventKind names what an app is told.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventOrderPaid        EventKind = "order.paid"
+	EventOrderClosed      EventKind = "order.closed"
+	EventPaymentSucceeded EventKind = "payment.succeeded"
+	EventPaymentClosed    EventKind = "payment.closed"
+	EventPaymentFailed    EventKind = "payment.failed"
+	EventRefundSucceeded  EventKind = "refund.succeeded"
+	EventRefundFailed     EventKind = "refund.failed"
+	EventRefundClosed     EventKind = "refund.closed"
+)
+
+// Event is something that an app is told about one number. Its place in the order's gapless sequence is given by the
+// store, under the order's lock.
+type Event struct {
+	Kind   EventKind
+	Number string
+}
+
+// Alarm is something that a person must see: open until acknowledged, one row for one kind and number.
+type Alarm struct{ Kind, Number, What string }
+
+// The kinds of alarm.
+const (
+	AlarmPaymentDisputed  = "payment.disputed"
+	AlarmPaymentAuth      = "payment.auth"
+	AlarmRefundAttention  = "refund.needs_attention"
+	AlarmRefundDisputed   = "refund.disputed"
+	AlarmRefundRevived    = "refund.revived"
+	AlarmRefundExternal   = "refund.external"
+	AlarmNotifyUnmatched  = "notify.unmatched"
+	AlarmProviderRejected = "payment.rejected"
+)
+
+// The tables are the whole life of an order, a payment and a refund (design section 4). A state may always stay.
+var (
+	orderMoves = map[OrderState][]OrderState{
+		OrderOpen:              {OrderPaid, OrderClosing, OrderClosed},
+		OrderClosing:           {OrderClosed, OrderPaid},
+		OrderClosed:            {OrderPaid}, // late money, where the entry accepts it
+		OrderPaid:              {OrderPartiallyRefunded, OrderRefunded},
+		OrderPartiallyRefunded: {OrderRefunded},
+	}
+	// Money moves late, so every state without it can still succeed.
+	paymentMoves = map[PaymentState][]PaymentState{
+		PaymentCreated: {PaymentPending, PaymentClosing, PaymentClosed, PaymentFailed, PaymentSucceeded},
+		PaymentPending: {PaymentClosing, PaymentClosed, PaymentFailed, PaymentSucceeded},
+		PaymentClosing: {PaymentClosed, PaymentFailed, PaymentSucceeded},
+		PaymentClosed:  {PaymentClosing, PaymentSucceeded}, // closing again: a late create got through
+		PaymentFailed:  {PaymentSucceeded},
+	}
+	refundMoves = map[RefundState][]RefundState{
+		RefundCreated:    {RefundProcessing, RefundClosed},
+		RefundProcessing: {RefundSucceeded, RefundFailed, RefundClosed, RefundSettledOutside},
+		RefundFailed:     {RefundProcessing, RefundSucceeded, RefundSettledOutside},
+		RefundClosed:     {RefundSucceeded},
+	}
+)
+
+// allowed is nil when the table has the move. Anything else is a bug of ours, not a log line.
+func allowed[S ~string](what, number string, table map[S][]S, from, to S) error {
+	if from == to || slices.Contains(table[from], to) {
+		return nil
+	}
+	return fmt.Errorf("%s %s cannot move from %s to %s", what, number, from, to)
+}
+
+// putOrder adds the order's move, checked against the table.
+func (d Decision) putOrder(from OrderState, o Order, cause string) (Decision, error) {
+	d.Orders = append(d.Orders, Move[Order, OrderState]{from, o, cause})
+	return d, allowed("order", o.Number, orderMoves, from, o.State)
+}
+
+// putPayment adds a payment's move, checked against the table.
+func (d Decision) putPayment(from PaymentState, p Payment, cause string) (Decision, error) {
+	d.Payments = append(d.Payments, Move[Payment, PaymentState]{from, p, cause})
+	return d, allowed("payment", p.Number, paymentMoves, from, p.State)
+}
+
+// putRefund adds a refund's move, checked against the table.
+func (d Decision) putRefund(from RefundState, r Refund, cause string) (Decision, error) {
+	d.Refunds = append(d.Refunds, Move[Refund, RefundState]{from, r, cause})
+	return d, allowed("refund", r.Number, refundMoves, from, r.State)
+}
+
+func (d *Decision) event(kind EventKind, number string) {
+	d.Events = append(d.Events, Event{kind, number})
+}
+
+func (d *Decision) alarm(kind, number, what string) {
+	d.Alarms = append(d.Alarms, Alarm{kind, number, what})
+}
+
+// Empty tells whether there is nothing to write.
+func (d Decision) Empty() bool {
+	return len(d.Orders)+len(d.Payments)+len(d.Refunds)+len(d.NewRefunds)+len(d.Events)+len(d.Alarms) == 0
+}
+
+// After is the rows as the decision leaves them.
+func (d Decision) After(r Rows) Rows {
+	for _, m := range d.Orders {
+		r.Order = m.Row
+	}
+	r.Payments, r.Refunds = slices.Clone(r.Payments), slices.Clone(r.Refunds)
+	for _, m := range d.Payments {
+		for i := range r.Payments {
+			if r.Payments[i].Number == m.Row.Number {
+				r.Payments[i] = m.Row
+			}
+		}
+	}
+	for _, m := range d.Refunds {
+		for i := range r.Refunds {
+			if r.Refunds[i].Number == m.Row.Number {
+				r.Refunds[i] = m.Row
+			}
+		}
+	}
+	r.Refunds = append(r.Refunds, d.NewRefunds...)
+	return r
+}
+
+// intervals are how long after an answer that decided nothing a provider is asked again. The last one repeats: no
+// work on money ends because attempts ran out.
+var intervals = []time.Duration{
+	10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
+}
+
+// LongestInterval is the most that lies between two looks at something unfinished.
+const LongestInterval = time.Hour
+
+func again(attempts int, now time.Time) time.Time {
+	return now.Add(intervals[min(attempts, len(intervals)-1)])
+}
+
+// later is again, but not before the provider said that it wants to be asked.
+func later(attempts int, o Outcome, now time.Time) time.Time {
+	due := again(attempts, now)
+	if asked := now.Add(o.RetryAfter); asked.After(due) {
+		return asked
+	}
+	return due
+}

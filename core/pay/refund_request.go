@@ -1,0 +1,158 @@
+package pay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/paybridge/paybridge/core/money"
+	"github.com/paybridge/paybridge/core/tradeno"
+)
+
+// RefundRequest is what an app asks to go back.
+type RefundRequest struct {
+	Reference string
+	Amount    money.Amount
+	Reason    string
+}
+
+// RequestRefund decides about a new refund. When the reference is taken by the same content, that refund is the
+// answer and the decision is empty; other content is refused, and so is whatever R29 and R30 forbid, before the
+// provider is asked.
+func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (Refund, Decision, error) {
+	p, err := rows.Payment(payment)
+	if err != nil {
+		return Refund{}, Decision{}, err
+	}
+	var made int
+	var lastFailed *Refund
+	for i, f := range rows.Refunds {
+		if f.Payment != payment {
+			continue
+		}
+		if f.Reference == r.Reference {
+			if f.Amount != r.Amount || f.Reason != r.Reason {
+				return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", f.Number, r.Reference)
+			}
+			return f, Decision{}, nil
+		}
+		if f.AmountUnknown {
+			return f, Decision{}, refuse(CodeRefundUnknown, "refund %s was made elsewhere and its amount is not known yet", f.Number)
+		}
+		if f.State.Taken() {
+			made++
+		}
+		if f.State == RefundFailed && !f.Absent {
+			lastFailed = &rows.Refunds[i]
+		}
+	}
+	if err := refundable(rows, p, r.Amount, made, now); err != nil {
+		return Refund{}, Decision{}, err
+	}
+	f, err := newRefund(rows, p, r, OriginAPI, now)
+	if err != nil {
+		return f, Decision{}, err
+	}
+	d := Decision{NewRefunds: []Refund{f}}
+	if lastFailed != nil { // R28: the worker asks for it, and this one waits
+		again := *lastFailed
+		again.Due = now
+		d, err = d.putRefund(again.State, again, "")
+	}
+	return f, d, err
+}
+
+func refundable(rows Rows, p Payment, amount money.Amount, made int, now time.Time) error {
+	switch limits := p.Route.Policy; {
+	case p.State != PaymentSucceeded:
+		return refuse(CodePaymentNotPaid, "payment %s is %s: nothing was taken", p.Number, p.State)
+	case limits.RefundCount > 0 && made >= limits.RefundCount:
+		return refuse(CodeRefundTooMany, "payment %s has %d refunds, the most that its provider allows", p.Number, made)
+	case limits.RefundAge > 0 && now.Sub(p.SucceededAt) > limits.RefundAge:
+		return refuse(CodeRefundTooLate, "payment %s was paid at %s; its provider refunds for %d days", p.Number, p.SucceededAt.Format(time.RFC3339), int(limits.RefundAge.Hours()/24))
+	}
+	left := p.Content.Amount.Minor - taken(rows, p.Number)
+	if amount.Currency != p.Content.Amount.Currency || amount.Minor > left || amount.Minor <= 0 {
+		return refuse(CodeRefundExceeds, "%s asked, %d %s left of payment %s", amount, left, p.Content.Amount.Currency, p.Number)
+	}
+	return nil
+}
+
+// taken is the sum, in minor units, of a payment's refunds that count against it (R29).
+func taken(rows Rows, payment string) int64 {
+	var sum int64
+	for _, f := range rows.Refunds {
+		if f.Payment == payment && f.State.Taken() {
+			sum += f.Amount.Minor
+		}
+	}
+	return sum
+}
+
+// newRefund makes the row: its number derived, its notify URL frozen, its due time after the provider's least time
+// between two refunds of one payment (R30).
+func newRefund(rows Rows, p Payment, r RefundRequest, origin Origin, now time.Time) (Refund, error) {
+	number, err := tradeno.ForRefund(p.Number, r.Reference, func(n string) bool {
+		for _, f := range rows.Refunds {
+			if f.Number == n {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return Refund{}, fmt.Errorf("number the refund %q of payment %s: %w", r.Reference, p.Number, err)
+	}
+	return Refund{
+		Number: number, Payment: p.Number, Order: p.Order, App: p.App, Reference: r.Reference, Amount: r.Amount,
+		Legs:   []RefundLeg{{LegID: p.Legs[0].ID, Amount: r.Amount, State: RefundCreated}},
+		Reason: r.Reason, NotifyURL: p.Route.NotifyURL(), Origin: origin, State: RefundCreated, CreatedAt: now,
+		Due: earliest(rows, p, "", now),
+	}, nil
+}
+
+// earliest is when the provider would take another refund of the payment, or now.
+func earliest(rows Rows, p Payment, except string, now time.Time) time.Time {
+	at := now
+	for _, f := range rows.Refunds {
+		if f.Payment != p.Number || f.Number == except || f.SentAt.IsZero() {
+			continue
+		}
+		if free := f.SentAt.Add(p.Route.Policy.RefundInterval); free.After(at) {
+			at = free
+		}
+	}
+	return at
+}
+
+// giveBack refunds a whole payment by itself: nobody asked for it, and its order has no use for it (R19, R20).
+func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (Decision, error) {
+	f, err := newRefund(rows, p, RefundRequest{"~" + string(origin), p.Content.Amount, string(origin)}, origin, now)
+	if err != nil {
+		return d, err
+	}
+	d.NewRefunds = append(d.NewRefunds, f)
+	return d, nil
+}
+
+// learnRefund records that the provider speaks of a refund of which we know nothing: of an amount that only the bill
+// tells (R21).
+func learnRefund(rows Rows, p Payment, f Facts, now time.Time) (Decision, error) {
+	var d Decision
+	if !f.Refunded {
+		return d, nil
+	}
+	for _, r := range rows.Refunds {
+		if r.Payment == p.Number && (r.SentAt != time.Time{} || r.Origin == OriginExternal) {
+			return d, nil // ours, or known already
+		}
+	}
+	r, err := newRefund(rows, p, RefundRequest{"~external", money.Amount{Currency: p.Content.Amount.Currency}, ""}, OriginExternal, now)
+	if err != nil {
+		return d, err
+	}
+	r.AmountUnknown, r.State, r.Due, r.SucceededAt = true, RefundSucceeded, time.Time{}, now
+	r.Legs[0].State = RefundSucceeded
+	d.NewRefunds = []Refund{r}
+	d.alarm(AlarmRefundExternal, p.Number, "the provider says that this payment was refunded, but not by us. Its bill tells the amount; until then it cannot be refunded here.")
+	return d, nil
+}

@@ -1,0 +1,326 @@
+package pay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/paybridge/paybridge/core/money"
+)
+
+// SendRefund is the intent to send a refund, or to send it again under its own number. ready is false where it has to
+// wait: held, too soon after another refund, behind a failed one that the provider may know after all (R28), or no
+// longer covered by its payment.
+func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool, err error) {
+	r, err := rows.Refund(number)
+	if err != nil {
+		return d, false, err
+	}
+	p, err := rows.Payment(r.Payment)
+	if err != nil {
+		return d, false, err
+	}
+	wait := func(until time.Time, cause string) (Decision, bool, error) {
+		r.Due = until
+		d, err = d.putRefund(r.State, r, cause)
+		return d, false, err
+	}
+	if r.Hold {
+		return wait(now.Add(LongestInterval), "")
+	}
+	for _, f := range rows.Refunds {
+		if f.Payment == r.Payment && f.Number != number && f.State == RefundFailed && !f.Absent {
+			return wait(again(0, now), "")
+		}
+	}
+	if free := earliest(rows, p, number, now); free.After(now) {
+		return wait(free, "")
+	}
+	was := r.State
+	if taken(rows, p.Number) > p.Content.Amount.Minor {
+		if was != RefundCreated {
+			return d, false, fmt.Errorf("refund %s: the refunds of payment %s exceed it", number, p.Number)
+		}
+		r.State, r.Due = RefundClosed, time.Time{}
+		d.event(EventRefundClosed, number)
+		d, err = d.putRefund(was, r, "what is left of the payment no longer covers it")
+		return d, false, err
+	}
+	r.Unclear = r.Unclear || r.Calling // the process that sent it died before it could say what came of it
+	r.State, r.Calling, r.SentAt, r.Due = RefundProcessing, true, now, now.Add(CallTime+30*time.Second)
+	d, err = d.putRefund(was, r, "sent")
+	return d, true, err
+}
+
+// RefundAnswered decides what the answer to a refund's create means.
+func RefundAnswered(rows Rows, number string, o Outcome, f *RefundFacts, now time.Time) (Decision, error) {
+	r, err := rows.Refund(number)
+	if err != nil {
+		return Decision{}, err
+	}
+	r.Calling = false
+	if o.Verdict == Accepted && f != nil {
+		return SettleRefund(withRefund(rows, r), number, *f, FromCreate, now)
+	}
+	if r.State != RefundProcessing {
+		return Decision{}, nil // a callback was faster
+	}
+	var d Decision
+	cause := "create: " + o.String()
+	if o.Verdict != Indeterminate && o.Verdict != Accepted {
+		r.ProviderError = o.String()
+	}
+	switch {
+	case o.Final() && !r.Unclear:
+		r.State, r.Due = RefundFailed, time.Time{}
+		setRefundLegs(&r, RefundFailed)
+		d.event(EventRefundFailed, number)
+		return d.putRefund(RefundProcessing, r, cause)
+	case o.Verdict == Indeterminate || o.Verdict == Accepted:
+		r.Unclear = true
+	case !r.Unclear && !o.Is(Conflict): // it surely did not happen: the next step is to send it again
+		r.SentAt = time.Time{}
+	}
+	if o.NeedsAttention != "" {
+		r.NeedsAttention = o.NeedsAttention
+		d.alarm(AlarmRefundAttention, number, o.NeedsAttention)
+	}
+	r.Due = later(r.Attempts, o, now)
+	r.Attempts++
+	return d.putRefund(RefundProcessing, r, cause)
+}
+
+// RefundQueried decides what the answer to a refund's query means.
+func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time.Time) (Decision, error) {
+	r, err := rows.Refund(number)
+	if err != nil {
+		return Decision{}, err
+	}
+	if o.Verdict == Accepted && f != nil {
+		return SettleRefund(rows, number, *f, FromQuery, now)
+	}
+	var d Decision
+	if o.Is(NotFound) {
+		switch {
+		case r.State == RefundFailed: // R28: a new one may go out
+			r.Absent, r.Due = true, time.Time{}
+			return d.putRefund(r.State, r, "a query confirms that the provider does not know it")
+		case r.State != RefundProcessing:
+			return d, nil
+		case (r.Unclear || r.Calling) && now.Before(settledBy(r.SentAt)):
+			r.Attempts++
+			if r.Due = again(r.Attempts, now); r.Due.After(settledBy(r.SentAt)) {
+				r.Due = settledBy(r.SentAt)
+			}
+			return d.putRefund(r.State, r, "")
+		}
+		// R04: nothing sent before can come into effect any more; what the same number is answered next decides.
+		r.Unclear, r.Calling, r.SentAt, r.Due = false, false, time.Time{}, now
+		return d.putRefund(r.State, r, "the provider does not know it: sent again under the same number")
+	}
+	if r.State != RefundProcessing && r.State != RefundFailed {
+		return d, nil
+	}
+	r.Due = later(r.Attempts, o, now)
+	r.Attempts++
+	return d.putRefund(r.State, r, "query: "+o.String())
+}
+
+// SettleRefund decides what verified facts mean for a refund and its order.
+func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time.Time) (Decision, error) {
+	r, err := rows.Refund(number)
+	if err != nil {
+		return Decision{}, err
+	}
+	p, err := rows.Payment(r.Payment)
+	if err != nil {
+		return Decision{}, err
+	}
+	var d Decision
+	if why := refundContradiction(p, r, f); why != "" {
+		d.alarm(AlarmRefundDisputed, number, why)
+		if r.State.Final() {
+			return d, nil
+		}
+		r.Attempts++
+		r.Due = again(r.Attempts, now)
+		return d.putRefund(r.State, r, "disputed: "+why)
+	}
+	was := r.State
+	r.ProviderID = f.ProviderID
+	if f.Account != "" {
+		r.Account = f.Account
+	}
+	switch f.State {
+	case RefundFactSucceeded:
+		if was == RefundSucceeded {
+			return d, nil
+		}
+		if was == RefundFailed || was == RefundClosed {
+			d.alarm(AlarmRefundRevived, number, "it was "+string(was)+" here and the provider paid it back after all")
+		}
+		r.State, r.Due, r.NeedsAttention, r.SucceededAt = RefundSucceeded, time.Time{}, "", f.SucceededAt
+		if r.SucceededAt.IsZero() {
+			r.SucceededAt = now
+		}
+		setRefundLegs(&r, RefundSucceeded)
+		d.event(EventRefundSucceeded, number)
+		if d, err = d.putRefund(was, r, "succeeded ("+string(from)+")"); err != nil {
+			return d, err
+		}
+		return refundedOrder(d, rows, p)
+	case RefundFactClosed:
+		if was != RefundProcessing && was != RefundCreated {
+			return d, nil
+		}
+		r.State, r.Due = RefundClosed, time.Time{}
+		setRefundLegs(&r, RefundClosed)
+		d.event(EventRefundClosed, number)
+		return d.putRefund(was, r, "closed by the provider ("+string(from)+")")
+	case RefundFactAbnormal, RefundFactProcessing:
+		return refundUnderWay(r, f, from, now)
+	}
+	return Decision{}, fmt.Errorf("refund %s: the provider's state %q is not known", number, f.State)
+}
+
+// refundUnderWay is a refund that the provider works on, or cannot deliver without a person (R33).
+func refundUnderWay(r Refund, f RefundFacts, from Source, now time.Time) (Decision, error) {
+	var d Decision
+	was, cause := r.State, ""
+	switch was {
+	case RefundFailed: // it is there after all: its sum is taken again
+		r.State, cause = RefundProcessing, "the provider has it after all ("+string(from)+")"
+		d.alarm(AlarmRefundRevived, r.Number, "it had failed here and the provider works on it")
+	case RefundProcessing:
+		if from == FromCreate {
+			r.Attempts, cause = 0, "accepted by the provider"
+		}
+	default:
+		return d, nil
+	}
+	if f.State == RefundFactAbnormal && r.NeedsAttention == "" {
+		r.NeedsAttention = "The money could not be delivered to the payer's account. Give it back by the provider's abnormal refund, or another way."
+		cause = "abnormal at the provider (" + string(from) + ")"
+		d.alarm(AlarmRefundAttention, r.Number, r.NeedsAttention)
+	}
+	r.Due = again(r.Attempts, now)
+	r.Attempts++
+	return d.putRefund(was, r, cause)
+}
+
+// refundedOrder lets the order follow the refunds of the payment that paid it, and of no other.
+func refundedOrder(d Decision, rows Rows, p Payment) (Decision, error) {
+	after := d.After(rows)
+	o := after.Order
+	if o.SettledBy != p.Number {
+		return d, nil
+	}
+	var back int64
+	for _, r := range after.Refunds {
+		if r.Payment == p.Number && (r.State == RefundSucceeded || r.State == RefundSettledOutside) {
+			back += r.Amount.Minor
+		}
+	}
+	was := o.State
+	if o.State = OrderPartiallyRefunded; back >= p.Content.Amount.Minor {
+		o.State = OrderRefunded
+	}
+	if was == o.State || was == OrderRefunded {
+		return d, nil
+	}
+	return d.putOrder(was, o, fmt.Sprintf("%d of %s went back", back, p.Content.Amount))
+}
+
+// RetryRefund submits a failed refund again under its own number, its sum taken again, or brings the next try of one
+// that waits forward.
+func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
+	var d Decision
+	r, err := rows.Refund(number)
+	if err != nil {
+		return d, err
+	}
+	p, err := rows.Payment(r.Payment)
+	if err != nil {
+		return d, err
+	}
+	was := r.State
+	switch was {
+	case RefundCreated, RefundProcessing:
+		if free := earliest(rows, p, number, now); r.Due.After(free) && !r.Calling {
+			r.Due = free
+		}
+		return d.putRefund(was, r, "")
+	case RefundFailed:
+		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
+			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.Amount, left, p.Number)
+		}
+		r.State, r.Due, r.SentAt, r.Attempts, r.ProviderError = RefundProcessing, earliest(rows, p, number, now), time.Time{}, 0, ""
+		setRefundLegs(&r, RefundProcessing)
+		return d.putRefund(was, r, "retried")
+	}
+	return d, refuse(CodeRefundNotRetryable, "refund %s is %s", number, was)
+}
+
+// ExternalRefund records a refund of our payment that somebody made elsewhere: on the merchant platform, or by an
+// earlier system (R15). It is matched by the provider's number and never sent.
+func ExternalRefund(rows Rows, payment string, f RefundFacts, now time.Time) (Decision, error) {
+	p, err := rows.Payment(payment)
+	if err != nil {
+		return Decision{}, err
+	}
+	r, err := newRefund(rows, p, RefundRequest{"~external:" + f.ProviderID, f.Amount, ""}, OriginExternal, now)
+	if err != nil {
+		return Decision{}, err
+	}
+	d := Decision{}
+	r.ProviderNumber, r.ProviderID, r.Account, r.SentAt = f.Number, f.ProviderID, f.Account, now
+	switch f.State {
+	case RefundFactSucceeded:
+		r.State, r.Due, r.SucceededAt = RefundSucceeded, time.Time{}, f.SucceededAt
+	case RefundFactClosed:
+		r.State, r.Due = RefundClosed, time.Time{}
+	default:
+		r.State, r.Due = RefundProcessing, again(1, now)
+	}
+	setRefundLegs(&r, r.State)
+	d.NewRefunds = []Refund{r}
+	d.alarm(AlarmRefundExternal, p.Number, "the provider tells of a refund "+f.Number+" that was not made here")
+	return refundedOrder(d, rows, p)
+}
+
+func refundContradiction(p Payment, r Refund, f RefundFacts) string {
+	for _, c := range []struct{ what, said, asked string }{
+		{"refund number", f.Number, r.OutRefundNo()},
+		{"payment number", f.Payment, p.OutTradeNo()},
+		{"merchant", f.MchID, p.Route.MchID},
+		{"sub merchant", f.SubMchID, p.Route.SubMchID},
+	} {
+		if c.said != c.asked && c.said != "" {
+			return fmt.Sprintf("the provider says %s %q, asked with %q", c.what, c.said, c.asked)
+		}
+	}
+	if (f.Amount != money.Amount{}) && f.Amount != r.Amount && !r.AmountUnknown {
+		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.Amount)
+	}
+	return ""
+}
+
+func setRefundLegs(r *Refund, to RefundState) {
+	legs := make([]RefundLeg, len(r.Legs))
+	for i, leg := range r.Legs {
+		legs[i] = leg
+		legs[i].State = to
+	}
+	r.Legs = legs
+}
+
+// withRefund is the rows with one refund replaced by what is known of it in memory.
+func withRefund(rows Rows, r Refund) Rows {
+	after := make([]Refund, len(rows.Refunds))
+	for i, q := range rows.Refunds {
+		if after[i] = q; q.Number == r.Number {
+			after[i] = r
+		}
+	}
+	rows.Refunds = after
+	return rows
+}

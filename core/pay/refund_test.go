@@ -1,0 +1,230 @@
+package pay
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/core/money"
+)
+
+func aRefund(reference string, s RefundState, fen int64) Refund {
+	r, err := newRefund(Rows{}, aPayment(pNumber, PaymentSucceeded), RefundRequest{reference, money.CNY(fen), ""}, OriginAPI, now)
+	if err != nil {
+		panic(err)
+	}
+	r.State = s
+	if s != RefundCreated {
+		r.SentAt = now.Add(-10 * time.Minute)
+	}
+	if s.Final() {
+		r.Due = time.Time{}
+	}
+	return r
+}
+
+func refundRows(refunds ...Refund) Rows {
+	p := aPayment(pNumber, PaymentSucceeded)
+	p.SucceededAt = now.Add(-time.Hour)
+	o := anOrder(OrderPaid)
+	o.SettledBy = pNumber
+	return Rows{Order: o, Payments: []Payment{p}, Refunds: refunds}
+}
+
+func TestRequestRefund(t *testing.T) {
+	t.Parallel()
+	fifty := make([]Refund, 0, 50)
+	for i := range 50 {
+		fifty = append(fifty, aRefund("ref-"+string(rune('A'+i)), RefundSucceeded, 1))
+	}
+	unknown := aRefund("~external", RefundSucceeded, 0)
+	unknown.AmountUnknown = true
+	for _, c := range []struct {
+		name     string
+		rows     Rows
+		change   func(*Payment)
+		request  RefundRequest
+		wantCode string
+		wantNew  bool
+	}{
+		{name: "R29 the whole", rows: refundRows(), request: RefundRequest{"r", money.CNY(100), ""}, wantNew: true},
+		{name: "R29 one fen too many", rows: refundRows(), request: RefundRequest{"r", money.CNY(101), ""}, wantCode: CodeRefundExceeds},
+		{name: "R29 what is left", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(40), ""}, wantNew: true},
+		{name: "R29 an unclear one keeps its sum", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(41), ""}, wantCode: CodeRefundExceeds},
+		{name: "R29 a closed one gives it back", rows: refundRows(aRefund("a", RefundClosed, 60)), request: RefundRequest{"r", money.CNY(100), ""}, wantNew: true},
+		{name: "R29 another currency", rows: refundRows(), request: RefundRequest{"r", money.Amount{Minor: 1, Currency: "USD"}, ""}, wantCode: CodeRefundExceeds},
+		{name: "R28 the same again", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(60), ""}},
+		{name: "R28 other content", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(61), ""}, wantCode: CodeReferenceReused},
+		{name: "R30 not paid", rows: refundRows(), change: func(p *Payment) { p.State = PaymentPending }, request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodePaymentNotPaid},
+		{name: "R30 too many", rows: refundRows(fifty...), request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundTooMany},
+		{name: "R30 too late", rows: refundRows(), change: func(p *Payment) { p.SucceededAt = now.Add(-366 * 24 * time.Hour) }, request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundTooLate},
+		{name: "R21 one of unknown amount", rows: refundRows(unknown), request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundUnknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.change != nil {
+				c.change(&c.rows.Payments[0])
+			}
+			r, d, err := RequestRefund(c.rows, pNumber, c.request, now)
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
+				check(t, "code", refusal.Code, c.wantCode)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, "code", "", c.wantCode)
+			check(t, "made", len(d.NewRefunds) == 1, c.wantNew)
+			check(t, "amount", r.Amount, c.request.Amount)
+		})
+	}
+}
+
+func TestRefundAnswered(t *testing.T) {
+	t.Parallel()
+	processing := RefundFacts{State: RefundFactProcessing, ProviderID: "5030"}
+	done := RefundFacts{State: RefundFactSucceeded, ProviderID: "5030", SucceededAt: now}
+	abnormal := RefundFacts{State: RefundFactAbnormal, ProviderID: "5030"}
+	early := settledBy(now.Add(-10 * time.Second))
+	for _, c := range []struct {
+		name      string
+		query     bool
+		state     RefundState
+		unclear   bool
+		sentAgo   time.Duration
+		outcome   Outcome
+		facts     *RefundFacts
+		want      RefundState
+		wantOrder OrderState
+		wantNext  string // "send" or "ask"; empty: nothing
+		wantDue   time.Time
+		wantAlarm string
+	}{
+		{name: "accepted", state: RefundProcessing, outcome: accepted, facts: &processing, want: RefundProcessing, wantNext: "ask"},
+		{name: "done", query: true, state: RefundProcessing, outcome: accepted, facts: &done, want: RefundSucceeded, wantOrder: OrderPartiallyRefunded},
+		{name: "done, seen again", query: true, state: RefundSucceeded, outcome: accepted, facts: &done, want: RefundSucceeded},
+		{name: "declined", state: RefundProcessing, outcome: declined, want: RefundFailed},
+		{name: "R04 declined after an unclear one", state: RefundProcessing, unclear: true, outcome: declined, want: RefundProcessing, wantNext: "ask"},
+		{name: "R28 indeterminate", state: RefundProcessing, outcome: broken, want: RefundProcessing, wantNext: "ask"},
+		{name: "R04 not found too early", query: true, state: RefundProcessing, unclear: true, sentAgo: 10 * time.Second, outcome: notFoundOut, want: RefundProcessing, wantNext: "ask", wantDue: again(1, now)},
+		{name: "R04 not found later: the same number again", query: true, state: RefundProcessing, unclear: true, sentAgo: 70 * time.Second, outcome: notFoundOut, want: RefundProcessing, wantNext: "send", wantDue: now},
+		{name: "rate limited", state: RefundProcessing, outcome: Outcome{Verdict: Rejected, Reason: RateLimited, RetryAfter: time.Hour}, want: RefundProcessing, wantNext: "send", wantDue: now.Add(time.Hour)},
+		{name: "R36 not sent", state: RefundProcessing, outcome: Outcome{Verdict: NotSent}, want: RefundProcessing, wantNext: "send"},
+		{name: "R33 abnormal", query: true, state: RefundProcessing, outcome: accepted, facts: &abnormal, want: RefundProcessing, wantNext: "ask", wantAlarm: AlarmRefundAttention},
+		{name: "R33 not enough money", state: RefundProcessing, outcome: Outcome{Verdict: Rejected, Reason: Unavailable, NeedsAttention: "recharge"}, want: RefundProcessing, wantNext: "send", wantAlarm: AlarmRefundAttention},
+		{name: "failed here, done there", query: true, state: RefundFailed, outcome: accepted, facts: &done, want: RefundSucceeded, wantOrder: OrderPartiallyRefunded, wantAlarm: AlarmRefundRevived},
+		{name: "another amount", query: true, state: RefundProcessing, outcome: accepted, facts: &RefundFacts{State: RefundFactSucceeded, Amount: money.CNY(1)}, want: RefundProcessing, wantNext: "ask", wantAlarm: AlarmRefundDisputed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := aRefund("r", c.state, 60)
+			r.Unclear = c.unclear
+			if c.sentAgo != 0 {
+				r.SentAt = now.Add(-c.sentAgo)
+			}
+			rows := refundRows(r)
+			decide := RefundAnswered
+			if c.query {
+				decide = RefundQueried
+			}
+			d, err := decide(rows, r.Number, c.outcome, c.facts, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, _ := d.After(rows).Refund(r.Number)
+			check(t, "state", after.State, c.want)
+			next := ""
+			if !after.State.Final() {
+				if next = "ask"; after.SentAt.IsZero() {
+					next = "send"
+				}
+			}
+			check(t, "next", next, c.wantNext)
+			if !c.wantDue.IsZero() {
+				check(t, "due", after.Due, c.wantDue)
+			}
+			if c.wantDue.After(early) && c.sentAgo == 10*time.Second {
+				t.Errorf("due %s, after it is sure (%s)", c.wantDue, early)
+			}
+			check(t, "order", moved(d.Orders, func(m Move[Order, OrderState]) (string, OrderState) { return "order", m.Row.State }, "order"), c.wantOrder)
+			var alarm string
+			if len(d.Alarms) > 0 {
+				alarm = d.Alarms[0].Kind
+			}
+			check(t, "alarm", alarm, c.wantAlarm)
+			checkDue(t, d.After(rows))
+		})
+	}
+}
+
+func TestSendRefund(t *testing.T) {
+	t.Parallel()
+	held := aRefund("r", RefundCreated, 50)
+	held.Hold = true
+	recent := aRefund("a", RefundSucceeded, 10)
+	recent.SentAt = now.Add(-20 * time.Second)
+	absent := aRefund("a", RefundFailed, 100)
+	absent.Absent = true
+	for _, c := range []struct {
+		name      string
+		refund    Refund
+		others    []Refund
+		wantReady bool
+		want      RefundState
+		wantDue   time.Time
+	}{
+		{"the first call commits processing", aRefund("r", RefundCreated, 50), nil, true, RefundProcessing, time.Time{}},
+		{"held", held, nil, false, RefundCreated, now.Add(LongestInterval)},
+		{"R30 a minute after the one before", aRefund("r", RefundCreated, 50), []Refund{recent}, false, RefundCreated, now.Add(40 * time.Second)},
+		{"R28 behind a failed one", aRefund("r", RefundCreated, 50), []Refund{aRefund("a", RefundFailed, 100)}, false, RefundCreated, again(0, now)},
+		{"R28 that the provider does not know", aRefund("r", RefundCreated, 50), []Refund{absent}, true, RefundProcessing, time.Time{}},
+		{"R29 no longer covered", aRefund("r", RefundCreated, 50), []Refund{aRefund("a", RefundSucceeded, 60)}, false, RefundClosed, time.Time{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows := refundRows(append(c.others, c.refund)...)
+			d, ready, err := SendRefund(rows, c.refund.Number, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, _ := d.After(rows).Refund(c.refund.Number)
+			check(t, "ready", ready, c.wantReady)
+			check(t, "state", after.State, c.want)
+			if !c.wantDue.IsZero() {
+				check(t, "due", after.Due, c.wantDue)
+			}
+			checkDue(t, d.After(rows))
+		})
+	}
+}
+
+func TestRetryRefund(t *testing.T) {
+	t.Parallel()
+	rows := refundRows(aRefund("r", RefundFailed, 60), aRefund("a", RefundSucceeded, 50))
+	if _, err := RetryRefund(rows, rows.Refunds[0].Number, now); err == nil {
+		t.Error("R29: a retry took a sum that is no longer there")
+	}
+	rows = refundRows(aRefund("r", RefundFailed, 60))
+	d, err := RetryRefund(rows, rows.Refunds[0].Number, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "R28 retried under its own number", refundAfter(d, rows.Refunds[0].Number), RefundProcessing)
+}
+
+func TestR15ExternalRefund(t *testing.T) {
+	t.Parallel()
+	rows := refundRows()
+	d, err := ExternalRefund(rows, pNumber, RefundFacts{State: RefundFactSucceeded, Number: "by-hand-1", ProviderID: "5030", Amount: money.CNY(100)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.NewRefunds[0]
+	check(t, "number at the provider", r.OutRefundNo(), "by-hand-1")
+	check(t, "state", r.State, RefundSucceeded)
+	check(t, "order", d.Orders[0].Row.State, OrderRefunded)
+	if _, _, err := RequestRefund(d.After(rows), pNumber, RefundRequest{"r", money.CNY(1), ""}, now); err == nil {
+		t.Error("R29: what went back elsewhere was refunded again")
+	}
+}

@@ -1,0 +1,38 @@
+package pay
+
+import (
+	"fmt"
+	"time"
+)
+
+// Refusal is a request that the rules do not allow. Its code is stable: programs decide by it.
+type Refusal struct {
+	Code       string
+	Detail     string        // for people: what is wrong and what to do
+	RetryAfter time.Duration // when asking again may help; 0: it won't
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
+
+func refuse(code, format string, a ...any) error {
+	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
+}
+
+// The codes of refusals.
+const (
+	CodeOrderPaid          = "order_paid"
+	CodeOrderClosed        = "order_closed"
+	CodeOrderClosing       = "order_closing"
+	CodeOrderExpired       = "order_expired"
+	CodePayerNotAllowed    = "payer_not_allowed"
+	CodePreviousUnresolved = "previous_attempt_unresolved"
+	CodePaymentDisputed    = "payment_disputed"
+	CodePaymentNotPaid     = "payment_not_paid"
+	CodeReferenceReused    = "reference_reused"
+	CodeRefundExceeds      = "refund_exceeds_payment"
+	CodeRefundUnknown      = "refund_unknown"
+	CodeRefundTooMany      = "refund_too_many"
+	CodeRefundTooLate      = "refund_too_late"
+	CodeRefundNotRetryable = "refund_not_retryable"
+	CodeNotCloseable       = "payment_not_closeable"
+)

@@ -1,0 +1,32 @@
+package sdk
+
+import "context"
+
+// SelfTests proves an account without money. Optional.
+type SelfTests interface {
+	RunSelfTest(ctx context.Context, r SelfTest) []Check
+}
+
+// SelfTest names what to prove.
+type SelfTest struct {
+	Call
+	Echo string // comes back as a Notice "self_test.echo" with this id, where the provider echoes by a callback
+}
+
+// Check is one thing proven or not.
+type Check struct {
+	Name   string // stable, for example "request_signature"
+	Status CheckStatus
+	Detail string // what was seen
+	Remedy string // with CheckFailed: what to do
+}
+
+// CheckStatus is how one check ended.
+type CheckStatus int32
+
+// How a check ended. The zero value says that nothing was proven.
+const (
+	CheckOK      CheckStatus = 1
+	CheckFailed  CheckStatus = 2
+	CheckSkipped CheckStatus = 3
+)

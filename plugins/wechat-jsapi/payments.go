@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+	"github.com/paybridge/paybridge/plugins/wechat"
+)
+
+// prepayLife is how long WeChat takes a prepay id, less what a payer needs to type a password.
+const prepayLife = 2*time.Hour - 5*time.Minute
+
+// CreatePayment opens the trade, or renews it: WeChat answers the same number and content with a fresh prepay id.
+func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
+	client, refusal, ok := p.client(r.Call.Route)
+	if !ok {
+		return refusal
+	}
+	var options struct {
+		GoodsTag string `json:"goods_tag"`
+	}
+	if err := r.Call.Route.DecodeOptions(&options); err != nil {
+		return sdk.NotSent(err)
+	}
+	asked := time.Now()
+	prepayID, answer, err := client.Prepay(ctx, prepay(r, options.GoodsTag))
+	if err != nil {
+		return wechat.Failed(answer, err)
+	}
+	params, err := client.PayParams(ctx, r.Call.Route.AppID, prepayID, asked)
+	if err != nil {
+		return wechat.Failed(answer, err) // the trade exists without a hand-off: unclear, and renewed by the repeat
+	}
+	return wechat.Taken(answer, sdk.WechatJSAPI(sdk.WechatPay(params)).Until(validUntil(asked, r.TimeExpire)))
+}
+
+// prepay depends on nothing but the call: a repeat that differed in one byte would be refused.
+func prepay(r sdk.Create, goodsTag string) wechat.Prepay {
+	body := wechat.Prepay{
+		AppID:       r.Call.Route.AppID,
+		MchID:       r.Call.Route.MchID,
+		Description: r.Description,
+		OutTradeNo:  r.Number,
+		TimeExpire:  wechat.Time(r.TimeExpire),
+		NotifyURL:   r.Call.Route.NotifyURL,
+		GoodsTag:    goodsTag,
+		Amount:      wechat.Total{Total: r.Amount.Minor, Currency: r.Amount.Currency},
+		Payer:       wechat.Payer{OpenID: r.Payer.Openid},
+	}
+	if r.Payer.ClientIP != "" {
+		body.SceneInfo = &wechat.SceneInfo{PayerClientIP: r.Payer.ClientIP}
+	}
+	return body
+}
+
+// validUntil is the end of the prepay id's life or of the trade's, whichever comes first.
+func validUntil(asked, expire time.Time) time.Time {
+	if end := asked.Add(prepayLife); end.Before(expire) {
+		return end
+	}
+	return expire
+}
+
+// QueryPayment asks for the trade by our number.
+func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
+	client, refusal, ok := p.client(r.Call.Route)
+	if !ok {
+		return refusal
+	}
+	trade, answer, err := client.QueryTrade(ctx, r.Number)
+	if err != nil {
+		return wechat.Failed(answer, err)
+	}
+	return wechat.Taken(answer, trade.Facts())
+}
+
+// ClosePayment makes the trade unpayable. One that is paid is refused with CONFLICT: the host queries, since WeChat's
+// refusal names no amount.
+func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
+	client, refusal, ok := p.client(r.Call.Route)
+	if !ok {
+		return refusal
+	}
+	answer, err := client.CloseTrade(ctx, r.Number)
+	if err != nil {
+		return wechat.Failed(answer, err)
+	}
+	return wechat.Taken(answer, sdk.PaymentFacts{State: sdk.PaymentClosed, Number: r.Number})
+}

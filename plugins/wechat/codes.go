@@ -1,0 +1,126 @@
+package wechat
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+)
+
+// meaning is what a refusal comes to. The zero value is the safe one: it may have happened.
+type meaning struct {
+	verdict   sdk.Verdict
+	reason    sdk.Reason
+	attention sdk.Attention
+	remedy    string // for the operator
+}
+
+func rejected(reason sdk.Reason, remedy string) meaning {
+	return meaning{verdict: sdk.VerdictRejected, reason: reason, remedy: remedy}
+}
+
+func unclear(remedy string) meaning { return meaning{remedy: remedy} }
+
+const (
+	askAndFollow = "The number is spent: the stored state decides, so the trade is queried and followed."
+	tooFast      = "Too many calls for this merchant number: later, the same."
+)
+
+// codes is WeChat's codes without underscores, since it spells some in two ways. A code of this table beats the HTTP
+// status: some of our own mistakes are published with 500. wechat-jsapi/MAPPING.md shows it to people.
+var codes = map[string]meaning{
+	"PARAMERROR":           rejected(sdk.InvalidRequest, "WeChat names the field in its message: correct the entry or the order."),
+	"INVALIDREQUEST":       rejected(sdk.InvalidRequest, "WeChat says in its message what it does not allow."),
+	"APPIDMCHIDNOTMATCH":   rejected(sdk.InvalidRequest, "Bind the entry's app id to the merchant number at the merchant platform (AppID management)."),
+	"MCHNOTEXISTS":         rejected(sdk.InvalidRequest, "WeChat does not know the merchant number: check the account's mchid."),
+	"OPENIDMISMATCH":       rejected(sdk.InvalidRequest, "The openid is not one of the entry's app id: get it by that app id's authorization."),
+	"INVALIDTRANSACTIONID": rejected(sdk.InvalidRequest, "The transaction id is not one of this merchant number."),
+
+	"SIGNERROR": rejected(sdk.AuthFailed, "Check serial_no and private_key of the account, that they belong together and to mchid, and this machine's clock."),
+	"NOAUTH":    rejected(sdk.AuthFailed, "The merchant number may not use this product: apply for it, or lift the penalty, at the merchant platform."),
+
+	"RULELIMIT":           rejected(sdk.Declined, "A rule of WeChat's or of the merchant's forbids it; the message says which."),
+	"TRADEERROR":          rejected(sdk.Declined, "The trade failed for a reason on the payer's side; the message says which."),
+	"ACCOUNTERROR":        rejected(sdk.Declined, "The payer's account is not in order."),
+	"USERACCOUNTABNORMAL": rejected(sdk.Declined, "The payer's account is closed or blocked: pay back another way and settle the refund outside."),
+	"TRADEOVERDUE":        rejected(sdk.Declined, "The trade is over a year old: pay back another way and settle the refund outside."),
+
+	"NOTENOUGH": {verdict: sdk.VerdictRejected, reason: sdk.Unavailable, attention: sdk.AttentionNotEnough,
+		remedy: "Top up the merchant's available balance; the refund is tried again under the same number."},
+
+	"ORDERCLOSED":       rejected(sdk.Conflict, askAndFollow),
+	"ORDERPAID":         rejected(sdk.Conflict, askAndFollow),
+	"OUTTRADENOUSED":    rejected(sdk.Conflict, askAndFollow),
+	"REFUNDFEEMISMATCH": rejected(sdk.Conflict, "The refund number was used with another amount: the refund is queried and followed."),
+
+	"ORDERNOTEXIST":     rejected(sdk.NotFound, ""),
+	"RESOURCENOTEXISTS": rejected(sdk.NotFound, ""),
+
+	"FREQUENCYLIMITED":  rejected(sdk.RateLimited, tooFast),
+	"RATELIMITEXCEED":   rejected(sdk.RateLimited, tooFast),
+	"RATELIMITEXCEEDED": rejected(sdk.RateLimited, tooFast),
+
+	"SYSTEMERROR":        unclear(""),
+	"BANKERROR":          unclear(""),
+	"SERVICEUNAVAILABLE": unclear(""),
+}
+
+// ofRefund is where a refund differs. One that was too fast may have been taken all the same; and what does not exist
+// is then the trade, or its payment.
+var ofRefund = map[string]meaning{
+	"RESOURCENOTEXISTS": rejected(sdk.InvalidRequest, noSuchTrade),
+	"FREQUENCYLIMITED":  unclear(mayBeTaken),
+	"RATELIMITEXCEED":   unclear(mayBeTaken),
+	"RATELIMITEXCEEDED": unclear(mayBeTaken),
+}
+
+const (
+	noSuchTrade = "The trade is not a paid one of this merchant number: a refund goes by the merchant number that took the money."
+	mayBeTaken  = "The refund may have been taken all the same: it is queried first."
+)
+
+// otherContent is the cause code of an INVALID_REQUEST which says that the number was used with other content.
+const otherContent = "268498688"
+
+// byStatus is for a code that is in no table.
+func byStatus(op Op, status int) meaning {
+	switch {
+	case status == http.StatusTooManyRequests && op == OpRefund:
+		return unclear(mayBeTaken)
+	case status == http.StatusNotFound && op == OpRefund:
+		return rejected(sdk.InvalidRequest, noSuchTrade)
+	}
+	switch status {
+	case http.StatusBadRequest:
+		return rejected(sdk.InvalidRequest, "")
+	case http.StatusForbidden:
+		return rejected(sdk.Declined, "")
+	case http.StatusNotFound:
+		return rejected(sdk.NotFound, "")
+	case http.StatusConflict:
+		return rejected(sdk.Conflict, askAndFollow)
+	case http.StatusTooManyRequests:
+		return rejected(sdk.RateLimited, tooFast)
+	}
+	return unclear("")
+}
+
+func (e *Error) meaning() meaning {
+	code := strings.ReplaceAll(e.Code, "_", "")
+	// A 401 is never signed, so nothing that it says may decide more than that we were not let in.
+	if e.Status == http.StatusUnauthorized {
+		return codes["SIGNERROR"]
+	}
+	if code == "INVALIDREQUEST" && e.Cause() == otherContent {
+		return rejected(sdk.Conflict, askAndFollow)
+	}
+	if e.Op == OpRefund {
+		if m, ok := ofRefund[code]; ok {
+			return m
+		}
+	}
+	if m, ok := codes[code]; ok {
+		return m
+	}
+	return byStatus(e.Op, e.Status)
+}

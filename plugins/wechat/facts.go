@@ -1,0 +1,101 @@
+package wechat
+
+import (
+	"time"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+)
+
+// tradeStates is WeChat's trade_state. What is not here decides nothing.
+var tradeStates = map[string]sdk.PaymentState{
+	"NOTPAY":     sdk.PaymentPending, // after a failed attempt too, and after time_expire until it is closed
+	"USERPAYING": sdk.PaymentPending,
+	"ACCEPT":     sdk.PaymentPending,
+	"PAYERROR":   sdk.PaymentPending, // payable until it is closed
+	"SUCCESS":    sdk.PaymentSucceeded,
+	"REFUND":     sdk.PaymentRefunded,
+	"CLOSED":     sdk.PaymentClosed,
+	"REVOKED":    sdk.PaymentClosed,
+}
+
+// refundStates is WeChat's status of a refund, refund_status in a notification.
+var refundStates = map[string]sdk.RefundState{
+	"PROCESSING": sdk.RefundProcessing,
+	"SUCCESS":    sdk.RefundSucceeded,
+	"CLOSED":     sdk.RefundClosed,
+	"ABNORMAL":   sdk.RefundAbnormal,
+}
+
+// Facts is what a verified trade says.
+func (t Trade) Facts() sdk.PaymentFacts {
+	f := sdk.PaymentFacts{
+		State:      tradeStates[t.TradeState],
+		Number:     t.OutTradeNo,
+		MchID:      t.MchID,
+		AppID:      t.AppID,
+		Amount:     fen(t.Amount.Total, t.Amount.Currency),
+		Payer:      sdk.PayerFacts{Openid: t.Payer.OpenID, FundsSource: t.BankType},
+		PaidAt:     instant(t.SuccessTime),
+		ProviderID: t.TransactionID,
+		StateName:  t.TradeState,
+	}
+	if f.State == sdk.PaymentSucceeded || f.State == sdk.PaymentRefunded {
+		f.PayerAmount = fen(t.Amount.PayerTotal, t.Amount.PayerCurrency)
+	}
+	return f
+}
+
+// Facts is what a verified refund says. Answers name no merchant: the one that signed the question is the one that
+// may know.
+func (r Refund) Facts() sdk.RefundFacts {
+	status := r.Status
+	if status == "" {
+		status = r.RefundStatus
+	}
+	f := sdk.RefundFacts{
+		State:             refundStates[status],
+		Number:            r.OutRefundNo,
+		PaymentNumber:     r.OutTradeNo,
+		ProviderID:        r.RefundID,
+		ProviderPaymentID: r.TransactionID,
+		MchID:             r.MchID,
+		Amount:            fen(r.Amount.Refund, r.Amount.Currency),
+		PayerAmount:       fen(r.Amount.PayerRefund, r.Amount.Currency),
+		Total:             fen(r.Amount.Total, r.Amount.Currency),
+		CreatedAt:         instant(r.CreateTime),
+		SucceededAt:       instant(r.SuccessTime),
+		ReceivedAccount:   r.Received,
+		StateName:         status,
+	}
+	if f.State == sdk.RefundAbnormal {
+		f.Attention = sdk.AttentionAbnormal
+	}
+	return f
+}
+
+// fen reads an amount; 0 is one that WeChat did not say. Unpaid trades and refund notifications leave the currency
+// out; it is CNY then.
+func fen(minor int64, currency string) sdk.Amount {
+	if minor == 0 {
+		return sdk.Amount{}
+	}
+	if currency == "" {
+		currency = "CNY"
+	}
+	return sdk.Amount{Minor: minor, Currency: currency}
+}
+
+// instant is zero for what is not RFC 3339: a time that cannot be read must not hide that money moved.
+func instant(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// shanghai is WeChat's time zone, which has had no summer time since 1991.
+var shanghai = time.FixedZone("", 8*60*60)
+
+// Time writes an instant as WeChat's requests want it: RFC 3339, to the second, at +08:00.
+func Time(t time.Time) string { return t.In(shanghai).Format(time.RFC3339) }

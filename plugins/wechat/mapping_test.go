@@ -1,0 +1,180 @@
+package wechat
+
+import (
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+)
+
+const mapping = "../wechat-jsapi/MAPPING.md"
+
+// rows are the cells of the table of MAPPING.md whose first heading is this one.
+func rows(t *testing.T, heading string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.FromSlash(mapping))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found [][]string
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "| "+heading+" |"):
+			inside = true
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case inside && !strings.HasPrefix(line, "|---"):
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			found = append(found, cells)
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("%s has no table headed %q", mapping, heading)
+	}
+	return found
+}
+
+var (
+	verdictNames = map[sdk.Verdict]string{sdk.VerdictIndeterminate: "INDETERMINATE", sdk.VerdictRejected: "REJECTED", sdk.VerdictNotSent: "NOT_SENT"}
+	reasonNames  = map[sdk.Reason]string{
+		0: "", sdk.InvalidRequest: "INVALID_REQUEST", sdk.Declined: "DECLINED", sdk.NotFound: "NOT_FOUND", sdk.Conflict: "CONFLICT",
+		sdk.RateLimited: "RATE_LIMITED", sdk.AuthFailed: "AUTH", sdk.Unavailable: "UNAVAILABLE",
+	}
+	attentionNames = map[sdk.Attention]string{sdk.AttentionNone: "", sdk.AttentionNotEnough: "NOT_ENOUGH", sdk.AttentionAbnormal: "ABNORMAL"}
+	paymentNames   = map[sdk.PaymentState]string{
+		sdk.PaymentUnknown: "UNSPECIFIED", sdk.PaymentPending: "PENDING", sdk.PaymentSucceeded: "SUCCEEDED",
+		sdk.PaymentClosed: "CLOSED", sdk.PaymentFailed: "FAILED", sdk.PaymentRefunded: "REFUNDED",
+	}
+	refundNames = map[sdk.RefundState]string{
+		sdk.RefundUnknown: "UNSPECIFIED", sdk.RefundProcessing: "PROCESSING", sdk.RefundSucceeded: "SUCCEEDED",
+		sdk.RefundClosed: "CLOSED", sdk.RefundAbnormal: "ABNORMAL",
+	}
+	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery}
+)
+
+func TestTheCodesOfTheMappingAreTheCodesOfTheTable(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for _, row := range rows(t, "code") {
+		code, cause, _ := strings.Cut(row[0], " with cause ")
+		code = strings.Trim(code, "`")
+		documented[strings.ReplaceAll(code, "_", "")] = true
+		var ops []Op
+		switch row[1] {
+		case "all":
+			ops = allOps
+		case "all but refund":
+			ops = []Op{OpPrepay, OpQuery, OpClose, OpRefundQuery}
+		case "refund":
+			ops = []Op{OpRefund}
+		default:
+			t.Fatalf("%s: calls %q", code, row[1])
+		}
+		for _, op := range ops {
+			for _, status := range []int{400, 403, 404, 429, 500} { // a known code beats the status
+				e := &Error{Op: op, Kind: Refused, Status: status, Code: code, RequestID: "0A-" + cause}
+				r := outcome(e)
+				got := []string{verdictNames[r.Verdict], reasonNames[r.Reason], attentionNames[r.Attention]}
+				if !slices.Equal(got, row[2:5]) {
+					t.Errorf("%s of a %s with HTTP %d: the code says %q, %s says %q", row[0], op, status, got, mapping, row[2:5])
+				}
+			}
+		}
+	}
+	for code := range codes {
+		if !documented[code] {
+			t.Errorf("%s is not in %s", code, mapping)
+		}
+	}
+	for code := range ofRefund {
+		if _, ok := codes[code]; !ok {
+			t.Errorf("%s is an exception to nothing", code)
+		}
+	}
+}
+
+func TestTheStatusesOfTheMappingAreTheStatusesOfTheTable(t *testing.T) {
+	t.Parallel()
+	var named []int
+	for _, row := range rows(t, "other codes, by HTTP status") {
+		status, err := strconv.Atoi(row[0])
+		if err != nil {
+			for _, other := range []int{202, 302, 410, 500, 502, 503} {
+				if m := (&Error{Op: OpPrepay, Kind: Refused, Status: other}).meaning(); verdictNames[m.verdict] != row[1] || slices.Contains(named, other) {
+					t.Errorf("HTTP %d: %s", other, verdictNames[m.verdict])
+				}
+			}
+			continue
+		}
+		named = append(named, status)
+		everywhere, ofARefund, differs := strings.Cut(row[2], "; ")
+		for _, op := range allOps {
+			want := []string{row[1], everywhere}
+			if op == OpRefund && differs {
+				want[1] = strings.TrimSuffix(ofARefund, " for a refund")
+				if want[1] == "INDETERMINATE" {
+					want = []string{"INDETERMINATE", ""}
+				}
+			}
+			m := (&Error{Op: op, Kind: Refused, Status: status, Code: "SOMETHING_NEW"}).meaning()
+			if got := []string{verdictNames[m.verdict], reasonNames[m.reason]}; !slices.Equal(got, want) {
+				t.Errorf("HTTP %d of a %s: got %q, want %q", status, op, got, want)
+			}
+		}
+	}
+}
+
+func TestTheStatesOfTheMappingAreTheStatesOfTheTable(t *testing.T) {
+	t.Parallel()
+	documented := map[string]string{}
+	for _, row := range rows(t, "`trade_state`") {
+		name := strings.Trim(row[0], "`")
+		documented[name] = row[1]
+		if got := paymentNames[Trade{TradeState: name}.Facts().State]; got != row[1] {
+			t.Errorf("trade_state %s: got %s, want %s", name, got, row[1])
+		}
+	}
+	for name := range maps.Keys(tradeStates) {
+		if documented[name] == "" {
+			t.Errorf("trade_state %s is not in %s", name, mapping)
+		}
+	}
+	documented = map[string]string{}
+	for _, row := range rows(t, "`status`, `refund_status`") {
+		name := strings.Trim(row[0], "`")
+		documented[name] = row[1]
+		for _, r := range []Refund{{Status: name}, {RefundStatus: name}} {
+			f := r.Facts()
+			if got := []string{refundNames[f.State], attentionNames[f.Attention]}; !slices.Equal(got, row[1:3]) {
+				t.Errorf("status %s: got %q, want %q", name, got, row[1:3])
+			}
+		}
+	}
+	for name := range maps.Keys(refundStates) {
+		if documented[name] == "" {
+			t.Errorf("status %s is not in %s", name, mapping)
+		}
+	}
+}
+
+// WeChat spells some codes in two ways.
+func TestCodesAreComparedWithoutUnderscores(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"ORDERPAID", "ORDER_PAID", "ORDERNOTEXIST", "ORDER_NOT_EXIST", "RULELIMIT", "RULE_LIMIT"} {
+		e := &Error{Kind: Refused, Status: http.StatusInternalServerError, Code: code}
+		if e.meaning().verdict != sdk.VerdictRejected {
+			t.Errorf("%s is not known", code)
+		}
+	}
+}

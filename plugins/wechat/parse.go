@@ -1,0 +1,58 @@
+package wechat
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
+)
+
+// nack is what WeChat wants to read when a notification was not taken; a good one needs no body.
+var nack = sdk.JSONAnswer(`{"code":"FAIL","message":"失败"}`)
+
+// causes is why a notification is refused, as the host knows it. What WeChat signed and we cannot read is not a
+// stranger's: it must come again.
+var causes = map[error]sdk.Cause{
+	ErrUnsigned:      sdk.BadSignature,
+	ErrSignature:     sdk.BadSignature,
+	ErrTooLarge:      sdk.BadSignature,
+	ErrClock:         sdk.StaleClock,
+	ErrUnknownSerial: sdk.UnknownSerial,
+	ErrDecryption:    sdk.Malformed,
+	ErrUnreadable:    sdk.Malformed,
+}
+
+// Parse verifies a notification and says what it is about.
+func (c *Client) Parse(n sdk.Notification) sdk.Parsed {
+	told, err := c.Notification(n.Header, n.Body, n.ReceivedAt)
+	if err != nil {
+		return Refuse(causes[err], "%v", err)
+	}
+	var p sdk.Parsed
+	switch {
+	case told.Trade != nil:
+		p = sdk.Notified(told.Trade.Facts(), told.ID)
+	case told.Refund != nil:
+		p = sdk.NotifiedRefund(told.Refund.Facts(), told.ID)
+	default:
+		p = sdk.Noticed(sdk.Notice{
+			Kind: told.EventType, ID: told.ID, Body: told.Plaintext, ContentType: "application/json", OccurredAt: told.CreatedAt,
+		}, told.ID)
+	}
+	return p.Answer(sdk.Answer{}, nack).At(sentAt(n))
+}
+
+// Refuse does not take a notification, with the body that WeChat expects.
+func Refuse(c sdk.Cause, format string, a ...any) sdk.Parsed {
+	return sdk.Refuse(c, format, a...).Answer(sdk.Answer{}, nack)
+}
+
+// sentAt is WeChat's clock; the header was verified.
+func sentAt(n sdk.Notification) time.Time {
+	seconds, err := strconv.ParseInt(n.Header.Get(consts.WechatPayTimestamp), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}

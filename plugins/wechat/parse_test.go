@@ -1,0 +1,53 @@
+package wechat
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+)
+
+func TestWhatANotificationComesTo(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, testConfig(t), Options{})
+	parse := func(key, event, original, plaintext string) sdk.Parsed {
+		body, h, now := envelope(t, key, event, original, plaintext), http.Header{}, time.Now()
+		signature(t, wechatKey(t), h, testKeyID, now, body)
+		return c.Parse(sdk.Notification{Account: "main", Header: h, Body: []byte(body), ReceivedAt: now})
+	}
+	const id = "809eb6dd-9d48-5d1b-bbd3-ed87c5de35bc"
+	if p := parse(testAPIv3Key, "TRANSACTION.SUCCESS", "transaction", paidText); p.Payment == nil || p.Payment.State != sdk.PaymentSucceeded ||
+		p.Payment.Amount.Minor != 100 || p.Payment.PayerAmount.Minor != 90 || p.DedupeKey != id || p.ProviderTime.IsZero() || p.Ack.Body != nil {
+		t.Errorf("paid: %+v", p)
+	}
+	if p := parse(testAPIv3Key, "REFUND.SUCCESS", "refund", refundedText); p.Refund == nil || p.Refund.State != sdk.RefundSucceeded ||
+		p.Refund.Amount != (sdk.Amount{Minor: 10, Currency: "CNY"}) || p.Refund.Total.Minor != 100 || p.DedupeKey != id {
+		t.Errorf("refunded: %+v", p)
+	}
+	if p := parse(testAPIv3Key, "SECURITY_ECHO.SUCCESS", "security", `{"echo_message":"hello"}`); p.Notice == nil ||
+		p.Notice.Kind != "SECURITY_ECHO.SUCCESS" || p.Notice.ID != id || string(p.Notice.Body) != `{"echo_message":"hello"}` || p.Notice.OccurredAt.IsZero() {
+		t.Errorf("notice: %+v", p)
+	}
+	// WeChat signed it, so it must come again once the key is here.
+	if p := parse(oldAPIv3Key, "TRANSACTION.SUCCESS", "transaction", paidText); p.Cause != sdk.Malformed || len(p.Nack.Body) == 0 {
+		t.Errorf("an APIv3 key that is not configured: %+v", p)
+	}
+}
+
+func TestFactsSayOnlyWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	if f := (Trade{}).Facts(); f.State != sdk.PaymentUnknown || f.Amount != (sdk.Amount{}) || !f.PaidAt.IsZero() {
+		t.Errorf("an empty trade: %+v", f)
+	}
+	if f := (Trade{SuccessTime: "yesterday", TradeState: "SUCCESS"}).Facts(); f.State != sdk.PaymentSucceeded || !f.PaidAt.IsZero() {
+		t.Errorf("a time that cannot be read hides no money: %+v", f)
+	}
+}
+
+func TestTimesAreWrittenAsWeChatWantsThem(t *testing.T) {
+	t.Parallel()
+	if got := Time(time.Date(2026, 11, 24, 16, 0, 0, 5, time.UTC)); got != "2026-11-25T00:00:00+08:00" {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,172 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// world is what the simulator remembers. It is guarded by Simulator.mu, which is never held while something is
+// signed, verified, encrypted or sent.
+type world struct {
+	merchants map[string]*merchant
+	apps      map[string]*app
+	trades    map[tradeKey]*Trade
+	byTxn     map[string]*Trade
+	byPrepay  map[string]*Trade
+	order     []*Trade // as they were made
+	spent     map[tradeKey]bool
+	refunds   map[tradeKey]*Refund
+	refunded  []*Refund            // as they were made
+	refundsOf map[string][]*Refund // of a transaction
+	callbacks []*Callback
+	numbers   map[sentKey]*Sent
+	sent      []*Sent
+	requests  requestLog
+	epoch     int // rises with each Reset, so that what was under way then changes nothing
+}
+
+// tradeKey names a trade or a refund: numbers are unique per merchant, not in the world.
+type tradeKey struct{ mchID, number string }
+
+type merchant struct {
+	SeedMerchant
+	keys merchantKeys
+}
+
+func (m *merchant) bound(appID string) bool {
+	for _, id := range m.AppIDs {
+		if id == appID {
+			return true
+		}
+	}
+	return false
+}
+
+type app struct {
+	SeedApp
+	users map[string]bool
+}
+
+func newWorld(seed Seed, ring keyRing, keepRequests int) (*world, error) {
+	w := &world{
+		merchants: map[string]*merchant{},
+		apps:      map[string]*app{},
+		requests:  requestLog{keep: keepRequests},
+	}
+	w.forget()
+	for _, m := range seed.Merchants {
+		keys, ok := ring.merchants[m.MchID]
+		if !ok {
+			return nil, fmt.Errorf("merchant %s has no key", m.MchID)
+		}
+		if m.KeyMode == "" {
+			m.KeyMode = PublicKey
+		}
+		w.merchants[m.MchID] = &merchant{SeedMerchant: m, keys: keys}
+	}
+	for _, a := range seed.Apps {
+		users := map[string]bool{}
+		for _, u := range a.Users {
+			users[u.OpenID] = true
+		}
+		w.apps[a.AppID] = &app{SeedApp: a, users: users}
+	}
+	return w, nil
+}
+
+// forget drops every trade and all that followed from one; merchants, apps and users stay.
+func (w *world) forget() {
+	w.trades, w.byTxn, w.byPrepay = map[tradeKey]*Trade{}, map[string]*Trade{}, map[string]*Trade{}
+	w.spent, w.refunds, w.numbers = map[tradeKey]bool{}, map[tradeKey]*Refund{}, map[sentKey]*Sent{}
+	w.refundsOf = map[string][]*Refund{}
+	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
+	w.requests.forget()
+	w.epoch++
+}
+
+// keepTrade puts a trade where it is looked for.
+func (w *world) keepTrade(t *Trade) {
+	w.trades[tradeKey{t.MchID, t.OutTradeNo}] = t
+	w.order = append(w.order, t)
+	for _, p := range t.Prepays {
+		w.byPrepay[p.ID] = t
+	}
+	if t.TransactionID != "" {
+		w.byTxn[t.TransactionID] = t
+	}
+}
+
+// keepRefund puts a refund where it is looked for.
+func (w *world) keepRefund(r *Refund) {
+	w.refunds[tradeKey{r.MchID, r.OutRefundNo}] = r
+	w.refunded = append(w.refunded, r)
+	w.refundsOf[r.TransactionID] = append(w.refundsOf[r.TransactionID], r)
+}
+
+// TradeState is WeChat's trade_state.
+type TradeState string
+
+// The states that a JSAPI trade can have.
+const (
+	NotPaid  TradeState = "NOTPAY"
+	Paid     TradeState = "SUCCESS"
+	Closed   TradeState = "CLOSED"
+	Refunded TradeState = "REFUND" // after any refund, a partial one too
+)
+
+// Trade is one trade as WeChat keeps it.
+type Trade struct {
+	MchID         string     `json:"mchid"`
+	AppID         string     `json:"appid"`
+	OutTradeNo    string     `json:"out_trade_no"`
+	OpenID        string     `json:"openid"`
+	Total         int64      `json:"total"` // fen
+	Description   string     `json:"description"`
+	Attach        string     `json:"attach,omitempty"`
+	NotifyURL     string     `json:"notify_url"`
+	DeviceID      string     `json:"device_id,omitempty"`
+	Content       string     `json:"content"` // what every repeat must equal: the first body, keys sorted
+	State         TradeState `json:"trade_state"`
+	Prepays       []Prepay   `json:"prepays"`
+	TransactionID string     `json:"transaction_id,omitempty"`
+	CreatedAt     time.Time  `json:"created_at"`
+	ExpiresAt     time.Time  `json:"expires_at"`
+	PaidAt        time.Time  `json:"paid_at,omitzero"`
+	ClosedAt      time.Time  `json:"closed_at,omitzero"`
+}
+
+// Prepay is one prepay_id of a trade; each lives two hours.
+type Prepay struct {
+	ID string    `json:"prepay_id"`
+	At time.Time `json:"at"`
+}
+
+// RefundStatus is WeChat's refund status.
+type RefundStatus string
+
+// The states of a refund. A closed one gives its sum free again.
+const (
+	RefundProcessing RefundStatus = "PROCESSING"
+	RefundSuccess    RefundStatus = "SUCCESS"
+	RefundAbnormal   RefundStatus = "ABNORMAL"
+	RefundClosed     RefundStatus = "CLOSED"
+)
+
+// Refund is one refund as WeChat keeps it.
+type Refund struct {
+	MchID         string       `json:"mchid"`  // the signer
+	Serial        string       `json:"serial"` // of the certificate that signed it
+	OutRefundNo   string       `json:"out_refund_no"`
+	RefundID      string       `json:"refund_id"`
+	OutTradeNo    string       `json:"out_trade_no"`
+	TransactionID string       `json:"transaction_id"`
+	Amount        int64        `json:"refund"` // fen
+	Total         int64        `json:"total"`  // fen
+	NotifyURL     string       `json:"notify_url,omitempty"`
+	FundsAccount  string       `json:"funds_account"`
+	Content       string       `json:"content"` // what every repeat must equal
+	Status        RefundStatus `json:"status"`
+	CreatedAt     time.Time    `json:"created_at"`
+	SettlesAt     time.Time    `json:"settles_at"`
+	SuccessAt     time.Time    `json:"success_at,omitzero"`
+}

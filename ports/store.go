@@ -1,0 +1,125 @@
+package ports
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+)
+
+// Store keeps everything. Nothing here is called while a transaction of the same goroutine is open.
+type Store interface {
+	// Tx runs f in one transaction; an error from f leaves nothing behind. A COMMIT whose answer was lost is told by
+	// ErrCommitUnknown: read again before deciding.
+	Tx(ctx context.Context, f func(Tx) error) error
+
+	// Claim takes a row for one provider call, for so long by the database's clock, and moves its due time to now +
+	// hold, so that a death in between is found. ErrClaimed: another call for it is under way. ErrNotFound.
+	Claim(ctx context.Context, kind Kind, number string, hold time.Duration, now time.Time) (Claim, error)
+	// ClaimDue claims up to limit rows of this kind that are due at now and not claimed, oldest first and fair
+	// between accounts: no account gets more than its share while others wait.
+	ClaimDue(ctx context.Context, kind Kind, limit int, hold time.Duration, now time.Time) ([]Claim, error)
+	// Unclaim gives a claim back without a decision and sets the due time.
+	Unclaim(ctx context.Context, c Claim, due time.Time) error
+	// NextDue is the earliest due time of any unclaimed row; zero when nothing is due.
+	NextDue(ctx context.Context) (time.Time, error)
+
+	// AddOrder inserts an order. It returns false, and the stored one, when (app, reference) is taken. A taken number
+	// is ErrNumberTaken: draw again.
+	AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, added bool, err error)
+
+	// Order, Payment and Refund read one row of an app; of every app when app is empty. ErrNotFound.
+	Order(ctx context.Context, app, number string) (pay.Order, error)
+	Payment(ctx context.Context, app, number string) (pay.Payment, error)
+	Refund(ctx context.Context, app, number string) (pay.Refund, error)
+	// Rows reads an order with all its payments and refunds, without locks.
+	Rows(ctx context.Context, app, order string) (pay.Rows, error)
+	// Orders lists an app's orders, newest first.
+	Orders(ctx context.Context, q OrderQuery) (OrderPage, error)
+	// Timeline is every audit row of an order, its payments and refunds, oldest first; with payment set, of that
+	// payment and its refunds alone.
+	Timeline(ctx context.Context, order, payment string) ([]AuditRow, error)
+
+	// PaymentAt finds a payment by what a provider calls it (R13). ErrNotFound.
+	PaymentAt(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Payment, error)
+
+	Settings
+	Inbox
+}
+
+// Tx reads under row locks, the order always first, and changes states by Apply alone.
+type Tx interface {
+	// LockOrder, LockPayment and LockRefund lock an order's row, named by itself or by one of its payments or refunds,
+	// and read all of its rows. ErrNotFound.
+	LockOrder(ctx context.Context, number string) (pay.Rows, error)
+	LockPayment(ctx context.Context, number string) (pay.Rows, error)
+	LockRefund(ctx context.Context, number string) (pay.Rows, error)
+	// AddPayment inserts an intent, born claimed by the request that made it. ErrNumberTaken: draw again.
+	// ErrLivePayment: another live payment of the order exists (R01).
+	AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) (Claim, error)
+	// Apply writes a decision whole, and releases the claims, as long as they still are ours. ErrMoved: a row is not
+	// in the state in which it was read.
+	Apply(ctx context.Context, d pay.Decision, now time.Time, release ...Claim) error
+	// Receive writes an inbox row in this transaction and tells whether the message was applied before (R11, R15).
+	Receive(ctx context.Context, m InboxRow) (appliedBefore bool, err error)
+}
+
+// Kind is a kind of row that work is claimed for.
+type Kind string
+
+// The kinds.
+const (
+	KindOrder   Kind = "order"
+	KindPayment Kind = "payment"
+	KindRefund  Kind = "refund"
+	KindInbox   Kind = "inbox" // a verified message whose payment was not known when it came; Number is the row's id
+)
+
+// Claim is the right to call a provider for one row, until a time of the database's clock.
+type Claim struct {
+	Kind   Kind
+	Number string
+	Until  int64 // microseconds of the database's clock; it makes the claim ours and no one else's
+}
+
+var (
+	// ErrNotFound says that there is no such row, or that it is another app's: nobody can tell which (R41).
+	ErrNotFound = errors.New("there is no such row")
+	// ErrClaimed says that another call for the row is under way.
+	ErrClaimed = errors.New("another call for this row is under way")
+	// ErrMoved says that a row was changed since it was read: read again and decide again.
+	ErrMoved = errors.New("the row has moved")
+	// ErrNumberTaken says that a drawn number exists already: draw again.
+	ErrNumberTaken = errors.New("the number is taken")
+	// ErrLivePayment says that the order has a live payment already (R01).
+	ErrLivePayment = errors.New("the order has a live payment")
+	// ErrCommitUnknown says that a COMMIT's answer was lost: it may or may not have come into effect (R47).
+	ErrCommitUnknown = errors.New("the commit's answer was lost")
+)
+
+// OrderQuery selects orders of one app.
+type OrderQuery struct {
+	App          string
+	Reference    string         // empty: any
+	State        pay.OrderState // empty: any
+	CreatedAfter time.Time      // zero: any
+	Cursor       string         // of the page before; empty: the first page
+	Limit        int            // 1 to 100
+}
+
+// OrderPage is one page of orders.
+type OrderPage struct {
+	Orders []pay.Order
+	Next   string // the next page's cursor; empty: this is the last
+}
+
+// AuditRow is one transition, or one thing that happened to a row that stayed in its state.
+type AuditRow struct {
+	At     time.Time
+	Kind   Kind
+	Number string
+	Old    string // empty when the row was made
+	New    string
+	Cause  string
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds every program of cmd/ into bin/ and every plugin into bin/plugins/, then pins the plugins.
+# A plugin is a folder plugins/NAME whose package is main: a new one needs no edit here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=$(cat VERSION)
+module=$(go list -m)
+
+programs=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/...)
+plugins=
+for path in $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./plugins/...); do
+	case ${path#"$module"/plugins/} in
+	*/*) ;; # a program inside a plugin's folder is not a plugin
+	*) plugins="$plugins $path" ;;
+	esac
+done
+
+build() { # build FOLDER PACKAGE…
+	local folder=$1
+	shift
+	mkdir -p "$folder"
+	# Without cgo the programs are static: one file runs on any machine of its kind.
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$version" -o "$folder/" "$@"
+}
+
+# A plugin whose folder is gone must not be pinned again.
+for old in bin/plugins/*; do
+	case " $plugins " in
+	*"/plugins/$(basename "$old") "*) ;;
+	*) rm -f "$old" ;;
+	esac
+done
+
+# shellcheck disable=SC2086 # the lists are split on purpose
+build bin $programs
+# shellcheck disable=SC2086
+[ -z "$plugins" ] || build bin/plugins $plugins
+bin/paybridge plugin lock bin/plugins
