@@ -146,6 +146,9 @@ func identify(ctx context.Context, path string) (Pin, error) {
 		return Pin{}, err
 	}
 	defer os.RemoveAll(dir)
+	if err := makeFolders(dir); err != nil {
+		return Pin{}, err
+	}
 	o := Options{Dir: dir}.withDefaults()
 	r, err := launch(ctx, o, Pin{Name: filepath.Base(path), SHA256: digest, Path: path})
 	if err != nil {

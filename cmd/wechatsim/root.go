@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
+	"runtime"
 
 	"github.com/spf13/cobra"
 )
@@ -21,21 +21,20 @@ Start it, point your SDK's host at the address it prints, use the keys it writes
   curl -X POST -H 'Content-Type: application/json' -d '{"out_trade_no":"…"}' http://127.0.0.1:9081/control/v1/pay`,
 		SilenceUsage: true,
 	}
-	cmd.AddCommand(serve(), version())
+	cmd.AddCommand(serve(), versionCommand())
 	return cmd
 }
 
-func version() *cobra.Command {
+// version is set by the build.
+var version = "dev"
+
+func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version this program was built from",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v = info.Main.Version + " " + info.GoVersion
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "wechatsim "+v)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "wechatsim %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

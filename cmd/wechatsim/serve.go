@@ -24,7 +24,7 @@ type settings struct {
 	speed                        float64
 	randomSeed                   uint64
 	refundDelay                  time.Duration
-	readyJSON, verbose           bool
+	readyJSON, lifeline, verbose bool
 }
 
 func serve() *cobra.Command {
@@ -45,7 +45,11 @@ merchant 1900000002 with wxb000000000000001, each app with the users alice, bob 
   wechatsim serve --speed 60 --state ./trades.json     # an hour a minute; trades survive a restart`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return run(cmd.Context(), set, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			ctx := cmd.Context()
+			if set.lifeline {
+				ctx = whileOpen(ctx, cmd.InOrStdin())
+			}
+			return run(ctx, set, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -55,12 +59,23 @@ merchant 1900000002 with wxb000000000000001, each app with the users alice, bob 
 	f.StringVar(&set.keysDir, "keys-dir", "", "folder for the generated keys, used again when it is there; empty: keys end with the process")
 	f.StringVar(&set.seedFile, "seed-file", "", "JSON file with merchants, apps and users; empty: the built-in ones")
 	f.StringVar(&set.state, "state", "", "file that keeps trades, refunds and undelivered callbacks between runs")
-	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs")
+	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs; 0 stops it")
 	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
 	f.DurationVar(&set.refundDelay, "refund-delay", 2*time.Second, "how long a refund is PROCESSING, in simulated time")
 	f.BoolVar(&set.readyJSON, "ready-json", false, "print one line of JSON on stdout when both listeners are ready")
+	f.BoolVar(&set.lifeline, "stdin-lifeline", false, "end when standard input closes, so that a parent that is killed takes it along")
 	f.BoolVar(&set.verbose, "verbose", false, "log more")
 	return cmd
+}
+
+// whileOpen is ctx until r comes to its end.
+func whileOpen(ctx context.Context, r io.Reader) context.Context {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		_, _ = io.Copy(io.Discard, r) // an error ends it as well
+	}()
+	return ctx
 }
 
 // ready is what a parent process reads to know where everything is.
@@ -99,6 +114,11 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	s, err := sim.Start(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, listener.Close())
+	}
+	if set.speed == 0 { // in a Config 0 is the default
+		if err := s.SetSpeed(0); err != nil {
+			return errors.Join(err, listener.Close(), s.Close())
+		}
 	}
 	server := &http.Server{Handler: s.Control(sim.ControlOptions{AllowOrigin: set.allowOrigin}), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)

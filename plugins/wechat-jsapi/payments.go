@@ -13,14 +13,14 @@ const prepayLife = 2*time.Hour - 5*time.Minute
 
 // CreatePayment opens the trade, or renews it: WeChat answers the same number and content with a fresh prepay id.
 func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
-	client, refusal, ok := p.client(r.Call.Route)
+	client, refusal, ok := p.client(r.Route)
 	if !ok {
 		return refusal
 	}
 	var options struct {
 		GoodsTag string `json:"goods_tag"`
 	}
-	if err := r.Call.Route.DecodeOptions(&options); err != nil {
+	if err := r.Route.DecodeOptions(&options); err != nil {
 		return sdk.NotSent(err)
 	}
 	asked := time.Now()
@@ -28,7 +28,7 @@ func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}
-	params, err := client.PayParams(ctx, r.Call.Route.AppID, prepayID, asked)
+	params, err := client.PayParams(ctx, r.Route.AppID, prepayID, asked)
 	if err != nil {
 		return wechat.Failed(answer, err) // the trade exists without a hand-off: unclear, and renewed by the repeat
 	}
@@ -38,12 +38,12 @@ func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 // prepay depends on nothing but the call: a repeat that differed in one byte would be refused.
 func prepay(r sdk.Create, goodsTag string) wechat.Prepay {
 	body := wechat.Prepay{
-		AppID:       r.Call.Route.AppID,
-		MchID:       r.Call.Route.MchID,
+		AppID:       r.Route.AppID,
+		MchID:       r.Route.MchID,
 		Description: r.Description,
 		OutTradeNo:  r.Number,
 		TimeExpire:  wechat.Time(r.TimeExpire),
-		NotifyURL:   r.Call.Route.NotifyURL,
+		NotifyURL:   r.Route.NotifyURL,
 		GoodsTag:    goodsTag,
 		Amount:      wechat.Total{Total: r.Amount.Minor, Currency: r.Amount.Currency},
 		Payer:       wechat.Payer{OpenID: r.Payer.Openid},
@@ -64,7 +64,7 @@ func validUntil(asked, expire time.Time) time.Time {
 
 // QueryPayment asks for the trade by our number.
 func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
-	client, refusal, ok := p.client(r.Call.Route)
+	client, refusal, ok := p.client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -78,7 +78,7 @@ func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
 // ClosePayment makes the trade unpayable. One that is paid is refused with CONFLICT: the host queries, since WeChat's
 // refusal names no amount.
 func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
-	client, refusal, ok := p.client(r.Call.Route)
+	client, refusal, ok := p.client(r.Route)
 	if !ok {
 		return refusal
 	}

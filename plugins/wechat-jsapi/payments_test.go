@@ -43,7 +43,7 @@ func TestARepeatRenewsAndOtherContentIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	create := w.create(firstApp, number(1))
-	create.Call.Route.Options = []byte(`{"goods_tag":"WXG"}`)
+	create.Route.Options = []byte(`{"goods_tag":"WXG"}`)
 	first := handOff(t, accepted(t, w.CreatePayment(t.Context(), create)))
 	again := handOff(t, accepted(t, w.CreatePayment(t.Context(), create)))
 	if err := w.sim.VerifyHandOff(again); err != nil || first.NonceStr == again.NonceStr {
@@ -90,11 +90,11 @@ func TestR24_ClosingWhatIsPaidIsAConflict(t *testing.T) {
 func TestWhatACreateComesTo(t *testing.T) {
 	t.Parallel()
 	strangersOpenid := func(c *sdk.Create) { c.Payer.Openid = "oOfAnotherApp" }
-	foreignApp := func(c *sdk.Create) { c.Call.Route.AppID = "wxb000000000000001" }
-	otherMerchant := func(c *sdk.Create) { c.Call.Route.MchID = "1900000002" }
-	otherAccount := func(c *sdk.Create) { c.Call.Route.Account = "second" }
-	subMerchant := func(c *sdk.Create) { c.Call.Route.SubMchID = "1900000109" }
-	brokenOptions := func(c *sdk.Create) { c.Call.Route.Options = []byte("{") }
+	foreignApp := func(c *sdk.Create) { c.Route.AppID = "wxb000000000000001" }
+	otherMerchant := func(c *sdk.Create) { c.Route.MchID = "1900000002" }
+	otherAccount := func(c *sdk.Create) { c.Route.Account = "second" }
+	subMerchant := func(c *sdk.Create) { c.Route.SubMchID = "1900000109" }
+	brokenOptions := func(c *sdk.Create) { c.Route.Options = []byte("{") }
 	const indeterminate, rejected, notSent = sdk.VerdictIndeterminate, sdk.VerdictRejected, sdk.VerdictNotSent
 	tests := []struct {
 		name    string

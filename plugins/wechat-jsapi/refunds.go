@@ -10,7 +10,7 @@ import (
 // CreateRefund sends money back from the merchant number that took it; the same number refunds once, however often
 // it is asked.
 func (p *plugin) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
-	client, refusal, ok := p.client(r.Call.Route)
+	client, refusal, ok := p.client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -33,7 +33,7 @@ func (p *plugin) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
 
 // QueryRefund asks for the refund by our number.
 func (p *plugin) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result {
-	client, refusal, ok := p.client(r.Call.Route)
+	client, refusal, ok := p.client(r.Route)
 	if !ok {
 		return refusal
 	}

@@ -23,6 +23,11 @@ func TestARefundFromAskedToArrived(t *testing.T) {
 	if again := accepted(t, w.CreateRefund(t.Context(), ask)).Refund; again.ProviderID != taken.ProviderID {
 		t.Errorf("the same number refunds once: %s, then %s", taken.ProviderID, again.ProviderID)
 	}
+	other := ask
+	other.Amount.Minor++
+	if r := w.CreateRefund(t.Context(), other); r.Verdict != sdk.VerdictRejected || r.Reason != sdk.Conflict {
+		t.Errorf("the same number with another amount: %+v", r)
+	}
 	if err := w.sim.Advance(time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,7 @@ func TestWhatARefundComesTo(t *testing.T) {
 	const indeterminate, rejected, notSent = sdk.VerdictIndeterminate, sdk.VerdictRejected, sdk.VerdictNotSent
 	unknownTrade := func(r *sdk.Refund) { r.ProviderPaymentID, r.PaymentNumber = "", number(9) }
 	tooMuch := func(r *sdk.Refund) { r.Amount.Minor = 2000 }
-	otherMerchant := func(r *sdk.Refund) { r.Call.Route.MchID = "1900000002" }
+	otherMerchant := func(r *sdk.Refund) { r.Route.MchID = "1900000002" }
 	tests := []struct {
 		name      string
 		fault     sim.FaultKind

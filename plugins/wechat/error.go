@@ -23,6 +23,7 @@ const (
 // Kind says how far a failed call got.
 type Kind int
 
+// How far a call got.
 const (
 	Unanswered Kind = iota // WeChat may have done it: the answer was lost, or cannot be read. The zero value, on purpose
 	NotSent                // nothing left this machine

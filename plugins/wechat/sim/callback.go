@@ -22,6 +22,9 @@ var schedule = []time.Duration{
 // answerTime is how long a merchant may take to answer, on the machine's clock.
 const answerTime = 5 * time.Second
 
+// sendingMost is how many callbacks are on their way at once.
+const sendingMost = 128
+
 const gcmAlgorithm = "AEAD_AES_256_GCM"
 
 // envelope is a callback's body; its keys come in this order.
@@ -355,6 +358,12 @@ func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []b
 
 // post sends a callback once; it never fails, it notes.
 func (s *Simulator) post(ctx context.Context, url string, header http.Header, body []byte) Attempt {
+	select {
+	case s.sending <- struct{}{}:
+		defer func() { <-s.sending }()
+	case <-ctx.Done():
+		return Attempt{Error: ctx.Err().Error()}
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return Attempt{Error: err.Error()}
@@ -368,24 +377,4 @@ func (s *Simulator) post(ctx context.Context, url string, header http.Header, bo
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody))
 	return Attempt{Status: resp.StatusCode}
-}
-
-// SignedCallback is a fresh, valid callback about the trade or refund, made but not sent: url, headers and body
-// as WeChat would post them. The fault spoils it; "" leaves it valid. It is how a test posts the same message a
-// hundred times, or one that WeChat never sent.
-func (s *Simulator) SignedCallback(mchID, number string, fault FaultKind) (url string, header http.Header, body []byte, err error) {
-	s.mu.Lock()
-	var c *Callback
-	m := s.world.merchants[mchID]
-	if t := s.world.trades[tradeKey{mchID, number}]; t != nil && t.TransactionID != "" {
-		c = paidCallback(t.copy(), m.keys)
-	} else if r := s.world.refunds[tradeKey{mchID, number}]; r != nil && r.Status != RefundProcessing {
-		c = refundCallback(*r, m.keys, s.clock.now())
-	}
-	s.mu.Unlock()
-	if c == nil {
-		return "", nil, nil, fmt.Errorf("merchant %s has no paid trade and no ended refund %s", mchID, number)
-	}
-	header, body = s.signCallback(c, fault)
-	return c.URL, header, body, nil
 }

@@ -82,6 +82,14 @@ func TestWhatAcknowledges(t *testing.T) {
 			}
 		})
 	}
+	moved := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect))
+	defer moved.Close()
+	away := stopped(t)
+	newClient(t, away, "1900000001").paid("ACK0000003", set("notify_url", moved.URL))
+	drain(t, away)
+	if callback := only(t, away); callback.Delivered || callback.Attempts[0].Status != http.StatusTemporaryRedirect {
+		t.Errorf("a redirect was followed: %+v", callback.Attempts)
+	}
 	s := stopped(t)
 	newClient(t, s, "1900000001").paid("ACK0000002")
 	drain(t, s)
@@ -283,6 +291,31 @@ func TestSignedCallback(t *testing.T) {
 	advance(t, s, time.Minute)
 	if _, _, body, err = s.SignedCallback(c.m.MchID, "R1", ""); err != nil || !bytes.Contains(body, []byte("REFUND.SUCCESS")) {
 		t.Errorf("the refund's: %s, %v", body, err)
+	}
+}
+
+// TestResend: the very same message, many times at once.
+func TestResend(t *testing.T) {
+	t.Parallel()
+	s := stopped(t)
+	url, got := inbox(t, always(http.StatusOK))
+	newClient(t, s, "1900000001").paid("RESEND0001", set("notify_url", url))
+	drain(t, s)
+	<-got
+	statuses, err := s.Resend(t.Context(), "1900000001", "RESEND0001", 40, "")
+	if err != nil || len(statuses) != 40 {
+		t.Fatalf("%v, %v", statuses, err)
+	}
+	messages := map[string]int{}
+	for _, status := range statuses {
+		if status != http.StatusOK {
+			t.Errorf("answered %d", status)
+		}
+		r := <-got
+		messages[r.header.Get("Wechatpay-Signature")+string(r.body)]++
+	}
+	if len(messages) != 1 {
+		t.Errorf("%d different messages", len(messages))
 	}
 }
 

@@ -42,6 +42,8 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"POST /control/v1/refunds/{number}/abnormal": s.controlRefund(RefundAbnormal),
 		"POST /control/v1/refunds/{number}/close":    s.controlRefund(RefundClosed),
 
+		"POST /control/v1/callbacks/{number}/resend": s.controlResend,
+
 		"GET /control/v1/faults":         s.controlFaults,
 		"PUT /control/v1/faults":         s.controlSetFaults,
 		"POST /control/v1/faults":        s.controlAddFault,
@@ -263,6 +265,23 @@ func (s *Simulator) controlRefund(status RefundStatus) func(*http.Request) (any,
 		defer s.mu.Unlock()
 		return *s.world.refunds[tradeKey{mchID, r.PathValue("number")}], nil
 	}
+}
+
+// controlResend posts a callback again, as often at once as the body says, whole or spoiled.
+func (s *Simulator) controlResend(r *http.Request) (any, error) {
+	body := struct {
+		Times int       `json:"times"`
+		Fault FaultKind `json:"fault"`
+	}{Times: 1}
+	if err := readControl(r, &body); err != nil {
+		return nil, err
+	}
+	mchID, err := s.owner(r, func(k tradeKey) bool { return s.hasTrade(k) || s.hasRefund(k) })
+	if err != nil {
+		return nil, err
+	}
+	statuses, err := s.Resend(r.Context(), mchID, r.PathValue("number"), body.Times, body.Fault)
+	return map[string]any{"statuses": statuses}, err
 }
 
 // shownFaults is the rules in force, how often each kind has fired, and what the kinds do.

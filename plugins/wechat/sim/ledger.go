@@ -78,7 +78,8 @@ type Request struct {
 // Outcome says what became of a request.
 type Outcome string
 
-// A request is under way, answered, or was left without an answer after or before it took effect.
+// A request is under way, or was answered by what came of it; or the client could not see that it was executed
+// (no answer, or one that says nothing about it); or it had no effect, whatever the client was told.
 const (
 	UnderWay            Outcome = "under_way"
 	Answered            Outcome = "answered"
@@ -136,7 +137,7 @@ type Attempt struct {
 func (s *Simulator) Ledger() Ledger {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := Ledger{Faults: map[string]int{}}
+	l := Ledger{Trades: []Trade{}, Refunds: []Refund{}, Callbacks: []Callback{}, Sent: []Sent{}, Faults: map[string]int{}}
 	for _, t := range s.world.order {
 		l.Trades = append(l.Trades, t.copy())
 	}

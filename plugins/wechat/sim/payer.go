@@ -39,10 +39,10 @@ func (r *Refused) Error() string { return r.Reason + ": " + r.Message }
 // Reasons of Refused.
 const (
 	ReasonUnknown   = "no_such_trade"
-	ReasonSignature = "pay_sign"        // 支付验证签名失败
-	ReasonPayer     = "other_payer"     // 下单账号与支付账号不一致
-	ReasonPaid      = "already_paid"    //
-	ReasonClosed    = "trade_closed"    //
+	ReasonSignature = "pay_sign"    // the hand-off is not the merchant's, or not over the trade's app id
+	ReasonPayer     = "other_payer" // the trade is for another openid
+	ReasonPaid      = "already_paid"
+	ReasonClosed    = "trade_closed"
 	ReasonExpired   = "trade_expired"   // past time_expire
 	ReasonPrepayOld = "prepay_id_stale" // older than two hours
 )

@@ -71,12 +71,13 @@ func (c Config) withDefaults() Config {
 
 // Simulator is one simulated WeChat. Start or New makes it; Close ends it.
 type Simulator struct {
-	cfg    Config
-	ring   keyRing
-	clock  *clock
-	agenda *agenda
-	store  *stateFile // nil: nothing is kept
-	client *http.Client
+	cfg     Config
+	ring    keyRing
+	clock   *clock
+	agenda  *agenda
+	store   *stateFile // nil: nothing is kept
+	client  *http.Client
+	sending chan struct{} // as many as may send a callback at once
 
 	mu     sync.Mutex // guards what follows; never held while signing or sending
 	world  *world
@@ -100,6 +101,9 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	if err := cfg.Seed.check(); err != nil {
 		return nil, err
 	}
+	if cfg.Speed < 0 || cfg.Speed > maxSpeed {
+		return nil, fmt.Errorf("the speed must be between 0 and %d, not %v", maxSpeed, cfg.Speed)
+	}
 	ring, err := loadRing(cfg.KeysDir, cfg.Seed)
 	if err != nil {
 		return nil, err
@@ -115,6 +119,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 		faults:  newFaultRules(cfg.RandomSeed),
 		closing: make(chan struct{}),
 		client:  notifyClient(),
+		sending: make(chan struct{}, sendingMost),
 	}
 	s.clock = newClock(time.Time{}, cfg.Speed, cfg.Now, cfg.Wall)
 	s.agenda = newAgenda(s.clock)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,23 +132,23 @@ func TestClose(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	for _, r := range []struct {
-		name       string
-		timeExpire string
-		left       time.Duration
+		name  string
+		ahead time.Duration // of time_expire; 0: left out
+		left  time.Duration
 	}{
-		{"as asked", time.Now().Add(10 * time.Minute).Format(time.RFC3339), 10 * time.Minute},
-		{"in the past, raised to a minute", time.Now().Add(-time.Hour).Format(time.RFC3339), time.Minute},
-		{"30 seconds ahead, raised to a minute", time.Now().Add(30 * time.Second).Format(time.RFC3339), time.Minute},
-		{"far ahead, cut to 15 days", time.Now().AddDate(1, 0, 0).Format(time.RFC3339), 15 * 24 * time.Hour},
-		{"left out: 7 days", "", 7 * 24 * time.Hour},
+		{"as asked", 10 * time.Minute, 10 * time.Minute},
+		{"in the past, raised to a minute", -time.Hour, time.Minute},
+		{"30 seconds ahead, raised to a minute", 30 * time.Second, time.Minute},
+		{"far ahead, cut to 15 days", 365 * 24 * time.Hour, 15 * 24 * time.Hour},
+		{"left out: 7 days", 0, 7 * 24 * time.Hour},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			s := stopped(t)
 			c := newClient(t, s, "1900000001")
 			var change []func(map[string]any)
-			if r.timeExpire != "" {
-				change = append(change, set("time_expire", r.timeExpire))
+			if r.ahead != 0 {
+				change = append(change, set("time_expire", time.Now().Add(r.ahead).Format(time.RFC3339)))
 			}
 			const slack = 2 * time.Second // the wire has whole seconds
 			pay := func() error {
@@ -257,6 +258,42 @@ func TestPaidAtOnceByMany(t *testing.T) {
 	}
 	if paid != 1 {
 		t.Errorf("paid %d times", paid)
+	}
+}
+
+// TestManyAtOnce: two apps on one merchant number, many callers; every prepay_id is paid under its own app id
+// alone, every number was sent with one content, every callback came once.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := stopped(t)
+	c := newClient(t, s, "1900000001")
+	url, got := inbox(t, always(http.StatusOK))
+	const callers, each = 8, 8
+	var wg sync.WaitGroup
+	for caller := range callers {
+		wg.Go(func() {
+			for i := range each {
+				own, foreign := c.m.Apps[(caller+i)%2], c.m.Apps[(caller+i+1)%2]
+				number := fmt.Sprintf("MANY%02d%02d", caller, i)
+				prepayID := c.prepaid(number, set("notify_url", url), set("appid", own.AppID), set("payer/openid", own.Users[1].OpenID))
+				if _, err := s.Pay(sim.Pay{HandOff: new(c.handOff(foreign.AppID, prepayID))}); err == nil {
+					t.Errorf("%s was paid under the other app id", number)
+				}
+				if _, err := s.Pay(sim.Pay{HandOff: new(c.handOff(own.AppID, prepayID))}); err != nil {
+					t.Errorf("%s: %v", number, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	drain(t, s)
+	told := len(got)
+	seen := map[string]bool{}
+	for range told {
+		seen[openEnvelope(t, c, (<-got).body)["out_trade_no"].(string)] = true
+	}
+	if l := s.Ledger(); told != callers*each || len(seen) != told || len(l.Trades) != told || len(l.Conflicts()) != 0 {
+		t.Errorf("%d trades, %d callbacks about %d of them, %d conflicts", len(l.Trades), told, len(seen), len(l.Conflicts()))
 	}
 }
 

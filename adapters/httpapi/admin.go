@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"github.com/gorilla/mux"
+)
+
+// AdminOptions is what the admin listener is made of.
+type AdminOptions struct {
+	Token   string                                        // that every call must bear; empty only where config allows it (development, loopback)
+	Metrics http.Handler                                  // Prometheus
+	Checks  func(context.Context) []Check                 // for /readyz; nil: always ready
+	Alarms  func(context.Context) (map[string]int, error) // how many are open, by kind
+	Log     *slog.Logger
+	Observe func(Request)     // told of each request; nil: nobody is
+	Mount   func(*mux.Router) // adds routes, guarded by the token like all others; nil: none
+}
+
+// Admin is the handler of the admin listener: /metrics, /readyz in detail and /admin/v1. Every route, one that does not
+// exist included, wants the token.
+func Admin(o AdminOptions) http.Handler {
+	s := &service{checks: o.Checks, log: o.Log, observe: o.Observe}
+	root := s.router()
+	root.Handle("/metrics", o.Metrics).Methods(http.MethodGet)
+	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
+	root.HandleFunc("/admin/v1/alarms", s.alarms(o.Alarms)).Methods(http.MethodGet)
+	if o.Mount != nil {
+		o.Mount(root)
+	}
+	return s.traced("admin", s.guarded(o.Token, root))
+}
+
+// guarded lets only the operator pass. Hashes are compared, so that the time taken tells not even the token's length.
+func (s *service) guarded(token string, next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := bearer(r)
+		got := sha256.Sum256([]byte(given))
+		if token != "" && (!ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1) {
+			s.fail(w, r, &fault{"unauthenticated", "Send the admin token: Authorization: Bearer TOKEN."})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock", "ok": false, …}]}.
+func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
+	checks, ready := s.readiness(r.Context())
+	status := http.StatusOK
+	if !ready {
+		status = http.StatusServiceUnavailable
+	}
+	answerJSON(w, status, struct {
+		Ready  bool    `json:"ready"`
+		Checks []Check `json:"checks"`
+	}{ready, append([]Check{}, checks...)})
+}
+
+// alarms says how many alarms nobody has acknowledged: {"open": {"payment.disputed": 1}}.
+func (s *service) alarms(open func(context.Context) (map[string]int, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		byKind, err := open(r.Context())
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		if byKind == nil {
+			byKind = map[string]int{}
+		}
+		answerJSON(w, http.StatusOK, struct {
+			Open map[string]int `json:"open"`
+		}{byKind})
+	}
+}
+
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the caller may have gone
+}

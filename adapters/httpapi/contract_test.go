@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+func document(t *testing.T) *openapi3.T {
+	t.Helper()
+	spec, err := GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+func TestTheDocumentIsValidWithItsExamples(t *testing.T) {
+	t.Parallel()
+	if err := document(t).Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestScopes is the table of who may call what. A new call must be added here.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"POST /v1/orders":                    "pay",
+		"GET /v1/orders":                     "read",
+		"GET /v1/orders/{number}":            "read",
+		"POST /v1/orders/{number}/close":     "pay",
+		"POST /v1/orders/{number}/payments":  "pay",
+		"GET /v1/payments/{number}":          "read",
+		"GET /v1/payments/{number}/timeline": "read",
+		"POST /v1/payments/{number}/sync":    "read",
+		"POST /v1/payments/{number}/close":   "pay",
+		"POST /v1/payments/{number}/refunds": "refund",
+		"GET /v1/refunds/{number}":           "read",
+		"POST /v1/refunds/{number}/retry":    "refund",
+	}
+	calls, err := readContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for call, op := range calls {
+		got[call] = op.scope
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("scopes are\n%v\nwant\n%v", got, want)
+	}
+}
+
+// TestEveryCodeIsDescribed holds the table of problems against openapi.yaml and against the codes that core refuses
+// with, so that none can come out that nobody has described.
+func TestEveryCodeIsDescribed(t *testing.T) {
+	t.Parallel()
+	schema := document(t).Components.Schemas["ProblemCode"].Value
+	var described []string
+	for _, code := range schema.Enum {
+		described = append(described, code.(string))
+	}
+	slices.Sort(described)
+	if answered := slices.Sorted(maps.Keys(problems)); !slices.Equal(answered, described) {
+		t.Errorf("answered %v\ndescribed %v", answered, described)
+	}
+	for code, p := range problems {
+		if row := fmt.Sprintf("| `%s` | %d |", code, p.status); !strings.Contains(schema.Description, row) {
+			t.Errorf("the description's table lacks %s", row)
+		}
+	}
+	for _, code := range refusalCodes(t) {
+		if _, ok := problems[code]; !ok {
+			t.Errorf("core refuses with %s, which is no problem of this API", code)
+		}
+	}
+}
+
+// refusalCodes reads the codes from core's source: constants named Code…, and literals in pay.Refusal values.
+func refusalCodes(t *testing.T) (codes []string) {
+	t.Helper()
+	for _, dir := range []string{"../../core/pay", "../../core/gateway"} {
+		packages, err := parser.ParseDir(token.NewFileSet(), dir, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pkg := range packages {
+			ast.Inspect(pkg, func(n ast.Node) bool {
+				var value ast.Expr
+				switch n := n.(type) {
+				case *ast.ValueSpec:
+					if len(n.Values) == 1 && strings.HasPrefix(n.Names[0].Name, "Code") {
+						value = n.Values[0]
+					}
+				case *ast.KeyValueExpr:
+					if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Code" {
+						value = n.Value
+					}
+				}
+				if literal, ok := value.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					code, err := strconv.Unquote(literal.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					codes = append(codes, code)
+				}
+				return true
+			})
+		}
+	}
+	if len(codes) < 15 {
+		t.Fatalf("found only %d codes in core: its source looks different now", len(codes))
+	}
+	return codes
+}

@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// bodyLimit bounds the body of a call of the API, in bytes.
+const bodyLimit = 64 << 10
+
+// formed lets a request pass whose query and body have the form that openapi.yaml gives them. It names every field
+// that has not, so that a caller mends them at once.
+func (s *service) formed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op := s.contract[r.Method+" "+callOf(r.Context()).route]
+		if err := checkQuery(op, r.URL); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		body, err := readBody(op, w, r)
+		if err == nil && op.body != nil {
+			err = checkBody(op.body, body)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkQuery refuses parameters that the call does not know: one that is misspelt must not be silently ignored.
+func checkQuery(op operation, u *url.URL) error {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return invalid{{Field: "query", Detail: "must be well-formed name=value pairs joined by &"}}
+	}
+	var wrong invalid
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		schema, known := op.query[name]
+		switch {
+		case !known:
+			wrong = append(wrong, FieldError{Field: name, Detail: "is not a parameter of this call"})
+		case len(query[name]) != 1:
+			wrong = append(wrong, FieldError{Field: name, Detail: "must be given once"})
+		default:
+			wrong = append(wrong, checkParameter(name, schema, query.Get(name))...)
+		}
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+func checkParameter(name string, schema *openapi3.Schema, text string) invalid {
+	var value any = text
+	if schema.Type.Is(openapi3.TypeInteger) {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return invalid{{Field: name, Detail: "must be a whole number"}}
+		}
+		value = float64(n)
+	}
+	return violations(name, schema, value)
+}
+
+// readBody reads a bounded body, where the call takes one.
+func readBody(op operation, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &fault{"body_too_large", fmt.Sprintf("The body may have %d bytes.", bodyLimit)}
+	case err != nil:
+		return nil, invalid{{Field: "body", Detail: "could not be read to its end"}}
+	case op.body == nil && len(body) > 0:
+		return nil, invalid{{Field: "body", Detail: "must be empty: this call takes none"}}
+	case op.body == nil:
+		return nil, nil
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset := params["charset"]; err != nil || kind != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return nil, &fault{"unsupported_media_type", "Send the body as Content-Type: application/json, in UTF-8."}
+	}
+	return body, nil
+}
+
+// checkBody holds a body against its schema.
+func checkBody(schema *openapi3.Schema, body []byte) error {
+	if !utf8.Valid(body) {
+		return invalid{{Field: "body", Detail: "must be UTF-8"}}
+	}
+	value, err := parseJSON(body)
+	if err != nil {
+		return invalid{{Field: "body", Detail: err.Error()}}
+	}
+	if wrong := violations("", schema, value); len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// parseJSON reads one JSON value and nothing behind it. A name that stands twice in an object is refused: which of
+// the two counts would be a matter of taste, and this is about money.
+func parseJSON(body []byte) (any, error) {
+	var value any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return nil, errors.New("must be one well-formed JSON object")
+	}
+	if name, twice := repeatedName(json.NewDecoder(bytes.NewReader(body))); twice {
+		return nil, fmt.Errorf("must not have the name %q twice in one object", shortened(name))
+	}
+	return value, nil
+}
+
+// repeatedName walks one well-formed value.
+func repeatedName(d *json.Decoder) (name string, twice bool) {
+	token, err := d.Token()
+	if err != nil {
+		return "", false
+	}
+	opening, _ := token.(json.Delim)
+	seen := map[string]bool{}
+	for d.More() && (opening == '{' || opening == '[') {
+		if opening == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return "", false
+			}
+			name, _ := key.(string)
+			if seen[name] {
+				return name, true
+			}
+			seen[name] = true
+		}
+		if name, twice := repeatedName(d); twice {
+			return name, true
+		}
+	}
+	if opening == '{' || opening == '[' {
+		_, _ = d.Token() // its end
+	}
+	return "", false
+}
+
+// violations is every way in which a value is not what its schema says. No value is repeated in them: it may be an
+// openid, or text that is not fit to be shown.
+func violations(field string, schema *openapi3.Schema, value any) invalid {
+	return spell(field, schema.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsRequest(), openapi3.EnableFormatValidation(),
+		openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(rfc3339))))
+}
+
+func rfc3339(text string) error {
+	_, err := time.Parse(time.RFC3339, text)
+	return err
+}
+
+func spell(field string, err error) (wrong invalid) {
+	var many openapi3.MultiError
+	var one *openapi3.SchemaError
+	switch {
+	case err == nil:
+	case errors.As(err, &many):
+		for _, e := range many {
+			wrong = append(wrong, spell(field, e)...)
+		}
+	case errors.As(err, &one):
+		path := strings.Join(one.JSONPointer(), ".")
+		if path == "" {
+			path = field
+		}
+		if path == "" {
+			path = "body"
+		}
+		wrong = invalid{{Field: shortened(path), Detail: spelled(one)}}
+	default:
+		wrong = invalid{{Field: "body", Detail: "is not what this call takes"}}
+	}
+	return wrong
+}
+
+// spelled says what a field must be.
+func spelled(e *openapi3.SchemaError) string {
+	s := e.Schema
+	switch e.SchemaField {
+	case "required":
+		return "is required"
+	case "properties", "additionalProperties":
+		return "is not a field of this call"
+	case "type":
+		return "must be " + article(s.Type.Slice()[0])
+	case "minimum":
+		return fmt.Sprintf("must be at least %.0f", *s.Min)
+	case "maximum":
+		return fmt.Sprintf("must be at most %.0f", *s.Max)
+	case "minLength":
+		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+	case "maxLength":
+		return fmt.Sprintf("must have at most %d characters", *s.MaxLength)
+	case "maxProperties":
+		return fmt.Sprintf("must have at most %d entries", *s.MaxProps)
+	case "enum":
+		return fmt.Sprintf("must be one of %s", strings.Trim(fmt.Sprint(s.Enum), "[]"))
+	case "pattern":
+		return "must match " + s.Pattern
+	case "format":
+		return "must be an RFC 3339 time, as in 2026-03-01T09:30:00+08:00"
+	}
+	return "does not have the form that the API's description gives it"
+}
+
+func article(kind string) string {
+	switch kind {
+	case openapi3.TypeInteger:
+		return "a whole number"
+	case openapi3.TypeObject, openapi3.TypeArray:
+		return "an " + kind
+	}
+	return "a " + kind
+}
+
+// shortened is a caller's own text, cut so that an answer stays small, without what a terminal would obey.
+func shortened(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > 80 {
+		return string(runes[:80]) + "…"
+	}
+	return text
+}

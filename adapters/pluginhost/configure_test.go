@@ -1,0 +1,92 @@
+package pluginhost_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/adapters/pluginhost"
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+func TestR45_ConfigureNamesTheFieldAndNotTheValue(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	for _, c := range []struct {
+		name, mchid, config string
+		want                []string
+	}{
+		{"a field is missing", merchant, `{}`, []string{"lacks key"}},
+		{"a field is unknown", merchant, `{"key": "` + secret + `", "kee": 1}`, []string{"unknown fields: kee"}},
+		{"a field is of another type", merchant, `{"key": 4711471147}`, []string{"/key must be of type string, not number"}},
+		{"a field breaks a rule", merchant, `{"key": "s3cr3t"}`, []string{"/key must have at least 8 characters, has 6"}},
+		{"a merchant number breaks a pattern", "s3cr3t", `{"key": "` + secret + `"}`, []string{"/mchid must match ^[0-9]{10}$"}},
+		{"the plugin finds two faults", merchant, `{"key": "bad s3cr3t"}`, []string{"/key is no key", "/mchid is not the key's"}},
+		{"other merchant numbers", merchant, `{"key": "` + secret + `", "mchid": "1900000002"}`, []string{`reads merchant "1900000002"`}},
+		{"not an object", merchant, `["s3cr3t"]`, []string{"is not a JSON object"}},
+	} {
+		a := account("new", 1)
+		a.MchID, a.Config = c.mchid, json.RawMessage(c.config)
+		err := h.Configure(t.Context(), a)
+		var wrong *pluginhost.ConfigError
+		if !errors.As(err, &wrong) {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", c.name, err, want)
+			}
+		}
+		for _, value := range []string{"s3cr3t", "4711471147", secret} {
+			if strings.Contains(err.Error(), value) {
+				t.Errorf("%s: the error tells the value: %v", c.name, err)
+			}
+		}
+	}
+}
+
+func TestConfigureReplacesWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	generation := func() string {
+		return provider(t, h, "one").CreatePayment(t.Context(), payment("one", "generation")).Outcome.Code
+	}
+	if err := h.Configure(t.Context(), account("one", 5)); err != nil || generation() != "5" {
+		t.Errorf("a newer generation: %v, in use %s", err, generation())
+	}
+	if err := h.Configure(t.Context(), account("one", 4)); err != nil || generation() != "5" {
+		t.Errorf("an older generation changes nothing: %v, in use %s", err, generation())
+	}
+	wrong := account("one", 6)
+	wrong.Config = json.RawMessage(`{"key": "bad-bad-bad"}`)
+	if err := h.Configure(t.Context(), wrong); err == nil || generation() != "5" {
+		t.Errorf("a wrong one leaves what was there: %v, in use %s", err, generation())
+	}
+}
+
+func TestR36_AccountGivenWhileThePluginIsDown(t *testing.T) {
+	t.Parallel()
+	moved := slices.Clone(built.lock.Plugins)
+	h := newHost(t, func(o *pluginhost.Options) {
+		moved[0].Path += ".absent"
+		o.Lock = pluginhost.Lock{Plugins: moved}
+		o.FirstBack, o.LongestBack = time.Millisecond, 10*time.Millisecond
+	})
+	if err := h.Start(t.Context(), "unruly"); err == nil {
+		t.Fatal("started a plugin that is not there")
+	}
+	if err := h.Configure(t.Context(), account("one", 3)); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("configure while down: %v", err)
+	}
+	if _, err := h.Policy("unruly"); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("policy of a plugin that never ran: %v", err)
+	}
+	if _, err := h.For(pay.Route{Provider: "unruly", Account: "one"}); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("For while down: %v", err)
+	}
+}

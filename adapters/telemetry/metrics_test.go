@@ -1,0 +1,96 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+func TestMetricsSayWhatHappened(t *testing.T) {
+	t.Parallel()
+	m := New("1.2.3")
+	m.Request("public", "POST", "/v1/orders/{number}/payments", 201, 40*time.Millisecond)
+	m.ProviderCall("wechat-jsapi", "create", pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited}, time.Second)
+	m.ProviderTime("wechat-jsapi", -90*time.Second)
+	m.Notification("wechat-jsapi", "clinic", "refused", "signature")
+	m.Work(ports.KindRefund, 3)
+	m.PluginRestarted("wechat-jsapi")
+	now := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+	stored := Stored{
+		OpenAlarms: func(context.Context) (map[string]int, error) { return map[string]int{pay.AlarmPaymentDisputed: 2}, nil },
+		NextDue:    func(context.Context) (time.Time, error) { return now.Add(-90 * time.Second), nil },
+		Now:        func() time.Time { return now },
+	}
+	if err := m.Stored(stored); err != nil {
+		t.Fatal(err)
+	}
+	page := scrape(t, m)
+	for _, want := range []string{
+		`paybridge_build_info{version="1.2.3"} 1`,
+		`paybridge_http_request_seconds_count{listener="public",method="POST",route="/v1/orders/{number}/payments",status="201"} 1`,
+		`paybridge_provider_call_seconds_count{call="create",provider="wechat-jsapi",reason="rate_limited",verdict="rejected"} 1`,
+		`paybridge_clock_offset_seconds{provider="wechat-jsapi"} -90`,
+		`paybridge_notifications_total{account="clinic",cause="signature",provider="wechat-jsapi",verdict="refused"} 1`,
+		`paybridge_work_claimed_total{kind="refund"} 3`,
+		`paybridge_plugin_restarts_total{provider="wechat-jsapi"} 1`,
+		`paybridge_open_alarms{kind="payment.disputed"} 2`,
+		`paybridge_work_overdue_seconds 90`,
+		`paybridge_scrape_error 0`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("missing %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(page)
+	}
+}
+
+func TestTheDatabaseIsDown(t *testing.T) {
+	t.Parallel()
+	m := New("1")
+	down := errors.New("down")
+	if err := m.Stored(Stored{
+		OpenAlarms: func(context.Context) (map[string]int, error) { return nil, down },
+		NextDue:    func(context.Context) (time.Time, error) { return time.Time{}, down },
+		Now:        time.Now,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	page := scrape(t, m)
+	if !strings.Contains(page, "paybridge_scrape_error 1\n") || !strings.Contains(page, "go_goroutines") {
+		t.Errorf("the rest is not told, or the failure is not:\n%s", page)
+	}
+}
+
+func TestLabelsFromOutsideAreBounded(t *testing.T) {
+	t.Parallel()
+	m := New("1")
+	for n := range 1500 {
+		m.Notification("wechat-jsapi", fmt.Sprint("made-up-", n), "unavailable", "plugin")
+	}
+	page := scrape(t, m)
+	if n := strings.Count(page, "\npaybridge_notifications_total{"); n != 1001 {
+		t.Errorf("%d series, want 1000 and one for the others", n)
+	}
+	if !strings.Contains(page, `paybridge_notifications_total{account="other",cause="plugin",provider="other",verdict="unavailable"} 500`) {
+		t.Error("the others are not counted together")
+	}
+}
+
+func scrape(t *testing.T, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
