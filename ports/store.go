@@ -94,6 +94,8 @@ var (
 	ErrNumberTaken = errors.New("the number is taken")
 	// ErrLivePayment says that the order has a live payment already (R01).
 	ErrLivePayment = errors.New("the order has a live payment")
+	// ErrCursor says that a cursor is not one that this store gave.
+	ErrCursor = errors.New("the cursor is not one of this list")
 	// ErrCommitUnknown says that a COMMIT's answer was lost: it may or may not have come into effect (R47).
 	ErrCommitUnknown = errors.New("the commit's answer was lost")
 )

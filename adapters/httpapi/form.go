@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,11 +160,19 @@ func repeatedName(d *json.Decoder) (name string, twice bool) {
 	return "", false
 }
 
-// violations is every way in which a value is not what its schema says. No value is repeated in them: it may be an
-// openid, or text that is not fit to be shown.
-func violations(field string, schema *openapi3.Schema, value any) invalid {
-	return spell(field, schema.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsRequest(), openapi3.EnableFormatValidation(),
+// mostViolations bounds an answer to a body that is wrong everywhere.
+const mostViolations = 20
+
+// violations is every field that is not what its schema says, one remark each. No value is repeated in them: it may be
+// an openid, or text that is not fit to be shown.
+func violations(field string, schema *openapi3.Schema, value any) (wrong invalid) {
+	found := remarks{root: field, on: map[string]string{}, walked: map[string]bool{}}
+	found.add(schema.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsRequest(), openapi3.EnableFormatValidation(),
 		openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(rfc3339))))
+	for _, name := range slices.Sorted(maps.Keys(found.on)) {
+		wrong = append(wrong, FieldError{Field: name, Detail: found.on[name]})
+	}
+	return wrong[:min(len(wrong), mostViolations)]
 }
 
 func rfc3339(text string) error {
@@ -171,28 +180,47 @@ func rfc3339(text string) error {
 	return err
 }
 
-func spell(field string, err error) (wrong invalid) {
+// remarks gathers what a schema says about a value.
+type remarks struct {
+	root   string            // how the whole value is called; empty: body
+	on     map[string]string // by the field's path
+	walked map[string]bool   // objects whose unknown names are in already
+}
+
+func (r remarks) add(err error) {
 	var many openapi3.MultiError
 	var one *openapi3.SchemaError
 	switch {
 	case err == nil:
 	case errors.As(err, &many):
 		for _, e := range many {
-			wrong = append(wrong, spell(field, e)...)
+			r.add(e)
+		}
+	case errors.As(err, &one) && one.SchemaField == "properties": // one for each name that the schema has not
+		at := one.JSONPointer()
+		if r.walked[strings.Join(at, ".")] {
+			return
+		}
+		r.walked[strings.Join(at, ".")] = true
+		object, _ := one.Value.(map[string]any)
+		for name := range object {
+			if one.Schema.Properties[name] == nil {
+				r.note(append(slices.Clone(at), name), "is not a field of this call")
+			}
 		}
 	case errors.As(err, &one):
-		path := strings.Join(one.JSONPointer(), ".")
-		if path == "" {
-			path = field
-		}
-		if path == "" {
-			path = "body"
-		}
-		wrong = invalid{{Field: shortened(path), Detail: spelled(one)}}
+		r.note(one.JSONPointer(), spelled(one))
 	default:
-		wrong = invalid{{Field: "body", Detail: "is not what this call takes"}}
+		r.note(nil, "is not what this call takes")
 	}
-	return wrong
+}
+
+// note keeps the first remark on a field, as in payer.policy.
+func (r remarks) note(path []string, detail string) {
+	field := shortened(cmp.Or(strings.Join(path, "."), r.root, "body"))
+	if _, noted := r.on[field]; !noted {
+		r.on[field] = detail
+	}
 }
 
 // spelled says what a field must be.
@@ -201,9 +229,7 @@ func spelled(e *openapi3.SchemaError) string {
 	switch e.SchemaField {
 	case "required":
 		return "is required"
-	case "properties", "additionalProperties":
-		return "is not a field of this call"
-	case "type":
+	case "type", "nullable":
 		return "must be " + article(s.Type.Slice()[0])
 	case "minimum":
 		return fmt.Sprintf("must be at least %.0f", *s.Min)

@@ -102,12 +102,19 @@ func problemOf(err error) (p Problem, retryAfter time.Duration) {
 	return problem("internal", "What was asked may have happened: send the very same request again. The log has the cause under the request id."), 0
 }
 
+// statusCallerGone is what is logged and counted where nobody waits for the answer any more: no fault of ours.
+const statusCallerGone = 499
+
 // fail answers a request that was not done. What is a fault of ours is logged here, once; its cause is not answered.
 func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		c.status = statusCallerGone
+		return
+	}
 	p, retryAfter := problemOf(err)
 	c.code = string(p.Code)
-	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if p.Status >= http.StatusInternalServerError {
 		s.log.ErrorContext(r.Context(), "a request was not done", "request_id", c.id, "route", c.route, "code", c.code, "error", err)
 	}
 	write(w, c.id, p, retryAfter)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -14,7 +15,7 @@ import (
 // PublicOptions is what the public listener is made of.
 type PublicOptions struct {
 	Gateway *gateway.Gateway
-	Checks  func(context.Context) []Check // for /readyz; nil: always ready
+	Checks  func(context.Context) []Check // for /readyz, which anybody may ask: cheap ones; nil: always ready
 	Log     *slog.Logger
 	// TrustedProxies may say who called, by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix
@@ -42,7 +43,7 @@ func Public(o PublicOptions) (http.Handler, error) {
 	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, contract: calls}
 	root := s.router()
 	api := root.NewRoute().Subrouter()
-	api.Use(s.authenticated, s.formed)
+	api.Use(private, s.authenticated, s.formed)
 	HandlerWithOptions(s.strict(), GorillaServerOptions{BaseRouter: api, ErrorHandlerFunc: s.malformed})
 	root.HandleFunc("/notify/{provider}/{account}", s.notify).Methods(http.MethodPost)
 	root.HandleFunc("/livez", live).Methods(http.MethodGet, http.MethodHead)
@@ -51,4 +52,18 @@ func Public(o PublicOptions) (http.Handler, error) {
 		o.Mount(root)
 	}
 	return s.traced("public", root), nil
+}
+
+// apiTime is how long a call of the API may take before its reads are given up. What moves money has its own, longer
+// than any client's patience: core goes on with it when the caller has gone.
+const apiTime = 30 * time.Second
+
+// private keeps the API's answers out of caches and its calls from waiting for ever.
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		ctx, cancel := context.WithTimeout(r.Context(), apiTime)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }

@@ -26,6 +26,8 @@ const (
 	maxLegs    = 8
 	maxID      = 128 // bytes of an id, number or app id
 	maxMessage = 1 << 10
+	// A plugin may ask us to wait, not to forget.
+	longestRetry = time.Hour
 )
 
 // paymentResponse is what the answers about payments have in common.
@@ -105,7 +107,7 @@ func distrust(o pay.Outcome, err error) pay.Outcome {
 func outcome(o *pb.Outcome) pay.Outcome {
 	out := pay.Outcome{
 		Code: clean(o.GetCode(), maxID), Message: clean(o.GetMessage(), maxMessage),
-		RequestID: clean(o.GetRequestId(), maxID), RetryAfter: max(0, o.GetRetryAfter().AsDuration()),
+		RequestID: clean(o.GetRequestId(), maxID), RetryAfter: min(max(0, o.GetRetryAfter().AsDuration()), longestRetry),
 		NeedsAttention: attention(o.GetAttention(), o.GetRemedy()),
 	}
 	switch o.GetVerdict() {
@@ -198,6 +200,10 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
+	paid, err := moneyOf(f.GetPayerAmount())
+	if err != nil {
+		return nil, err
+	}
 	if len(f.GetLegs()) > maxLegs {
 		return nil, fmt.Errorf("facts of %d legs, %d are allowed", len(f.GetLegs()), maxLegs)
 	}
@@ -206,7 +212,7 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 	}
 	out := &pay.Facts{
 		State: factState(f.GetState()), Number: f.GetNumber(), MchID: f.GetMchid(), SubMchID: f.GetSubMchid(),
-		AppID: f.GetAppId(), Amount: total, PayerTotal: f.GetPayerAmount().GetMinor(),
+		AppID: f.GetAppId(), Amount: total, PayerTotal: paid.Minor,
 		Payer: f.GetPayer().GetOpenid(), ProviderID: f.GetProviderId(), PaidAt: moment(f.GetPaidAt()),
 		Refunded: f.GetState() == pb.PaymentState_PAYMENT_STATE_REFUNDED,
 	}

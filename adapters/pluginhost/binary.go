@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ func privateCopy(pin Pin, dir string, production bool) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("plugin %s: %w", pin.Name, err)
 	case pin.SHA256 != "" && digest != pin.SHA256:
-		os.Remove(path)
+		_ = os.Remove(path) // it is not started, whether it goes or not
 		return "", fmt.Errorf("plugin %s: sha256 of %s is %s, plugins.lock has %s: not started; if you built it anew, run `paybridge plugin lock`",
 			pin.Name, pin.Path, digest, pin.SHA256)
 	}
@@ -63,8 +64,8 @@ func copyForExec(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	os.Remove(to) // a running plugin keeps the old inode
+	defer func() { _ = source.Close() }()
+	_ = os.Remove(to) // a running plugin keeps the old inode; what is not there need not go
 
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -73,8 +74,7 @@ func copyForExec(from, to string) error {
 		return err
 	}
 	if _, err := io.Copy(target, source); err != nil {
-		target.Close()
-		return err
+		return errors.Join(err, target.Close())
 	}
 	return target.Close()
 }
@@ -85,7 +85,7 @@ func fileDigest(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	h := sha256.New()
 	if _, err := io.Copy(h, file); err != nil {
 		return "", err

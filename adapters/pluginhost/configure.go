@@ -67,7 +67,8 @@ func (e *ConfigError) Error() string {
 
 // Configure gives an account to its plugin, after holding it against the plugin's schema. The host keeps it, and gives
 // it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
-// error that wraps ports.ErrUnavailable says that the plugin is down: the account is kept and given when it is back.
+// error that wraps ports.ErrUnavailable says that the plugin is down or did not answer: the account is kept and given at
+// its next start; to have it in use before, call again.
 func (h *Host) Configure(ctx context.Context, a Account) error {
 	i, err := h.instance(a.Provider)
 	if err != nil {
@@ -94,12 +95,17 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 	} else {
 		next.problem = r.configure(ctx, next)
 	}
+	failed := next.problem
 	var wrong *ConfigError
-	if errors.As(next.problem, &wrong) && i.has(a.Name) {
-		return next.problem // the plugin kept what it had; so do we
+	switch held := i.account(a.Name); {
+	case held == nil || failed == nil:
+	case errors.As(failed, &wrong):
+		return failed // the plugin kept what it had; so do we
+	default:
+		next.problem = held.problem // one of the two is in use, and both are good; the new one is replayed at a restart
 	}
 	i.keepAccount(a.Name, next)
-	return next.problem
+	return failed
 }
 
 // withMerchant is the account's configuration with its merchant numbers in it.
@@ -158,10 +164,10 @@ func (i *instance) now() (*running, *pb.DescribeResponse) {
 	return i.up, i.about
 }
 
-func (i *instance) has(account string) bool {
+func (i *instance) account(name string) *account {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.accounts[account] != nil
+	return i.accounts[name]
 }
 
 func (i *instance) keepAccount(name string, a *account) {

@@ -18,7 +18,7 @@ import (
 // Options is how a host runs its plugins.
 type Options struct {
 	Lock        Lock             // which plugins there are
-	Dir         string           // private folder for copied binaries and sockets, at most 60 bytes long; swept by New
+	Dir         string           // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
 	Production  bool             // refuse unpinned binaries and writable plugin folders
 	Environment []string         // names of our variables that plugins may see, beside proxy, certificates and zone
 	Log         *slog.Logger     // also gets what plugins log
@@ -33,6 +33,8 @@ type Options struct {
 const (
 	binFolder    = "bin"
 	socketFolder = "s"
+	// What go-plugin adds to the folder must leave a socket's path under 100 bytes: macOS takes no more than 103.
+	maxDir = 99 - len("/s/plugin-dir0123456789/plugin0123456789")
 )
 
 func (o Options) withDefaults() Options {
@@ -88,8 +90,8 @@ func takeFolder(dir string) (*os.File, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("%q must be absolute", dir)
 	}
-	if len(dir) > 60 {
-		return nil, fmt.Errorf("%s has %d bytes: a socket's path must stay under 100, so give a folder of at most 60", dir, len(dir))
+	if len(dir) > maxDir {
+		return nil, fmt.Errorf("%s has %d bytes: a socket's path must stay under 100, so give a folder of at most %d", dir, len(dir), maxDir)
 	}
 	if err := makeFolders(dir); err != nil {
 		return nil, err
@@ -99,8 +101,7 @@ func takeFolder(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		held.Close()
-		return nil, fmt.Errorf("%s is in use by another gateway: give each its own folder", dir)
+		return nil, errors.Join(fmt.Errorf("%s is in use by another gateway: give each its own folder", dir), held.Close())
 	}
 	for _, sub := range []string{binFolder, socketFolder} {
 		if err := os.RemoveAll(filepath.Join(dir, sub)); err != nil {

@@ -311,6 +311,18 @@ func TestHealthProbeTellsOfAFrozenPlugin(t *testing.T) {
 	eventually(t, "the problem is gone", func() bool { return h.Status()[0].Problem == "" })
 }
 
+func TestSamplesOfAPlugin(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	provider(t, h, "one").QueryPayment(t.Context(), payment("one", ""))
+	for _, s := range h.Samples(t.Context()) {
+		if s.Name == "plugin_calls_total" && s.Labels["method"] == "QueryPayment" && s.Labels["provider"] == "unruly" && s.Value == 1 {
+			return
+		}
+	}
+	t.Errorf("the call is not counted: %v", h.Samples(t.Context()))
+}
+
 func TestPluginLogReachesTheHostLog(t *testing.T) {
 	t.Parallel()
 	var log safeBuffer

@@ -20,10 +20,9 @@ import (
 )
 
 const (
-	startTime    = 10 * time.Second // from exec to the handshake, and for Describe
-	maxAnswer    = 4 << 20          // bytes; the longest answer that is read from a plugin
-	killTime     = 3 * time.Second  // go-plugin's way to end a plugin hangs on a frozen one
-	maxSocketDir = 100 - len("/plugin-dir0123456789/plugin0123456789")
+	startTime = 10 * time.Second // from exec to the handshake, and for Describe
+	maxAnswer = 4 << 20          // bytes; the longest answer that is read from a plugin
+	killTime  = 3 * time.Second  // go-plugin's way to end a plugin hangs on a frozen one
 )
 
 // hostEnvironment names the variables of our own environment that a plugin sees. Nothing else of it does.
@@ -51,7 +50,7 @@ func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 		VersionedPlugins: map[int]plugin.PluginSet{pb.ProtocolVersion: {pb.ServiceName: hostSide{}}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, folder string) (runner.Runner, error) {
-			ready := exec.Command(path)
+			ready := exec.Command(path) //nolint:noctx // it lives until kill, not until a context ends
 			ready.Dir = filepath.Join(o.Dir, binFolder)
 			ready.Env = append(pluginEnvironment(o.Environment), cmd.Env...)
 			var err error

@@ -93,6 +93,26 @@ func TestWhatIsNotStarted(t *testing.T) {
 	}
 }
 
+func TestProductionStartsWhatIsPinnedAndNobodyWrites(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(shortDir(t), "plugins")
+	binary, err := os.ReadFile(built.lock.Plugins[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := built.lock.Plugins[0]
+	pin.Path = filepath.Join(dir, "unruly")
+	for _, step := range []error{os.Mkdir(dir, 0o700), os.WriteFile(pin.Path, binary, 0o555), os.Chmod(dir, 0o555)} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) }) // so that it can be removed
+	start(t, func(o *pluginhost.Options) {
+		o.Lock, o.Production = pluginhost.Lock{Plugins: []pluginhost.Pin{pin}}, true
+	})
+}
+
 func TestPluginFolder(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)

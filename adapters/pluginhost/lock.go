@@ -141,11 +141,11 @@ func identify(ctx context.Context, path string) (Pin, error) {
 	if err != nil {
 		return Pin{}, err
 	}
-	dir, err := os.MkdirTemp("", "pb")
+	dir, err := os.MkdirTemp("/tmp", "pb") // macOS's own temporary folder is too long a path for a socket
 	if err != nil {
 		return Pin{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := makeFolders(dir); err != nil {
 		return Pin{}, err
 	}

@@ -34,11 +34,11 @@ func (h *Host) Policy(provider string) (pay.Policy, error) {
 	limits := about.GetRefundLimits()
 	return pay.Policy{
 		Renewable:       about.GetRenewable(),
-		RefundCount:     int(limits.GetCount()),
-		RefundAge:       limits.GetAge().AsDuration(),
-		RefundInterval:  limits.GetMinInterval().AsDuration(),
+		RefundCount:     int(max(0, limits.GetCount())),
+		RefundAge:       max(0, limits.GetAge().AsDuration()),
+		RefundInterval:  max(0, limits.GetMinInterval().AsDuration()),
 		NoClose:         about.GetCloseSupport() == pb.CloseSupport_CLOSE_SUPPORT_NONE,
-		NotPayableAfter: about.GetNotPayableAfter().AsDuration(),
+		NotPayableAfter: max(0, about.GetNotPayableAfter().AsDuration()),
 	}, nil
 }
 

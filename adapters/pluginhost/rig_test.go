@@ -33,7 +33,7 @@ func testMain(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	built.dir = filepath.Join(dir, "plugins")
 	built.host = filepath.Join(dir, "host")
 	for target, source := range map[string]string{
@@ -93,11 +93,11 @@ func newHost(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host
 
 // shortDir is a temporary folder whose path leaves room for a socket's name.
 func shortDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("", "pb")
+	dir, err := os.MkdirTemp("/tmp", "pb")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 

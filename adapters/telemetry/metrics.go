@@ -28,6 +28,7 @@ type Metrics struct {
 	clock         *prometheus.GaugeVec
 
 	accounts bounded
+	offsets  offsets
 }
 
 // New makes the metrics, with those of the Go runtime and the process. version is the gateway's.
@@ -55,6 +56,7 @@ func New(version string) *Metrics {
 			Name: "paybridge_clock_offset_seconds", Help: "The provider's clock minus ours, at its last answer. WeChat refuses more than 300.",
 		}, []string{"provider"}),
 		accounts: bounded{limit: 1000, seen: map[string]bool{}},
+		offsets:  offsets{of: map[string]time.Duration{}},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "paybridge_build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
@@ -65,8 +67,8 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Handler serves the metrics in Prometheus' format. A collector that fails is told in paybridge_scrape_error and does not
-// hide the others.
+// Handler serves the metrics in Prometheus' format. A database that is down is told in paybridge_scrape_error and
+// hides nothing else.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
 }
@@ -79,11 +81,6 @@ func (m *Metrics) Request(listener, method, route string, status int, took time.
 // ProviderCall counts a call to a provider.
 func (m *Metrics) ProviderCall(provider, call string, o pay.Outcome, took time.Duration) {
 	m.calls.WithLabelValues(provider, call, o.Verdict.String(), string(o.Reason)).Observe(took.Seconds())
-}
-
-// ProviderTime notes the provider's clock minus ours.
-func (m *Metrics) ProviderTime(provider string, offset time.Duration) {
-	m.clock.WithLabelValues(provider).Set(offset.Seconds())
 }
 
 // Notification counts a provider's message. Provider and account come from a path that anybody can write: beyond the

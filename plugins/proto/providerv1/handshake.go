@@ -1,3 +1,6 @@
+// Package providerv1 is the wire contract between host and plugin, major version 1: provider.proto and its siblings, and
+// the Go code generated from them. Only plugins/sdk and adapters/pluginhost import it; decision record 0002 tells why it
+// is as it is.
 package providerv1
 
 import "github.com/hashicorp/go-plugin"

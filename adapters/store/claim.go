@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/paybridge/paybridge/ports"
+)
+
+// claimable is where the rows of a kind are: their table, their key, and whose share they count against.
+type claimable struct{ table, key, share string }
+
+var claimables = map[ports.Kind]claimable{
+	ports.KindOrder:   {"orders", "number", "app"},
+	ports.KindPayment: {"payments", "number", "account"},
+	ports.KindRefund:  {"refunds", "number", "account"},
+	ports.KindInbox:   {"inbox", "id", "account"},
+}
+
+// Claim takes one row (ports.Store). It may run twice by itself when its answer is lost: then the row is claimed, and
+// is found when it is due.
+func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold time.Duration, now time.Time) (ports.Claim, error) {
+	of := claimables[kind]
+	claim := ports.Claim{Kind: kind, Number: number}
+	err := s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" = ? and (claimed_until is null or claimed_until < "+s.dbNow()+") returning claimed_until",
+		hold.Microseconds(), micros(now.Add(hold)), number).Scan(ctx, &claim.Until)
+	if !errors.Is(err, sql.ErrNoRows) {
+		if err != nil {
+			err = fmt.Errorf("claim %s %s: %w", kind, number, err)
+		}
+		return claim, err
+	}
+	there, err := s.read.NewSelect().Table(of.table).Where(of.key+" = ?", number).Exists(ctx)
+	switch {
+	case err != nil:
+		return claim, fmt.Errorf("claim %s %s: %w", kind, number, err)
+	case !there:
+		return claim, fmt.Errorf("%s %s: %w", kind, number, ports.ErrNotFound)
+	}
+	return claim, fmt.Errorf("%s %s: %w", kind, number, ports.ErrClaimed)
+}
+
+// ClaimDue takes rows that are due (ports.Store): of each account its first, then of each its second, so that one
+// account's thousand does not keep another's one waiting.
+func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold time.Duration, now time.Time) ([]ports.Claim, error) {
+	of := claimables[kind]
+	free := "due <= ? and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
+	var numbers []string
+	err := s.read.NewRaw("select "+of.key+" from (select "+of.key+", due, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where "+free+") as waiting order by turn, due limit ?",
+		micros(now), limit).Scan(ctx, &numbers)
+	if err != nil {
+		return nil, fmt.Errorf("look for due %ss: %w", kind, err)
+	}
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	skip := ""
+	if s.postgres {
+		skip = " for update skip locked"
+	}
+	var rows []struct {
+		Number string
+		Until  int64
+	}
+	err = s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (?) and "+free+skip+") returning "+of.key+" as number, claimed_until as until",
+		hold.Microseconds(), micros(now.Add(hold)), bun.In(numbers), micros(now)).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("claim due %ss: %w", kind, err)
+	}
+	claims := make([]ports.Claim, len(rows))
+	for i, r := range rows {
+		claims[i] = ports.Claim{Kind: kind, Number: r.Number, Until: r.Until}
+	}
+	return claims, nil
+}
+
+// Unclaim gives a claim back and sets the due time, as long as the claim still is ours.
+func (s *Store) Unclaim(ctx context.Context, c ports.Claim, due time.Time) error {
+	of := claimables[c.Kind]
+	_, err := s.db.ExecContext(ctx, "update "+of.table+" set claimed_until = null, due = ? where "+of.key+" = ? and claimed_until = ?",
+		dueOrNull(due), c.Number, c.Until)
+	if err != nil {
+		return fmt.Errorf("give back %s %s: %w", c.Kind, c.Number, err)
+	}
+	return nil
+}
+
+// NextDue is the earliest due time of any unclaimed row (ports.Store).
+func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+	var next *int64
+	query := ""
+	for kind, of := range claimables {
+		if query != "" {
+			query += " union all "
+		}
+		query += "select min(due) as due /* " + string(kind) + " */ from " + of.table + " where due is not null and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
+	}
+	if err := s.read.NewRaw("select min(due) from ("+query+") as all_due").Scan(ctx, &next); err != nil {
+		return time.Time{}, fmt.Errorf("look for the next due row: %w", err)
+	}
+	if next == nil {
+		return time.Time{}, nil
+	}
+	return fromMicros(*next), nil
+}

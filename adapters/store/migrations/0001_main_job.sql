@@ -1,0 +1,209 @@
+-- Orders, payments, refunds and what belongs to them. SERIAL stands for the database's own counting key.
+-- Times are microseconds since 1970 (UTC), money is minor units (fen).
+
+create table orders (
+    number       text primary key,
+    app          text   not null,
+    reference    text   not null,
+    amount       bigint not null check (amount > 0),
+    currency     text   not null,
+    description  text   not null,
+    product_type text   not null,
+    payer        text   not null,
+    payer_id     text   not null,
+    return_url   text   not null,
+    metadata     text   not null,
+    expires_at   bigint not null,
+    state        text   not null check (state in ('open', 'closing', 'closed', 'paid', 'partially_refunded', 'refunded')),
+    close_reason text   not null,
+    settled_by   text   not null,
+    created_at   bigint not null,
+    paid_at      bigint not null,
+    event_seq    bigint not null default 0,
+    due          bigint,
+    claimed_until bigint,
+    unique (app, reference),
+    -- Law 4: what is unfinished is a row with a due time.
+    constraint orders_unfinished_is_due check (due is not null or state not in ('open', 'closing'))
+);
+create index orders_due on orders (due) where due is not null;
+create index orders_newest on orders (app, created_at, number);
+
+create table payments (
+    number         text primary key,
+    out_trade_no   text   not null, -- what the provider knows it by
+    provider_number text  not null, -- the same, where it is not number
+    order_number   text   not null references orders (number),
+    app            text   not null,
+    provider       text   not null,
+    account        text   not null,
+    mchid          text   not null,
+    sub_mchid      text   not null,
+    amount         bigint not null check (amount > 0),
+    currency       text   not null,
+    route          text   not null,
+    content        text   not null,
+    legs           text   not null,
+    state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
+    disputed       text   not null,
+    calling        boolean not null,
+    unclear        boolean not null,
+    provider_id    text   not null,
+    payer_total    bigint not null check (payer_total >= 0),
+    hand_off       text   not null,
+    provider_state text   not null, -- sealed
+    provider_state_version bigint not null,
+    attempts       bigint not null,
+    sent_at        bigint not null,
+    created_at     bigint not null,
+    succeeded_at   bigint not null,
+    refundable_until bigint not null, -- 0: without end; only where succeeded
+    due            bigint,
+    claimed_until  bigint,
+    unique (mchid, sub_mchid, out_trade_no),
+    constraint payments_unfinished_is_due check (due is not null or (state in ('closed', 'failed', 'succeeded') and disputed = ''))
+);
+-- R01: one live payment of an order.
+create unique index payments_one_live on payments (order_number) where state in ('created', 'pending', 'closing');
+create unique index payments_provider_id on payments (account, provider_id) where provider_id <> '';
+create index payments_of_order on payments (order_number);
+create index payments_of_account on payments (account, state);
+create index payments_due on payments (due) where due is not null;
+
+create table refunds (
+    number         text primary key,
+    out_refund_no  text   not null,
+    provider_number text  not null,
+    payment        text   not null references payments (number),
+    order_number   text   not null,
+    app            text   not null,
+    account        text   not null,
+    reference      text   not null,
+    amount         bigint not null check (amount > 0 or (amount = 0 and amount_unknown)),
+    currency       text   not null,
+    amount_unknown boolean not null,
+    legs           text   not null,
+    reason         text   not null,
+    notify_url     text   not null,
+    origin         text   not null,
+    state          text   not null check (state in ('created', 'processing', 'succeeded', 'failed', 'closed', 'settled_outside')),
+    needs_attention text  not null,
+    hold           boolean not null,
+    calling        boolean not null,
+    unclear        boolean not null,
+    absent         boolean not null,
+    provider_id    text   not null,
+    provider_error text   not null,
+    received_account text not null,
+    attempts       bigint not null,
+    sent_at        bigint not null,
+    created_at     bigint not null,
+    succeeded_at   bigint not null,
+    due            bigint,
+    claimed_until  bigint,
+    unique (payment, reference),
+    constraint refunds_unfinished_is_due check (due is not null or state not in ('created', 'processing'))
+);
+create index refunds_of_order on refunds (order_number);
+create index refunds_due on refunds (due) where due is not null;
+
+-- One row a transition, and one for each thing that happened to a row that stayed in its state.
+create table audit (
+    id           SERIAL,
+    order_number text   not null,
+    payment      text   not null, -- empty where it is about the order
+    kind         text   not null,
+    number       text   not null,
+    old          text   not null,
+    new          text   not null,
+    cause        text   not null,
+    at           bigint not null
+);
+create index audit_of_order on audit (order_number, id);
+
+create table events (
+    id           SERIAL,
+    app          text   not null,
+    order_number text   not null,
+    seq          bigint not null, -- gapless in its order
+    kind         text   not null,
+    number       text   not null,
+    created_at   bigint not null,
+    unique (order_number, seq)
+);
+
+create table alarms (
+    id              SERIAL,
+    kind            text   not null,
+    number          text   not null,
+    what            text   not null,
+    raised_at       bigint not null,
+    acknowledged_at bigint,
+    acknowledged_by text   not null default ''
+);
+create unique index alarms_open on alarms (kind, number) where acknowledged_at is null;
+
+create table inbox (
+    id            text primary key,
+    provider      text   not null,
+    account       text   not null,
+    dedupe_key    text   not null,
+    verdict       text   not null,
+    cause         text   not null,
+    number        text   not null,
+    facts         text   not null, -- sealed
+    body          text   not null, -- sealed
+    received_at   bigint not null,
+    due           bigint,
+    claimed_until bigint,
+    unique (provider, account, dedupe_key),
+    constraint inbox_unmatched_is_due check (due is not null or verdict <> 'unmatched')
+);
+create index inbox_due on inbox (due) where due is not null;
+
+-- Messages that were not believed: only how many, never what.
+create table refused_notifications (
+    provider text   not null,
+    account  text   not null,
+    cause    text   not null,
+    minute   bigint not null,
+    count    bigint not null,
+    primary key (provider, account, cause, minute)
+);
+
+create table settings (
+    kind       text   not null check (kind in ('app', 'entry', 'account')),
+    name       text   not null,
+    owner      text   not null,
+    generation bigint not null,
+    content    text   not null,
+    primary key (kind, name)
+);
+create table settings_history (
+    id         SERIAL,
+    kind       text   not null,
+    name       text   not null,
+    owner      text   not null,
+    generation bigint not null,
+    content    text   not null, -- empty: dropped
+    at         bigint not null
+);
+create table settings_applied (
+    owner      text   not null,
+    content    text   not null,
+    generation bigint not null,
+    at         bigint not null,
+    primary key (owner, content)
+);
+-- The merchant numbers first seen under a name: they never change (R27).
+create table accounts_seen (
+    name      text primary key,
+    provider  text not null,
+    mchid     text not null,
+    sub_mchid text not null
+);
+
+create table replicas (
+    id         text primary key,
+    beat       bigint not null
+);

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+const (
+	// connections of one replica. Each holds a transaction for a few round trips, never for a provider's call.
+	connections = 24
+	// silence is how long a database host may not acknowledge what was sent before its connection is given up.
+	silence = 2 * time.Second
+)
+
+// openPostgres opens a pool. Statements go by the simple protocol: bun writes its values into the text, so a statement
+// cache would never hit.
+func (s *Store) openPostgres(ctx context.Context, dsn string) error {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return fmt.Errorf("the PostgreSQL DSN cannot be read") // the error of pgx may show its password
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = silence
+	}
+	dialer := net.Dialer{KeepAlive: 10 * time.Second, Control: giveUpAfter(silence)}
+	cfg.DialFunc = dialer.DialContext
+	pool := stdlib.OpenDB(*cfg)
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	pool.SetConnMaxLifetime(30 * time.Minute)
+	s.db = bun.NewDB(pool, pgdialect.New())
+	s.read, s.postgres = s.db, true
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close() // nothing was sent
+		return fmt.Errorf("PostgreSQL at %s:%d, database %s, does not answer: %w", cfg.Host, cfg.Port, cfg.Database, err)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/uptrace/bun"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// tx is ports.Tx.
+type tx struct {
+	s   *Store
+	tx  bun.Tx
+	seq map[string]int64 // of each order locked here: the last event's place in its sequence
+}
+
+var _ ports.Tx = (*tx)(nil)
+
+// LockOrder locks an order and reads its rows.
+func (t *tx) LockOrder(ctx context.Context, number string) (pay.Rows, error) {
+	return t.lock(ctx, "order "+number, "o.number = ?", number)
+}
+
+// LockPayment locks the order of a payment and reads its rows.
+func (t *tx) LockPayment(ctx context.Context, number string) (pay.Rows, error) {
+	return t.lock(ctx, "payment "+number, "o.number = (select order_number from payments where number = ?)", number)
+}
+
+// LockRefund locks the order of a refund and reads its rows.
+func (t *tx) LockRefund(ctx context.Context, number string) (pay.Rows, error) {
+	return t.lock(ctx, "refund "+number, "o.number = (select order_number from refunds where number = ?)", number)
+}
+
+// lock takes the order's row first. Its payments and refunds are read by later statements: one that joined them would
+// show them as they were before it waited for the lock.
+func (t *tx) lock(ctx context.Context, about, where string, number string) (pay.Rows, error) {
+	var o orderRow
+	q := t.tx.NewSelect().Model(&o).Where(where, number)
+	if t.s.postgres {
+		q = q.For("UPDATE")
+	}
+	if err := q.Scan(ctx); errors.Is(err, sql.ErrNoRows) {
+		return pay.Rows{}, fmt.Errorf("%s: %w", about, ports.ErrNotFound)
+	} else if err != nil {
+		return pay.Rows{}, fmt.Errorf("lock the order of %s: %w", about, err)
+	}
+	t.seq[o.Number] = o.EventSeq
+	return t.s.rowsOf(ctx, t.tx, o)
+}
+
+// AddPayment inserts an intent (ports.Tx).
+func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) (ports.Claim, error) {
+	row, err := t.s.keys.toPaymentRow(p)
+	if err != nil {
+		return ports.Claim{}, err
+	}
+	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number}
+	err = t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).
+		Returning("claimed_until").Scan(ctx, &claim.Until)
+	switch where := uniqueViolation(err); {
+	case strings.Contains(where, "payments_one_live") || strings.Contains(where, "payments.order_number"):
+		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrLivePayment)
+	case where != "":
+		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrNumberTaken)
+	case err != nil:
+		return claim, fmt.Errorf("add payment %s: %w", p.Number, err)
+	}
+	return claim, t.audit(ctx, auditRow{
+		OrderNumber: p.Order, Payment: p.Number, Kind: string(ports.KindPayment), Number: p.Number, New: string(p.State),
+		Cause: "made for entry " + p.Route.Entry, At: micros(p.CreatedAt),
+	})
+}
+
+func (t *tx) audit(ctx context.Context, row auditRow) error {
+	if _, err := t.tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+		return fmt.Errorf("audit %s %s: %w", row.Kind, row.Number, err)
+	}
+	return nil
+}
+
+// uniqueViolation is where a statement broke a unique index: PostgreSQL names the index, SQLite the columns. Empty: it
+// did not.
+func uniqueViolation(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23505" {
+		return pg.ConstraintName
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && (lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
+		return lite.Error()
+	}
+	return ""
+}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/adapters/httpapi"
+	"github.com/paybridge/paybridge/adapters/pluginhost"
+	"github.com/paybridge/paybridge/adapters/store"
+	"github.com/paybridge/paybridge/adapters/telemetry"
+	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// service is one running gateway with all that is plugged into it.
+type service struct {
+	cfg     config.Config
+	log     *slog.Logger
+	store   *store.Store
+	host    *pluginhost.Host
+	gateway *gateway.Gateway
+	metrics *telemetry.Metrics
+	public  net.Listener
+	admin   net.Listener
+	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
+}
+
+// options are what dev, demo and serve do differently.
+type options struct {
+	clock ports.Clock       // nil: the machine's
+	hold  bool              // send no refunds
+	mount func(*mux.Router) // adds pages to the public listener
+	logTo io.Writer         // nil: standard error
+}
+
+// settingsOwner owns the rows that come from the configuration file.
+const settingsOwner = "file"
+
+// open makes a service: the store opened and brought up to date, the settings applied, the plugins started and
+// configured, the listeners bound. Nothing is served yet.
+func open(ctx context.Context, cfg config.Config, o options) (_ *service, err error) {
+	if o.logTo == nil {
+		o.logTo = os.Stderr
+	}
+	if o.clock == nil {
+		o.clock = ports.ClockFunc(time.Now)
+	}
+	s := &service{cfg: cfg, log: telemetry.Logger(o.logTo, telemetry.Form(cfg.Log.Format), cfg.Log.Level), metrics: telemetry.New(version)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.store, err = openStore(ctx, cfg); err != nil {
+		return s, err
+	}
+	if err = s.store.Migrate(ctx); err != nil {
+		return s, err
+	}
+	rows, content, err := cfg.Rows()
+	if err != nil {
+		return s, err
+	}
+	if _, err = s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now()); err != nil {
+		return s, fmt.Errorf("apply the configuration: %w", err)
+	}
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+		return s, err
+	}
+	s.gateway = gateway.New(gateway.Options{
+		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Observe: gateway.Observer{
+			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
+			ProviderTime: func(provider string, offset time.Duration) {
+				s.offset.Store(int64(offset))
+				s.metrics.ProviderTime(provider, offset)
+			},
+		},
+	})
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+		return s, err
+	}
+	if err = s.follow(ctx); err != nil {
+		return s, err
+	}
+	var listen net.ListenConfig
+	if s.public, err = listen.Listen(ctx, "tcp", cfg.Listen.Public); err != nil {
+		return s, fmt.Errorf("listen.public: %w", err)
+	}
+	if s.admin, err = listen.Listen(ctx, "tcp", cfg.Listen.Admin); err != nil {
+		return s, fmt.Errorf("listen.admin: %w", err)
+	}
+	return s, nil
+}
+
+// openStore opens the database that the configuration names, with its keys.
+func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+	var keys []store.Key
+	for _, k := range cfg.Secrets.Keys {
+		key, err := k.Key()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, store.Key{ID: k.ID, Key: key})
+	}
+	keyring, err := store.NewKeyring(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("secrets.keys: %w", err)
+	}
+	dsn := cfg.Store.Path
+	if cfg.Store.Driver == config.Postgres {
+		if dsn, err = cfg.Store.DSN.Resolve(); err != nil {
+			return nil, fmt.Errorf("store.dsn: %w", err)
+		}
+	} else if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
+		return nil, fmt.Errorf("store.path: %w", err)
+	}
+	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+}
+
+// startPlugins starts one process for each provider that an account names. One that does not start is tried again in
+// the background: its provider is unavailable, and the others serve (R36).
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
+	path := cfg.Plugins.Lock
+	if path == "" {
+		path = filepath.Join(cfg.Plugins.Dir, pluginhost.LockName)
+	}
+	lock, err := pluginhost.ReadLock(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range lock.Plugins {
+		names = append(names, p.Name)
+	}
+	host, err := pluginhost.New(pluginhost.Options{
+		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
+		Log: log, Now: clock.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Start(ctx, names...); err != nil {
+		log.Error("not every plugin started; it is tried again", "error", err)
+	}
+	return host, nil
+}
+
+// pluginFolder is private to one gateway of this machine, and short: a socket's path has a limit of about 100 bytes.
+func pluginFolder(cfg config.Config) string {
+	sum := sha256.Sum256([]byte(cfg.Store.Path + "|" + cfg.Store.DSN.String() + "|" + cfg.Listen.Public))
+	base := os.Getenv("XDG_RUNTIME_DIR")
+	if base == "" || len(base) > 40 {
+		base = "/tmp"
+	}
+	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
+}
+
+// follow gives the plugins the accounts of the newest settings.
+func (s *service) follow(ctx context.Context) error {
+	accounts, changed, err := s.gateway.LoadSettings(ctx)
+	if err != nil || !changed {
+		return err
+	}
+	for _, a := range accounts {
+		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
+			s.log.Error("an account cannot be used", "account", a.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+func (s *service) configure(ctx context.Context, a ports.Account) error {
+	var stored map[string]any
+	if err := json.Unmarshal(a.Config, &stored); err != nil {
+		return fmt.Errorf("account %s: read its row: %w", a.Name, err)
+	}
+	resolved, err := s.cfg.ResolveConfig(stored)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", a.Name, err)
+	}
+	text, err := json.Marshal(resolved)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", a.Name, err)
+	}
+	return s.host.Configure(ctx, pluginhost.Account{
+		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
+		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
+	})
+}
+
+// serve answers until the context ends, and then finishes what is in flight within the configured grace.
+func (s *service) serve(ctx context.Context, o options) error {
+	handler, err := httpapi.Public(httpapi.PublicOptions{
+		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
+	})
+	if err != nil {
+		return err
+	}
+	token := ""
+	if !s.cfg.Admin.Token.IsZero() {
+		if token, err = s.cfg.Admin.Token.Resolve(); err != nil {
+			return fmt.Errorf("admin.token: %w", err)
+		}
+	}
+	public := httpapi.Server(handler, s.log)
+	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
+		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
+	}), s.log)
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var background sync.WaitGroup
+	background.Go(func() { s.gateway.Work(work) })
+	background.Go(func() { s.followChanges(work) })
+
+	failed := make(chan error, 2)
+	go func() { failed <- public.Serve(s.public) }()
+	go func() { failed <- admin.Serve(s.admin) }()
+	s.log.Info("serving", "public", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version, "mode", s.cfg.Mode)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+	defer cancel()
+	stopped := public.Shutdown(end)
+	stopWork()
+	done := make(chan struct{})
+	go func() { background.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-end.Done():
+		s.log.Warn("work was cut off at the end of the shutdown grace; it goes on after the next start")
+	}
+	s.log.Info("stopped")
+	return errors.Join(err, stopped, admin.Close())
+}
+
+// followChanges looks for a new generation of the settings, so that replicas follow without a restart.
+func (s *service) followChanges(ctx context.Context) {
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
+			}
+		}
+	}
+}
+
+// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
+const tooFar = 240 * time.Second
+
+// checks is what readiness looks at (R39).
+func (s *service) checks(ctx context.Context) []httpapi.Check {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	database := httpapi.Check{Name: "store", OK: true, Blocks: true}
+	if err := s.store.Ready(ctx); err != nil {
+		database.OK, database.Detail = false, "the database does not answer: "+err.Error()
+	}
+	offset := time.Duration(s.offset.Load())
+	clock := httpapi.Check{Name: "clock", OK: offset.Abs() <= tooFar, Blocks: true, Detail: "the provider's clock minus ours: " + offset.Round(time.Second).String()}
+	checks := []httpapi.Check{database, clock}
+	for _, p := range s.host.Status() {
+		checks = append(checks, httpapi.Check{Name: "plugin " + p.Provider, OK: p.Problem == "", Detail: p.Problem})
+		for account, problem := range p.Accounts {
+			checks = append(checks, httpapi.Check{Name: "account " + account, OK: problem == "", Detail: problem})
+		}
+	}
+	return checks
+}
+
+// close lets go of everything that open took.
+func (s *service) close(ctx context.Context) error {
+	var errs []error
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if s.host != nil {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownGrace)
+		defer cancel()
+		errs = append(errs, s.host.Close(ctx))
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
