@@ -87,6 +87,9 @@ func TestListOrders(t *testing.T) {
 	if r := w.must(200, clinicKey, "GET", "/v1/orders?state=paid", ""); strings.TrimSpace(r.text) != `{"orders":[]}` {
 		t.Errorf("none are paid, yet %s", r.text)
 	}
+	if r := w.must(400, clinicKey, "GET", "/v1/orders?cursor=abc", ""); !strings.Contains(r.text, "field\":\"cursor") {
+		t.Errorf("a made-up cursor: %s", r.text)
+	}
 }
 
 func TestPayments(t *testing.T) {
@@ -141,7 +144,7 @@ func TestOutcomeUnknownIsAccepted(t *testing.T) {
 	w := start(t)
 	order := w.order("REG-1")
 	const body = `{"entry":"official-account","payer":{"openid":"o1"}}`
-	w.channel.answers(&pay.Outcome{})
+	w.channel.ends(&pay.Outcome{})
 	r := w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/payments", body)
 	if r.json["state"] != "created" || r.json["hand_off"] != nil || r.header.Get("Retry-After") == "" {
 		t.Errorf("%v %s", r.header, r.text)
@@ -160,11 +163,16 @@ func TestR36_AwayIs503(t *testing.T) {
 	w := start(t)
 	order := w.order("REG-1")
 	const body = `{"entry":"official-account","payer":{"openid":"o1"}}`
-	w.channel.answers(&pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited, RetryAfter: 30 * time.Second})
+	w.channel.ends(&pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited, RetryAfter: 30 * time.Second})
 	if r := w.must(503, clinicKey, "POST", "/v1/orders/"+order+"/payments", body); r.code() != "unavailable" || r.header.Get("Retry-After") != "30" {
 		t.Errorf("%v %s", r.header, r.text)
 	}
-	w.channel.answers(nil)
+	w.channel.ends(nil)
+	w.channel.leaves(true)
+	if r := w.must(503, clinicKey, "POST", "/v1/orders/"+order+"/payments", body); r.code() != "unavailable" || r.header.Get("Retry-After") == "" {
+		t.Errorf("%v %s", r.header, r.text)
+	}
+	w.channel.leaves(false)
 	if r := w.call(clinicKey, "POST", "/v1/orders/"+order+"/payments", body); r.status != 200 || r.json["state"] != "pending" {
 		t.Errorf("once it is back: %d %s", r.status, r.text)
 	}
@@ -175,7 +183,7 @@ func TestAnotherEntryIsRefusedWhileTheFirstIsUnresolved(t *testing.T) {
 	w := start(t)
 	order := w.order("REG-1")
 	w.payment(order)
-	w.channel.answers(&pay.Outcome{})
+	w.channel.ends(&pay.Outcome{})
 	r := w.must(409, clinicKey, "POST", "/v1/orders/"+order+"/payments", `{"entry":"second-account","payer":{"openid":"o1"}}`)
 	if r.code() != pay.CodePreviousUnresolved || r.header.Get("Retry-After") == "" {
 		t.Errorf("%v %s", r.header, r.text)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/core/money"
@@ -59,7 +60,10 @@ func (a api) ListOrders(ctx context.Context, r ListOrdersRequestObject) (ListOrd
 		Cursor:       given(r.Params.Cursor),
 		Limit:        cmp.Or(int(given(r.Params.Limit)), defaultPage),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ports.ErrCursor):
+		return nil, invalid{{Field: "cursor", Detail: "is not the next_cursor of any page; begin without one"}}
+	case err != nil:
 		return nil, err
 	}
 	out := OrderPage{Orders: make([]Order, len(page.Orders)), NextCursor: unlessZero(page.Next)}
@@ -100,10 +104,10 @@ func orderOf(o pay.Order) Order {
 		Payer:       Payer{Policy: PayerPolicy(o.Payer), ID: unlessZero(o.PayerID)},
 		ReturnURL:   unlessZero(o.ReturnURL),
 		Metadata:    unlessEmpty(o.Metadata),
-		ExpiresAt:   o.ExpiresAt.UTC(),
+		ExpiresAt:   moment(o.ExpiresAt),
 		CloseReason: unlessZero(OrderCloseReason(o.CloseReason)),
 		SettledBy:   unlessZero(o.SettledBy),
-		CreatedAt:   o.CreatedAt.UTC(),
-		PaidAt:      unlessZero(o.PaidAt.UTC()),
+		CreatedAt:   moment(o.CreatedAt),
+		PaidAt:      unlessZero(moment(o.PaidAt)),
 	}
 }

@@ -26,7 +26,7 @@ func (a api) CreatePayment(ctx context.Context, r CreatePaymentRequestObject) (C
 	if attempt.HandOff == nil {
 		return CreatePayment202JSONResponse{Body: p, Headers: CreatePayment202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
 	}
-	p.HandOff = &HandOff{Kind: attempt.HandOff.Kind, Params: attempt.HandOff.Params, ValidUntil: attempt.HandOff.ValidUntil.UTC()}
+	p.HandOff = &HandOff{Kind: attempt.HandOff.Kind, Params: attempt.HandOff.Params, ValidUntil: moment(attempt.HandOff.ValidUntil)}
 	if attempt.Created {
 		return CreatePayment201JSONResponse(p), nil
 	}
@@ -49,7 +49,7 @@ func (a api) GetPaymentTimeline(ctx context.Context, r GetPaymentTimelineRequest
 	out := Timeline{Entries: make([]TimelineEntry, len(rows))}
 	for i, row := range rows {
 		out.Entries[i] = TimelineEntry{
-			At: row.At.UTC(), Kind: TimelineEntryKind(row.Kind), Number: row.Number,
+			At: moment(row.At), Kind: TimelineEntryKind(row.Kind), Number: row.Number,
 			From: unlessZero(row.Old), To: row.New, Cause: row.Cause,
 		}
 	}
@@ -93,8 +93,8 @@ func paymentOf(p pay.Payment) Payment {
 		PayerTotal:  unlessZero(p.PayerTotal),
 		Legs:        make([]PaymentLeg, len(p.Legs)),
 		ProviderID:  unlessZero(p.ProviderID),
-		CreatedAt:   p.CreatedAt.UTC(),
-		SucceededAt: unlessZero(p.SucceededAt.UTC()),
+		CreatedAt:   moment(p.CreatedAt),
+		SucceededAt: unlessZero(moment(p.SucceededAt)),
 	}
 	for i, leg := range p.Legs {
 		out.Legs[i] = PaymentLeg{

@@ -56,8 +56,8 @@ func refundOf(f pay.Refund) Refund {
 		ProviderID:      unlessZero(f.ProviderID),
 		ReceivedAccount: unlessZero(f.Account),
 		ProviderError:   unlessZero(f.ProviderError),
-		CreatedAt:       f.CreatedAt.UTC(),
-		SucceededAt:     unlessZero(f.SucceededAt.UTC()),
+		CreatedAt:       moment(f.CreatedAt),
+		SucceededAt:     unlessZero(moment(f.SucceededAt)),
 	}
 	for i, leg := range f.Legs {
 		out.Legs[i] = RefundLeg{LegID: leg.LegID, Amount: unlessZero(leg.Amount.Minor), State: RefundState(leg.State)}

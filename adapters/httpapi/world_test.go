@@ -46,11 +46,12 @@ type world struct {
 	log     *logged
 	seen    chan Request
 	client  *http.Client
+	answers *answers
 }
 
 func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	t.Helper()
-	w := &world{t: t, channel: &channel{}, log: &logged{}, seen: make(chan Request, 1000)}
+	w := &world{t: t, channel: &channel{}, log: &logged{}, seen: make(chan Request, 1000), answers: &answers{}}
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db := newStore(t)
 	w.gateway = gateway.New(gateway.Options{
@@ -92,7 +93,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	server.Start()
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	w.client = &http.Client{Transport: conforming(t, server.Client().Transport)}
+	w.client = &http.Client{Transport: conforming(t, w.answers, server.Client().Transport)}
 	return w
 }
 
@@ -211,8 +212,23 @@ func (w *world) paid(reference string) (order, payment string) {
 	return order, payment
 }
 
-// conforming holds every answer to a call that openapi.yaml knows against it.
-func conforming(t *testing.T, next http.RoundTripper) http.RoundTripper {
+// answers are those that came, as in "GET /v1/orders 200".
+type answers struct {
+	mu   sync.Mutex
+	came map[string]bool
+}
+
+func (a *answers) note(method, path string, status int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.came == nil {
+		a.came = map[string]bool{}
+	}
+	a.came[fmt.Sprintf("%s %s %d", method, path, status)] = true
+}
+
+// conforming notes every answer to a call that openapi.yaml knows, and holds it against it.
+func conforming(t *testing.T, came *answers, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	router, err := gorillamux.NewRouter(document(t))
 	if err != nil {
@@ -241,6 +257,7 @@ func conforming(t *testing.T, next http.RoundTripper) http.RoundTripper {
 			}
 			return answer, nil
 		}
+		came.note(r.Method, route.Path, answer.StatusCode)
 		err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: asked, PathParams: variables, Route: route},
 			Status:                 answer.StatusCode, Header: answer.Header, Body: io.NopCloser(bytes.NewReader(body)),
@@ -300,8 +317,15 @@ func (c *channel) reads(f func(ports.RawMessage) (ports.Notification, error)) {
 	c.parse = f
 }
 
-// answers makes every call end so, or as it should again with nil.
-func (c *channel) answers(o *pay.Outcome) {
+// leaves takes the plugin away, or brings it back.
+func (c *channel) leaves(gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = gone
+}
+
+// ends makes every call end so, or as it should again with nil.
+func (c *channel) ends(o *pay.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outcome = o

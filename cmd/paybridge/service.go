@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -77,8 +76,18 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err != nil {
 		return s, err
 	}
-	if _, err = s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now()); err != nil {
+	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
+		content += " " + o.clock.Now().String()
+	}
+	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
+	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
+	}
+	if !applied {
+		s.log.Info("apps, entries and accounts of this configuration were applied before; the database's stand")
+	}
+	if err = s.store.Live(ctx); err != nil {
+		return s, err
 	}
 	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
 		return s, err
@@ -314,4 +323,3 @@ func (s *service) close(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-

@@ -19,6 +19,7 @@ const (
 	keyFile      = "apiclient_key.pem"
 	certFile     = "apiclient_cert.pem"
 	apiV3KeyFile = "apiv3_key.txt"
+	serialFile   = "serial.txt" // the certificate's serial number, which a merchant reads off the merchant platform
 	publicFile   = "pub_key.pem"
 	wechatFolder = "wechatpay" // WeChat's private keys: nothing that a merchant may have
 	summaryFile  = "summary.json"
@@ -108,8 +109,10 @@ func loadMerchant(dir string, fresh merchantKeys, wechatPublic string) (merchant
 		return merchantKeys{}, fmt.Errorf("%s has %d characters, an APIv3 key has 32: delete the folder %s to have new keys made",
 			filepath.Join(dir, apiV3KeyFile), len(secret), dir)
 	}
-	if err := writeWhole(filepath.Join(dir, publicFile), []byte(wechatPublic)); err != nil {
-		return merchantKeys{}, err
+	for name, text := range map[string]string{publicFile: wechatPublic, serialFile: pair.serial + "\n"} {
+		if err := writeWhole(filepath.Join(dir, name), []byte(text)); err != nil {
+			return merchantKeys{}, err
+		}
 	}
 	return merchantKeys{pair, secret}, nil
 }

@@ -1,5 +1,7 @@
 package httpapi
 
+import "time"
+
 // What JSON leaves out is a nil pointer in the generated types and the zero value in core's.
 
 // given is what was sent, or the zero value.
@@ -26,3 +28,6 @@ func unlessEmpty(m Metadata) *Metadata {
 	}
 	return &m
 }
+
+// moment is a time as it is answered: what a database keeps of it, so that the first answer is the same as the next.
+func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,48 @@
+package httpapi
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/paybridge/paybridge/core/pay"
+)
+
+// TestEveryGoodAnswerThatIsDescribedComes walks through a life with every call and every 2xx that openapi.yaml
+// describes. That the answers are as described, the world checks with each of them.
+func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const tap = `{"entry":"official-account","payer":{"openid":"o1"}}`
+	order := w.order("REG-1")
+	w.must(200, clinicKey, "POST", "/v1/orders", `{"reference":"REG-1","amount":1250,"description":"Registration fee"}`)
+	w.must(200, clinicKey, "GET", "/v1/orders", "")
+	w.must(200, clinicKey, "GET", "/v1/orders/"+order, "")
+
+	payment := w.payment(order)
+	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/payments", tap)
+	w.must(200, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
+	w.must(200, clinicKey, "GET", "/v1/payments/"+payment, "")
+	w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "")
+	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
+
+	_, payment = w.paid("REG-2")
+	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":500}`).number()
+	w.must(200, clinicKey, "GET", "/v1/refunds/"+refund, "")
+	w.must(202, clinicKey, "POST", "/v1/refunds/"+refund+"/retry", "")
+
+	order = w.order("REG-3")
+	w.channel.ends(&pay.Outcome{}) // from here on the channel does not say what became of a call
+	payment = w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/payments", tap).number()
+	w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
+	w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
+
+	for path, item := range document(t).Paths.Map() {
+		for method, op := range item.Operations() {
+			for status := range op.Responses.Map() {
+				if answer := fmt.Sprintf("%s %s %s", method, path, status); status[0] == '2' && !w.answers.came[answer] {
+					t.Errorf("%s is described and never came", answer)
+				}
+			}
+		}
+	}
+}

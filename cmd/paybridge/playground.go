@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/configs"
+)
+
+// The entry, the API key and the payer of configs/dev.yaml and of the simulator's built-in seed.
+const (
+	devEntry = "official-account"
+	devKey   = "paybridge-dev-key" // its hash is published in dev.yaml: no secret
+	devPayer = "oA1-alice-000000000000000001"
+)
+
+// playground is a gateway with a simulated WeChat, in a folder of its own: what dev and demo play on.
+type playground struct {
+	*service
+	simulator *simulator
+	options   options
+	baseURL   string // of the gateway's public listener
+}
+
+// playgroundOptions is what dev and demo set.
+type playgroundOptions struct {
+	dir            string   // for the database and the keys
+	simulatorFlags []string // beside the folder and the addresses
+	flags          *pflag.FlagSet
+	public, admin  string // addresses; empty: as configured
+	logTo          io.Writer
+	pages          func(simulator *simulator, baseURL string) options
+}
+
+func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, err error) {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := keyFile(filepath.Join(o.dir, "secret.key")); err != nil {
+		return nil, err
+	}
+	cfg, err := playgroundConfig(o, "")
+	if err != nil {
+		return nil, err
+	}
+	baseURL := "http://" + reachable(cfg.Listen.Public)
+	p := &playground{baseURL: baseURL}
+	p.simulator, err = startSimulator(ctx, o.logTo, append([]string{
+		"--keys-dir", filepath.Join(o.dir, "wechat"), "--state", filepath.Join(o.dir, "wechat.json"), "--allow-origin", baseURL,
+	}, o.simulatorFlags...)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.simulator.stop())
+		}
+	}()
+	if cfg, err = playgroundConfig(o, p.simulator.BaseURL); err != nil {
+		return nil, err
+	}
+	for i := range cfg.Entries {
+		cfg.Entries[i].NotifyBase = baseURL
+	}
+	p.options = o.pages(p.simulator, baseURL)
+	p.options.logTo = o.logTo
+	p.service, err = open(ctx, cfg, p.options)
+	return p, err
+}
+
+func playgroundConfig(o playgroundOptions, weChat string) (config.Config, error) {
+	environ := os.Environ()
+	self, err := os.Executable()
+	if err != nil {
+		return config.Config{}, err
+	}
+	environ = append(environ, "PAYBRIDGE_PLUGINS__DIR="+filepath.Join(filepath.Dir(self), "plugins"))
+	if weChat != "" {
+		environ = append(environ, "PAYBRIDGE_WECHAT__BASE_URL="+weChat)
+	}
+	if o.public != "" {
+		environ = append(environ, "PAYBRIDGE_LISTEN__PUBLIC="+o.public, "PAYBRIDGE_LISTEN__ADMIN="+o.admin)
+	}
+	return config.Load(config.Source{File: "configs/dev.yaml", Text: configs.Dev, Dir: o.dir, Environ: environ, Flags: o.flags})
+}
+
+// reachable is a listener's address as this machine's browser reaches it.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || (host != "" && host != "0.0.0.0" && host != "::") {
+		return listen
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+// keyFile makes a key of encryption at rest where there is none.
+func keyFile(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
+}
+
+// run serves until the context ends and then stops everything, the simulator last.
+func (p *playground) run(ctx context.Context) error {
+	return errors.Join(p.serve(ctx, p.options), p.close(context.WithoutCancel(ctx)), p.simulator.stop())
+}
+
+// freePort is an address of loopback that nobody listens on at this moment.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func lines(s ...string) string { return strings.Join(s, "\n") + "\n" }
