@@ -30,11 +30,11 @@ refund whose answer is lost. Prints each step with its number, state and time. E
 				return err
 			}
 			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-			public, err := freePort()
+			public, err := freePort(cmd.Context())
 			if err != nil {
 				return err
 			}
-			admin, err := freePort()
+			admin, err := freePort(cmd.Context())
 			if err != nil {
 				return err
 			}

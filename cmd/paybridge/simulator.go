@@ -33,7 +33,7 @@ func startSimulator(ctx context.Context, stderr io.Writer, flags ...string) (*si
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("the simulated WeChat is not at %s: run make build", path)
 	}
-	s := &simulator{cmd: exec.Command(path, append([]string{"serve", "--ready-json", "--stdin-lifeline"}, flags...)...), ended: make(chan error, 1)}
+	s := &simulator{cmd: exec.CommandContext(context.WithoutCancel(ctx), path, append([]string{"serve", "--ready-json", "--stdin-lifeline"}, flags...)...), ended: make(chan error, 1)}
 	s.cmd.Stderr = stderr
 	if s.lifeline, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func startSimulator(ctx context.Context, stderr io.Writer, flags ...string) (*si
 func (s *simulator) stop() error {
 	_ = s.lifeline.Close() // the simulator takes it as the word to end
 	select {
-	case <-s.ended:
-		return nil
+	case err := <-s.ended:
+		return err
 	case <-time.After(8 * time.Second):
 		return errors.Join(errors.New("the simulated WeChat did not end by itself"), s.cmd.Process.Kill())
 	}

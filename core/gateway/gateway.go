@@ -181,11 +181,12 @@ func (g *Gateway) nudge() {
 
 // observe reports one provider call.
 func (g *Gateway) observe(route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
+	now := g.Clock.Now()
 	if g.Observe.ProviderCall != nil {
-		g.Observe.ProviderCall(route.Provider, call, o, time.Since(began))
+		g.Observe.ProviderCall(route.Provider, call, o, now.Sub(began))
 	}
 	if g.Observe.ProviderTime != nil && !providerTime.IsZero() {
-		g.Observe.ProviderTime(route.Provider, providerTime.Sub(g.Clock.Now()))
+		g.Observe.ProviderTime(route.Provider, providerTime.Sub(now))
 	}
-	g.breakers.report(route.Account, o, g.Clock.Now())
+	g.breakers.report(route.Account, o, now)
 }

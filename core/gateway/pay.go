@@ -200,7 +200,7 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
-	began := time.Now()
+	began := g.Clock.Now()
 	answer := method(provider, ctx, p)
 	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {
 		if p, err = g.checkpoint(ctx, p, *answer.ProviderState); err != nil {

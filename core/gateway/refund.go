@@ -106,7 +106,7 @@ func (g *Gateway) callRefund(ctx context.Context, p pay.Payment, f pay.Refund, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
-	began := time.Now()
+	began := g.Clock.Now()
 	answer := method(provider, ctx, p, f)
 	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
