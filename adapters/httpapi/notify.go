@@ -21,20 +21,21 @@ func (s *service) notify(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
+	at := mux.Vars(r)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, notifyLimit))
 	var tooLarge *http.MaxBytesError
+	var result gateway.NotifyResult
 	switch {
 	case errors.As(err, &tooLarge):
-		// Without a body its signature is wrong, so that it is refused and counted like any other that is not believed.
-		body = nil
+		result = s.gateway.NotifyTooLarge(r.Context(), at["provider"], at["account"])
 	case err != nil:
 		s.fail(w, r, invalid{{Field: "body", Detail: "could not be read to its end"}})
 		return
+	default:
+		result = s.gateway.Notify(r.Context(), at["provider"], at["account"], ports.RawMessage{
+			Method: r.Method, Path: r.URL.EscapedPath(), Headers: r.Header, Body: body,
+		})
 	}
-	at := mux.Vars(r)
-	result := s.gateway.Notify(r.Context(), at["provider"], at["account"], ports.RawMessage{
-		Method: r.Method, Path: r.URL.EscapedPath(), Headers: r.Header, Body: body,
-	})
 	if result.Answer.ContentType != "" {
 		w.Header().Set("Content-Type", result.Answer.ContentType)
 	}

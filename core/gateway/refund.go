@@ -20,9 +20,11 @@ func (g *Gateway) Refund(ctx context.Context, app, payment string, r pay.RefundR
 	case len(r.Reason) > 80 || !printable(r.Reason):
 		return f, false, &Invalid{"reason", "at most 80 bytes of printable text, shown to the payer"}
 	}
-	if _, err := g.Store.Payment(ctx, app, payment); err != nil {
+	p, err := g.Store.Payment(ctx, app, payment)
+	if err != nil {
 		return f, false, err
 	}
+	r.NotifyURL = g.notifyURL(p.Route)
 	_, err = g.decide(ctx, byPayment(payment), decided(func(rows pay.Rows, now time.Time) (d pay.Decision, err error) {
 		f, d, err = pay.RequestRefund(rows, payment, r, now)
 		created = len(d.NewRefunds) > 0

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -61,6 +62,25 @@ func (g *Gateway) Authenticate(key string) (app string, scopes []string, ok bool
 		}
 	}
 	return app, scopes, ok
+}
+
+// notifyURL is where the provider tells of a new refund: years after the payment, the gateway may have another address.
+// It is that of the payment's entry today, else of any entry of the same account, else the frozen one.
+func (g *Gateway) notifyURL(frozen pay.Route) string {
+	entries := g.settings.Load().entries
+	serves := func(e ports.Entry) bool { return e.Account == frozen.Account && e.Provider == frozen.Provider }
+	now := frozen
+	if e, ok := entries[frozen.Entry]; ok && serves(e) {
+		now.NotifyBase = e.NotifyBase
+		return now.NotifyURL()
+	}
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		if e := entries[name]; serves(e) {
+			now.NotifyBase = e.NotifyBase
+			break
+		}
+	}
+	return now.NotifyURL()
 }
 
 // route freezes what a new payment of this app through this entry is made with.

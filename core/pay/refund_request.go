@@ -13,6 +13,7 @@ type RefundRequest struct {
 	Reference string
 	Amount    money.Amount
 	Reason    string
+	NotifyURL string // where the provider tells of it; empty: where it told of the payment
 }
 
 // RequestRefund decides about a new refund. When the reference is taken by the same content, that refund is the
@@ -45,6 +46,9 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 			lastFailed = &rows.Refunds[i]
 		}
 	}
+	if f, d, err := adopt(rows, payment, r); err != nil || f.Number != "" {
+		return f, d, err
+	}
 	if err := refundable(rows, p, r.Amount, made, now); err != nil {
 		return Refund{}, Decision{}, err
 	}
@@ -59,6 +63,27 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 		d, err = d.putRefund(again.State, again, "")
 	}
 	return f, d, err
+}
+
+// adopt finds the refund that this reference made before our rows were lost, and that the provider has told of since:
+// it was recorded as made elsewhere, under the very number that the reference gives (R28).
+func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error) {
+	number, err := tradeno.ForRefund(payment, r.Reference, func(string) bool { return false })
+	if err != nil {
+		return Refund{}, Decision{}, err
+	}
+	for _, f := range rows.Refunds {
+		if f.Payment != payment || f.Origin != OriginExternal || f.ProviderNumber != number {
+			continue
+		}
+		if f.Amount != r.Amount {
+			return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", number, r.Reference)
+		}
+		f.Reference, f.Origin, f.Reason = r.Reference, OriginAPI, r.Reason
+		d, err := Decision{}.putRefund(f.State, f, "recovered: it was made by this reference")
+		return f, d, err
+	}
+	return Refund{}, Decision{}, nil
 }
 
 func refundable(rows Rows, p Payment, amount money.Amount, made int, now time.Time) error {
@@ -102,10 +127,14 @@ func newRefund(rows Rows, p Payment, r RefundRequest, origin Origin, now time.Ti
 	if err != nil {
 		return Refund{}, fmt.Errorf("number the refund %q of payment %s: %w", r.Reference, p.Number, err)
 	}
+	notify := r.NotifyURL
+	if notify == "" {
+		notify = p.Route.NotifyURL()
+	}
 	return Refund{
 		Number: number, Payment: p.Number, Order: p.Order, App: p.App, Reference: r.Reference, Amount: r.Amount,
 		Legs:   []RefundLeg{{LegID: p.Legs[0].ID, Amount: r.Amount, State: RefundCreated}},
-		Reason: r.Reason, NotifyURL: p.Route.NotifyURL(), Origin: origin, State: RefundCreated, CreatedAt: now,
+		Reason: r.Reason, NotifyURL: notify, Origin: origin, State: RefundCreated, CreatedAt: now,
 		Due: earliest(rows, p, "", now),
 	}, nil
 }
@@ -126,7 +155,7 @@ func earliest(rows Rows, p Payment, except string, now time.Time) time.Time {
 
 // giveBack refunds a whole payment by itself: nobody asked for it, and its order has no use for it (R19, R20).
 func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (Decision, error) {
-	f, err := newRefund(rows, p, RefundRequest{"~" + string(origin), p.Content.Amount, string(origin)}, origin, now)
+	f, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: p.Content.Amount, Reason: string(origin)}, origin, now)
 	if err != nil {
 		return d, err
 	}
@@ -146,7 +175,7 @@ func learnRefund(rows Rows, p Payment, f Facts, now time.Time) (Decision, error)
 			return d, nil // ours, or known already
 		}
 	}
-	r, err := newRefund(rows, p, RefundRequest{"~external", money.Amount{Currency: p.Content.Amount.Currency}, ""}, OriginExternal, now)
+	r, err := newRefund(rows, p, RefundRequest{Reference: "~external", Amount: money.Amount{Currency: p.Content.Amount.Currency}}, OriginExternal, now)
 	if err != nil {
 		return d, err
 	}

@@ -267,7 +267,7 @@ func ExternalRefund(rows Rows, payment string, f RefundFacts, now time.Time) (De
 	if err != nil {
 		return Decision{}, err
 	}
-	r, err := newRefund(rows, p, RefundRequest{"~external:" + f.ProviderID, f.Amount, ""}, OriginExternal, now)
+	r, err := newRefund(rows, p, RefundRequest{Reference: "~external:" + f.ProviderID, Amount: f.Amount}, OriginExternal, now)
 	if err != nil {
 		return Decision{}, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func aRefund(reference string, s RefundState, fen int64) Refund {
-	r, err := newRefund(Rows{}, aPayment(pNumber, PaymentSucceeded), RefundRequest{reference, money.CNY(fen), ""}, OriginAPI, now)
+	r, err := newRefund(Rows{}, aPayment(pNumber, PaymentSucceeded), RefundRequest{Reference: reference, Amount: money.CNY(fen)}, OriginAPI, now)
 	if err != nil {
 		panic(err)
 	}
@@ -47,18 +47,18 @@ func TestRequestRefund(t *testing.T) {
 		wantCode string
 		wantNew  bool
 	}{
-		{name: "R29 the whole", rows: refundRows(), request: RefundRequest{"r", money.CNY(100), ""}, wantNew: true},
-		{name: "R29 one fen too many", rows: refundRows(), request: RefundRequest{"r", money.CNY(101), ""}, wantCode: CodeRefundExceeds},
-		{name: "R29 what is left", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(40), ""}, wantNew: true},
-		{name: "R29 an unclear one keeps its sum", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(41), ""}, wantCode: CodeRefundExceeds},
-		{name: "R29 a closed one gives it back", rows: refundRows(aRefund("a", RefundClosed, 60)), request: RefundRequest{"r", money.CNY(100), ""}, wantNew: true},
-		{name: "R29 another currency", rows: refundRows(), request: RefundRequest{"r", money.Amount{Minor: 1, Currency: "USD"}, ""}, wantCode: CodeRefundExceeds},
-		{name: "R28 the same again", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(60), ""}},
-		{name: "R28 other content", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{"r", money.CNY(61), ""}, wantCode: CodeReferenceReused},
-		{name: "R30 not paid", rows: refundRows(), change: func(p *Payment) { p.State = PaymentPending }, request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodePaymentNotPaid},
-		{name: "R30 too many", rows: refundRows(fifty...), request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundTooMany},
-		{name: "R30 too late", rows: refundRows(), change: func(p *Payment) { p.SucceededAt = now.Add(-366 * 24 * time.Hour) }, request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundTooLate},
-		{name: "R21 one of unknown amount", rows: refundRows(unknown), request: RefundRequest{"r", money.CNY(1), ""}, wantCode: CodeRefundUnknown},
+		{name: "R29 the whole", rows: refundRows(), request: RefundRequest{Reference: "r", Amount: money.CNY(100)}, wantNew: true},
+		{name: "R29 one fen too many", rows: refundRows(), request: RefundRequest{Reference: "r", Amount: money.CNY(101)}, wantCode: CodeRefundExceeds},
+		{name: "R29 what is left", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{Reference: "r", Amount: money.CNY(40)}, wantNew: true},
+		{name: "R29 an unclear one keeps its sum", rows: refundRows(aRefund("a", RefundProcessing, 60)), request: RefundRequest{Reference: "r", Amount: money.CNY(41)}, wantCode: CodeRefundExceeds},
+		{name: "R29 a closed one gives it back", rows: refundRows(aRefund("a", RefundClosed, 60)), request: RefundRequest{Reference: "r", Amount: money.CNY(100)}, wantNew: true},
+		{name: "R29 another currency", rows: refundRows(), request: RefundRequest{Reference: "r", Amount: money.Amount{Minor: 1, Currency: "USD"}}, wantCode: CodeRefundExceeds},
+		{name: "R28 the same again", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{Reference: "r", Amount: money.CNY(60)}},
+		{name: "R28 other content", rows: refundRows(aRefund("r", RefundProcessing, 60)), request: RefundRequest{Reference: "r", Amount: money.CNY(61)}, wantCode: CodeReferenceReused},
+		{name: "R30 not paid", rows: refundRows(), change: func(p *Payment) { p.State = PaymentPending }, request: RefundRequest{Reference: "r", Amount: money.CNY(1)}, wantCode: CodePaymentNotPaid},
+		{name: "R30 too many", rows: refundRows(fifty...), request: RefundRequest{Reference: "r", Amount: money.CNY(1)}, wantCode: CodeRefundTooMany},
+		{name: "R30 too late", rows: refundRows(), change: func(p *Payment) { p.SucceededAt = now.Add(-366 * 24 * time.Hour) }, request: RefundRequest{Reference: "r", Amount: money.CNY(1)}, wantCode: CodeRefundTooLate},
+		{name: "R21 one of unknown amount", rows: refundRows(unknown), request: RefundRequest{Reference: "r", Amount: money.CNY(1)}, wantCode: CodeRefundUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +224,31 @@ func TestR15ExternalRefund(t *testing.T) {
 	check(t, "number at the provider", r.OutRefundNo(), "by-hand-1")
 	check(t, "state", r.State, RefundSucceeded)
 	check(t, "order", d.Orders[0].Row.State, OrderRefunded)
-	if _, _, err := RequestRefund(d.After(rows), pNumber, RefundRequest{"r", money.CNY(1), ""}, now); err == nil {
+	if _, _, err := RequestRefund(d.After(rows), pNumber, RefundRequest{Reference: "r", Amount: money.CNY(1)}, now); err == nil {
 		t.Error("R29: what went back elsewhere was refunded again")
+	}
+}
+
+func TestR28TheRowsWereLost(t *testing.T) {
+	t.Parallel()
+	request := RefundRequest{Reference: "r", Amount: money.CNY(60)}
+	first, _, err := RequestRefund(refundRows(), pNumber, request, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := ExternalRefund(refundRows(), pNumber, RefundFacts{State: RefundFactSucceeded, Number: first.Number, ProviderID: "5030", Amount: request.Amount}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := d.After(refundRows())
+	again, d, err := RequestRefund(lost, pNumber, request, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "made anew", len(d.NewRefunds), 0)
+	check(t, "number at the provider", again.OutRefundNo(), first.Number)
+	check(t, "reference", again.Reference, "r")
+	if _, _, err := RequestRefund(lost, pNumber, RefundRequest{Reference: "r", Amount: money.CNY(61)}, now); err == nil {
+		t.Error("the same reference was taken with another amount")
 	}
 }

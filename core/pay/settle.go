@@ -29,8 +29,8 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 	if why := contradiction(p, f); why != "" {
 		return dispute(p, why, now)
 	}
-	before := p
-	if p.Disputed != "" && from == FromQuery { // R12: it ends by a query that matches
+	agreed := p.Disputed != "" && from == FromQuery // R12: it ends by a query that matches
+	if agreed {
 		p.Disputed = ""
 	}
 	var d Decision
@@ -49,11 +49,14 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 	if err != nil {
 		return Decision{}, err
 	}
-	if before.Disputed != "" && p.Disputed == "" && len(d.Payments) == 0 { // its state is final and stays
+	if agreed && len(d.Payments) == 0 { // its state is final and stays
 		p.Due = time.Time{}
-		if d, err = d.putPayment(p.State, p, "the dispute is over: a query agrees"); err != nil {
+		if d, err = d.putPayment(p.State, p, ""); err != nil {
 			return Decision{}, err
 		}
+	}
+	if agreed && d.Payments[0].Cause == "" {
+		d.Payments[0].Cause = "the dispute is over: a query agrees"
 	}
 	return closeOrderWithPayments(rows, d, now)
 }
