@@ -67,7 +67,7 @@ func ClosePayment(rows Rows, number, why string, now time.Time) (Decision, error
 	switch p.State {
 	case PaymentCreated, PaymentPending:
 		was := p.State
-		p.State, p.Due, p.Attempts, p.HandOff = PaymentClosing, now, 0, nil
+		p.State, p.Due, p.Attempts = PaymentClosing, now, 0
 		return d.putPayment(was, p, why)
 	case PaymentSucceeded:
 		return d, refuse(CodeNotCloseable, "payment %s has succeeded; refund it instead", number)

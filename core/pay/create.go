@@ -27,10 +27,7 @@ func Created(rows Rows, number string, a Answer, now time.Time) (Decision, error
 	}
 	switch {
 	case a.Outcome.Verdict == Accepted && a.Facts != nil:
-		p.HandOff = nil
-		if p.State == PaymentCreated || p.State == PaymentPending {
-			p.HandOff = a.HandOff
-		}
+		p.HandOff = a.HandOff
 		return Settle(with(rows, p), number, *a.Facts, FromCreate, now)
 	case p.State.Final():
 		return Decision{}, nil // R10

@@ -129,8 +129,12 @@ func (d Decision) putOrder(from OrderState, o Order, cause string) (Decision, er
 	return d, allowed("order", o.Number, orderMoves, from, o.State)
 }
 
-// putPayment adds a payment's move, checked against the table.
+// putPayment adds a payment's move, checked against the table. A hand-off lives only as long as its payment is pending
+// (R05).
 func (d Decision) putPayment(from PaymentState, p Payment, cause string) (Decision, error) {
+	if p.State != PaymentPending {
+		p.HandOff = nil
+	}
 	d.Payments = append(d.Payments, Move[Payment, PaymentState]{from, p, cause})
 	return d, allowed("payment", p.Number, paymentMoves, from, p.State)
 }

@@ -121,7 +121,7 @@ func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decisio
 	}
 	was := p.State
 	p.State, p.ProviderID, p.PayerTotal, p.SucceededAt = PaymentSucceeded, f.ProviderID, f.PayerTotal, f.PaidAt
-	p.Due, p.HandOff, p.Attempts = time.Time{}, nil, 0
+	p.Due, p.Attempts = time.Time{}, 0
 	if p.SucceededAt.IsZero() {
 		p.SucceededAt = now
 	}
