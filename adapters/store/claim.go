@@ -68,7 +68,7 @@ func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold t
 		Until  int64
 	}
 	err = s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (?) and "+free+skip+") returning "+of.key+" as number, claimed_until as until",
-		hold.Microseconds(), micros(now.Add(hold)), bun.In(numbers), micros(now)).Scan(ctx, &rows)
+		hold.Microseconds(), micros(now.Add(hold)), bun.List(numbers), micros(now)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("claim due %ss: %w", kind, err)
 	}

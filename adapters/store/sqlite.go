@@ -18,7 +18,7 @@ const readers = 4
 
 // openSQLite opens a file with one writing connection, whose waiters stand in line, and a few that read. FULL is slower
 // than NORMAL and loses no commit at a power cut.
-func (s *Store) openSQLite(_ context.Context, path string) (err error) {
+func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 	if s.lock, err = os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
@@ -34,7 +34,7 @@ func (s *Store) openSQLite(_ context.Context, path string) (err error) {
 	}
 	writer.SetMaxOpenConns(1)
 	s.db = bun.NewDB(writer, sqlitedialect.New())
-	if err := writer.Ping(); err != nil {
+	if err := writer.PingContext(ctx); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	pragmas.Add("_pragma", "query_only(1)")

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -32,7 +33,8 @@ func play(t *testing.T, r *rand.Rand) {
 		what, d, err := anything(r, rows, at)
 		story = append(story, what)
 		if err != nil {
-			if _, refused := err.(*Refusal); refused {
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
 				continue
 			}
 			t.Fatalf("step %d: %v\n%v", step, err, story)
