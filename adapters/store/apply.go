@@ -21,7 +21,7 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 		return err
 	}
 	for _, c := range a.release { // of rows that the decision left alone
-		a.may(t.tx.NewUpdate().Table(string(c.Kind)+"s").Set("claimed_until = null").Where("number = ?", c.Number).Where("claimed_until = ?", c.Until))
+		a.update(t.tx.NewUpdate().Table(string(c.Kind)+"s").Set("claimed_until = null").Where("number = ?", c.Number).Where("claimed_until = ?", c.Until))
 	}
 	moved, err := a.write(ctx)
 	if err != nil {
@@ -42,7 +42,22 @@ type applying struct {
 	others  []schema.QueryAppender
 }
 
-func (a *applying) may(q schema.QueryAppender) { a.others = append(a.others, q) }
+// mustMove adds an update that has to find its row as it was read.
+func (a *applying) mustMove(q *bun.UpdateQuery) { a.must = append(a.must, q.Returning(a.returning())) }
+
+// update adds one that need not.
+func (a *applying) update(q *bun.UpdateQuery) { a.others = append(a.others, q.Returning(a.returning())) }
+
+func (a *applying) insert(q *bun.InsertQuery) { a.others = append(a.others, q.Returning(a.returning())) }
+
+// returning is what a part of the one statement on PostgreSQL gives, to be counted. Elsewhere it is nothing, which has
+// to be said: bun would ask for the columns that the database fills.
+func (a *applying) returning() string {
+	if a.tx.s.postgres {
+		return "1"
+	}
+	return "NULL"
+}
 
 func (a *applying) decision(d pay.Decision) error {
 	for _, m := range d.Orders {
@@ -70,7 +85,7 @@ func (a *applying) decision(d pay.Decision) error {
 	}
 	for _, alarm := range d.Alarms {
 		row := alarmRow{Kind: alarm.Kind, Number: alarm.Number, What: alarm.What, RaisedAt: micros(a.now)}
-		a.may(a.tx.tx.NewInsert().Model(&row).On("conflict do nothing"))
+		a.insert(a.tx.tx.NewInsert().Model(&row).On("conflict do nothing"))
 	}
 	return nil
 }
@@ -82,7 +97,7 @@ func (a *applying) order(m pay.Move[pay.Order, pay.OrderState], events int) erro
 	}
 	q := a.tx.tx.NewUpdate().Model(&row).Column("state", "close_reason", "settled_by", "paid_at", "due").
 		Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.must = append(a.must, a.releasing(q, ports.KindOrder, row.Number).Set("event_seq = event_seq + ?", events))
+	a.mustMove(a.releasing(q, ports.KindOrder, row.Number).Set("event_seq = event_seq + ?", events))
 	a.audit(m.Cause, auditRow{OrderNumber: row.Number, Kind: string(ports.KindOrder), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -97,7 +112,7 @@ func (a *applying) payment(m pay.Move[pay.Payment, pay.PaymentState]) error {
 		Set("provider_state = case when provider_state_version < ? then ? else provider_state end", row.ProviderStateVersion, row.ProviderState).
 		Set("provider_state_version = case when provider_state_version < ? then ? else provider_state_version end", row.ProviderStateVersion, row.ProviderStateVersion).
 		Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.must = append(a.must, a.releasing(q, ports.KindPayment, row.Number))
+	a.mustMove(a.releasing(q, ports.KindPayment, row.Number))
 	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Number, Kind: string(ports.KindPayment), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -108,7 +123,7 @@ func (a *applying) refund(m pay.Move[pay.Refund, pay.RefundState]) error {
 		return err
 	}
 	q := a.tx.tx.NewUpdate().Model(&row).Column(refundChanges...).Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.must = append(a.must, a.releasing(q, ports.KindRefund, row.Number))
+	a.mustMove(a.releasing(q, ports.KindRefund, row.Number))
 	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Payment, Kind: string(ports.KindRefund), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -118,7 +133,7 @@ func (a *applying) newRefund(f pay.Refund) error {
 	if err != nil {
 		return err
 	}
-	a.may(a.tx.tx.NewInsert().Model(&row).Value("account", "(select account from payments where number = ?)", f.Payment))
+	a.insert(a.tx.tx.NewInsert().Model(&row).Value("account", "(select account from payments where number = ?)", f.Payment))
 	a.audit("made ("+string(f.Origin)+")", auditRow{OrderNumber: row.OrderNumber, Payment: row.Payment, Kind: string(ports.KindRefund), Number: row.Number, New: row.State})
 	return nil
 }
@@ -135,11 +150,11 @@ func (a *applying) events(d pay.Decision) error {
 	}
 	for i, e := range d.Events {
 		row := eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, CreatedAt: micros(a.now)}
-		a.may(a.tx.tx.NewInsert().Model(&row))
+		a.insert(a.tx.tx.NewInsert().Model(&row))
 	}
 	a.tx.seq[order] = last + int64(len(d.Events))
 	if len(d.Orders) == 0 {
-		a.may(a.tx.tx.NewUpdate().Table("orders").Set("event_seq = event_seq + ?", len(d.Events)).Where("number = ?", order))
+		a.update(a.tx.tx.NewUpdate().Table("orders").Set("event_seq = event_seq + ?", len(d.Events)).Where("number = ?", order))
 	}
 	return nil
 }
@@ -175,7 +190,7 @@ func (a *applying) audit(cause string, row auditRow) {
 		return
 	}
 	row.Cause, row.At = cause, micros(a.now)
-	a.may(a.tx.tx.NewInsert().Model(&row))
+	a.insert(a.tx.tx.NewInsert().Model(&row))
 }
 
 // write runs what was collected and tells how many of the updates that must find their row did.
@@ -211,7 +226,7 @@ func (a *applying) write(ctx context.Context) (moved int64, err error) {
 		if text, err = q.AppendQuery(gen, text); err != nil {
 			return 0, err
 		}
-		text = append(text, " returning 1)"...)
+		text = append(text, ')')
 	}
 	text = append(text, " select 0"...)
 	for i := range a.must {

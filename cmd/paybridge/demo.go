@@ -9,10 +9,13 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/spf13/cobra"
+
+	"github.com/paybridge/paybridge/adapters/config"
 )
 
 func demoCommand() *cobra.Command {
@@ -23,7 +26,8 @@ func demoCommand() *cobra.Command {
 		Long: `Starts what dev starts, on free ports and in a folder that is removed afterwards, and plays: an order, its
 payment, a callback, a payment whose callback is lost, a payment that is cancelled and closed, a refund, a
 refund whose answer is lost. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
-		Args: cobra.NoArgs,
+		Example: "  paybridge demo\n  paybridge demo --store.driver postgres --store.dsn env:DSN   # on a database that may be written to",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			dir, err := os.MkdirTemp("", "paybridge-demo-")
 			if err != nil {
@@ -38,13 +42,13 @@ refund whose answer is lost. Prints each step with its number, state and time. E
 			if err != nil {
 				return err
 			}
-			logs := &bytes.Buffer{}
+			logs := &logBuffer{}
 			var logTo io.Writer = logs
 			if verbose {
 				logTo = cmd.ErrOrStderr()
 			}
 			p, err := openPlayground(cmd.Context(), playgroundOptions{
-				dir: dir, public: public, admin: admin, logTo: logTo,
+				dir: dir, flags: cmd.Flags(), public: public, admin: admin, logTo: logTo,
 				simulatorFlags: []string{"--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--refund-delay", "200ms"},
 				pages:          func(*simulator, string) options { return options{mount: func(*mux.Router) {}} },
 			})
@@ -64,12 +68,27 @@ refund whose answer is lost. Prints each step with its number, state and time. E
 			return err
 		},
 	}
+	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "show the logs of gateway, plugins and simulator")
 	return cmd
 }
 
-func showLogs(w io.Writer, logs *bytes.Buffer) error {
-	_, err := fmt.Fprintf(w, "\n--- logs ---\n%s", logs.String())
+// logBuffer keeps what gateway, plugins and simulator say at the same time.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func showLogs(w io.Writer, logs *logBuffer) error {
+	logs.mu.Lock()
+	defer logs.mu.Unlock()
+	_, err := fmt.Fprintf(w, "\n--- logs ---\n%s", logs.text.String())
 	return err
 }
 
