@@ -51,7 +51,7 @@ func TestCloseOrder(t *testing.T) {
 	}
 }
 
-func TestR26ExpiryCloses(t *testing.T) {
+func TestR26_ExpiryCloses(t *testing.T) {
 	t.Parallel()
 	rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{aPayment(pNumber, PaymentPending)}}
 	d, err := LookAtOrder(rows, rows.Order.ExpiresAt)

@@ -64,7 +64,7 @@ func TestCreated(t *testing.T) {
 	}
 }
 
-func TestR06NotFound(t *testing.T) {
+func TestR06_NotFound(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
@@ -94,7 +94,7 @@ func TestR06NotFound(t *testing.T) {
 	}
 }
 
-func TestR06FoundUnpaidBySweep(t *testing.T) {
+func TestR06_FoundUnpaidBySweep(t *testing.T) {
 	t.Parallel()
 	p := aPayment(pNumber, PaymentCreated)
 	fixed := p

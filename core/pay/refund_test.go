@@ -213,7 +213,7 @@ func TestRetryRefund(t *testing.T) {
 	check(t, "R28 retried under its own number", refundAfter(d, rows.Refunds[0].Number), RefundProcessing)
 }
 
-func TestR15ExternalRefund(t *testing.T) {
+func TestR15_ExternalRefund(t *testing.T) {
 	t.Parallel()
 	rows := refundRows()
 	d, err := ExternalRefund(rows, pNumber, RefundFacts{State: RefundFactSucceeded, Number: "by-hand-1", ProviderID: "5030", Amount: money.CNY(100)}, now)
@@ -229,7 +229,7 @@ func TestR15ExternalRefund(t *testing.T) {
 	}
 }
 
-func TestR28TheRowsWereLost(t *testing.T) {
+func TestR28_TheRowsWereLost(t *testing.T) {
 	t.Parallel()
 	request := RefundRequest{Reference: "r", Amount: money.CNY(60)}
 	first, _, err := RequestRefund(refundRows(), pNumber, request, now)

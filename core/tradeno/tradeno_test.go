@@ -26,7 +26,7 @@ func TestNewIsReadBack(t *testing.T) {
 	}
 }
 
-func TestR28RefundNumberIsDerived(t *testing.T) {
+func TestR28_RefundNumberIsDerived(t *testing.T) {
 	t.Parallel()
 	payment, err := New(Payment, "01", "00", "00", at)
 	if err != nil {
