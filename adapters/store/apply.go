@@ -46,9 +46,13 @@ type applying struct {
 func (a *applying) mustMove(q *bun.UpdateQuery) { a.must = append(a.must, q.Returning(a.returning())) }
 
 // update adds one that need not.
-func (a *applying) update(q *bun.UpdateQuery) { a.others = append(a.others, q.Returning(a.returning())) }
+func (a *applying) update(q *bun.UpdateQuery) {
+	a.others = append(a.others, q.Returning(a.returning()))
+}
 
-func (a *applying) insert(q *bun.InsertQuery) { a.others = append(a.others, q.Returning(a.returning())) }
+func (a *applying) insert(q *bun.InsertQuery) {
+	a.others = append(a.others, q.Returning(a.returning()))
+}
 
 // returning is what a part of the one statement on PostgreSQL gives, to be counted. Elsewhere it is nothing, which has
 // to be said: bun would ask for the columns that the database fills.
