@@ -24,7 +24,6 @@ type Metrics struct {
 	calls         *prometheus.HistogramVec
 	notifications *prometheus.CounterVec
 	claimed       *prometheus.CounterVec
-	restarts      *prometheus.CounterVec
 	clock         *prometheus.GaugeVec
 
 	accounts bounded
@@ -49,9 +48,6 @@ func New(version string) *Metrics {
 		claimed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "paybridge_work_claimed_total", Help: "Due rows that this replica took to work on, by kind.",
 		}, []string{"kind"}),
-		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "paybridge_plugin_restarts_total", Help: "Plugin processes started again after they ended by themselves, by provider.",
-		}, []string{"provider"}),
 		clock: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "paybridge_clock_offset_seconds", Help: "The provider's clock minus ours, at its last answer. WeChat refuses more than 300.",
 		}, []string{"provider"}),
@@ -62,7 +58,7 @@ func New(version string) *Metrics {
 		Name: "paybridge_build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.calls, m.notifications, m.claimed, m.restarts, m.clock, build,
+	m.registry.MustRegister(m.requests, m.calls, m.notifications, m.claimed, m.clock, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,9 +92,6 @@ func (m *Metrics) Notification(provider, account, verdict, cause string) {
 func (m *Metrics) Work(kind ports.Kind, claimed int) {
 	m.claimed.WithLabelValues(string(kind)).Add(float64(claimed))
 }
-
-// PluginRestarted counts a plugin process that ended by itself and was started again.
-func (m *Metrics) PluginRestarted(provider string) { m.restarts.WithLabelValues(provider).Inc() }
 
 // Database adds the numbers of a connection pool, under its name.
 func (m *Metrics) Database(name string, db *sql.DB) error {

@@ -21,7 +21,17 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	m.ProviderTime("wechat-jsapi", -90*time.Second)
 	m.Notification("wechat-jsapi", "clinic", "refused", "signature")
 	m.Work(ports.KindRefund, 3)
-	m.PluginRestarted("wechat-jsapi")
+	if err := m.Plugins(Plugins{
+		Status: func() []PluginStatus { return []PluginStatus{{Provider: "wechat-jsapi", Up: true, Restarts: 1}} },
+		Samples: func(context.Context) []PluginSample {
+			return []PluginSample{
+				{Name: "plugin_calls_total", Labels: map[string]string{"provider": "wechat-jsapi", "call": "create"}, Value: 3, Counter: true},
+				{Name: "not a name"},
+			}
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 	stored := Stored{
 		OpenAlarms: func(context.Context) (map[string]int, error) { return map[string]int{pay.AlarmPaymentDisputed: 2}, nil },
@@ -40,6 +50,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`paybridge_notifications_total{account="clinic",cause="signature",provider="wechat-jsapi",verdict="refused"} 1`,
 		`paybridge_work_claimed_total{kind="refund"} 3`,
 		`paybridge_plugin_restarts_total{provider="wechat-jsapi"} 1`,
+		`paybridge_plugin_own_calls_total{call="create",provider="wechat-jsapi"} 3`,
 		`paybridge_open_alarms{kind="payment.disputed"} 2`,
 		`paybridge_work_overdue_seconds 90`,
 		`paybridge_scrape_error 0`,

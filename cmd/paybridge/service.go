@@ -105,6 +105,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
+	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
+		return s, err
+	}
+	if err = s.metrics.Database("store", s.store.DB()); err != nil {
+		return s, err
+	}
 	if err = s.follow(ctx); err != nil {
 		return s, err
 	}
@@ -179,6 +185,24 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
+}
+
+// pluginMetrics shows the host to the metrics: adapters do not know each other.
+func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
+	return telemetry.Plugins{
+		Status: func() (all []telemetry.PluginStatus) {
+			for _, p := range host.Status() {
+				all = append(all, telemetry.PluginStatus{Provider: p.Provider, Up: p.Problem == "", Restarts: p.Restarts, InFlight: p.InFlight})
+			}
+			return all
+		},
+		Samples: func(ctx context.Context) (all []telemetry.PluginSample) {
+			for _, p := range host.Samples(ctx) {
+				all = append(all, telemetry.PluginSample(p))
+			}
+			return all
+		},
+	}
 }
 
 // follow gives the plugins the accounts of the newest settings.
