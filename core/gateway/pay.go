@@ -118,7 +118,7 @@ func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequ
 
 // create sends a payment whose intent is committed and claimed, and commits what came of it.
 func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) (Attempt, error) {
-	answer := g.call(ctx, p, "create", ports.Provider.CreatePayment)
+	answer := g.callPatiently(ctx, p, "create", ports.Provider.CreatePayment)
 	crashPoint(crashAfterCall)
 	p, err := g.outcome(ctx, p.Number, answer, pay.Created, claim)
 	if err != nil {
@@ -210,6 +210,28 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	}
 	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
+}
+
+// patience is how long a payer waits for a plugin that is being started again.
+const patience = 5 * time.Second
+
+// callPatiently calls again, for a short while, where the call surely never left: a plugin that died is back within
+// milliseconds, and a payer should not have to know.
+func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) ports.PaymentAnswer {
+	enough := time.After(patience)
+	for {
+		answer := g.call(ctx, p, name, method)
+		if answer.Outcome.Verdict != pay.NotSent {
+			return answer
+		}
+		select {
+		case <-ctx.Done():
+			return answer
+		case <-enough:
+			return answer
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // maxCheckpoints is how often a plugin may ask to be called again for one call.
