@@ -219,7 +219,7 @@ const patience = 5 * time.Second
 // milliseconds, and a payer should not have to know.
 func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) ports.PaymentAnswer {
 	enough := time.After(patience)
-	for {
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		answer := g.call(ctx, p, name, method)
 		if answer.Outcome.Verdict != pay.NotSent {
 			return answer
@@ -229,7 +229,7 @@ func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string,
 			return answer
 		case <-enough:
 			return answer
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(wait):
 		}
 	}
 }
