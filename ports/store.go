@@ -20,7 +20,7 @@ type Store interface {
 	// ClaimDue claims up to limit rows of this kind that are due at now and not claimed, oldest first and fair
 	// between accounts: no account gets more than its share while others wait.
 	ClaimDue(ctx context.Context, kind Kind, limit int, hold time.Duration, now time.Time) ([]Claim, error)
-	// Unclaim gives a claim back without a decision and sets the due time.
+	// Unclaim gives a claim back without a decision and sets the due time, unless somebody else has set it since.
 	Unclaim(ctx context.Context, c Claim, due time.Time) error
 	// NextDue is the earliest due time of any unclaimed row; zero when nothing is due.
 	NextDue(ctx context.Context) (time.Time, error)
@@ -81,6 +81,7 @@ type Claim struct {
 	Kind   Kind
 	Number string
 	Until  int64 // microseconds of the database's clock; it makes the claim ours and no one else's
+	Due    int64 // the due time that the claim set, in microseconds; another one there means that something happened since
 }
 
 var (

@@ -41,7 +41,7 @@ type Source struct {
 const envPrefix = "PAYBRIDGE_"
 
 // notSettings are variables with our prefix that set no key: they steer tests and scripts, and name the file.
-var notSettings = []string{"PAYBRIDGE_CI", "PAYBRIDGE_CONFIG", "PAYBRIDGE_TEST_*", "PAYBRIDGE_README_*", "PAYBRIDGE_PLUGIN*"}
+var notSettings = []string{"PAYBRIDGE_CI", "PAYBRIDGE_CONFIG", "PAYBRIDGE_CRASH_AT", "PAYBRIDGE_TEST_*", "PAYBRIDGE_README_*", "PAYBRIDGE_PLUGIN*"}
 
 //go:embed defaults.yaml
 var defaults []byte

@@ -21,7 +21,11 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 		return err
 	}
 	for _, c := range a.release { // of rows that the decision left alone
-		a.update(t.tx.NewUpdate().Table(string(c.Kind)+"s").Set("claimed_until = null").Where("number = ?", c.Number).Where("claimed_until = ?", c.Until))
+		of := claimables[c.Kind]
+		a.update(t.tx.NewUpdate().Table(of.table).Set("claimed_until = null").Where(of.key+" = ?", c.Number).Where("claimed_until = ?", c.Until))
+	}
+	if len(a.audits) > 0 {
+		a.insert(t.tx.NewInsert().Model(&a.audits))
 	}
 	moved, err := a.write(ctx)
 	if err != nil {
@@ -40,6 +44,7 @@ type applying struct {
 	release []ports.Claim          // those not yet part of a row's own update
 	must    []schema.QueryAppender // updates that must each find their row as it was read
 	others  []schema.QueryAppender
+	audits  []auditRow // written by one insert: of several in one statement PostgreSQL does not promise the order
 }
 
 // mustMove adds an update that has to find its row as it was read.
@@ -87,9 +92,12 @@ func (a *applying) decision(d pay.Decision) error {
 	if err := a.events(d); err != nil {
 		return err
 	}
+	var alarms []alarmRow
 	for _, alarm := range d.Alarms {
-		row := alarmRow{Kind: alarm.Kind, Number: alarm.Number, What: alarm.What, RaisedAt: micros(a.now)}
-		a.insert(a.tx.tx.NewInsert().Model(&row).On("conflict do nothing"))
+		alarms = append(alarms, alarmRow{Kind: alarm.Kind, Number: alarm.Number, What: alarm.What, RaisedAt: micros(a.now)})
+	}
+	if len(alarms) > 0 {
+		a.insert(a.tx.tx.NewInsert().Model(&alarms).On("conflict do nothing"))
 	}
 	return nil
 }
@@ -152,10 +160,11 @@ func (a *applying) events(d pay.Decision) error {
 	if !locked {
 		return fmt.Errorf("events of order %q, which is not locked", order)
 	}
+	var rows []eventRow
 	for i, e := range d.Events {
-		row := eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, CreatedAt: micros(a.now)}
-		a.insert(a.tx.tx.NewInsert().Model(&row))
+		rows = append(rows, eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, CreatedAt: micros(a.now)})
 	}
+	a.insert(a.tx.tx.NewInsert().Model(&rows))
 	a.tx.seq[order] = last + int64(len(d.Events))
 	if len(d.Orders) == 0 {
 		a.update(a.tx.tx.NewUpdate().Table("orders").Set("event_seq = event_seq + ?", len(d.Events)).Where("number = ?", order))
@@ -194,7 +203,7 @@ func (a *applying) audit(cause string, row auditRow) {
 		return
 	}
 	row.Cause, row.At = cause, micros(a.now)
-	a.insert(a.tx.tx.NewInsert().Model(&row))
+	a.audits = append(a.audits, row)
 }
 
 // write runs what was collected and tells how many of the updates that must find their row did.

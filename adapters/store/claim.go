@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -26,9 +28,9 @@ var claimables = map[ports.Kind]claimable{
 // is found when it is due.
 func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold time.Duration, now time.Time) (ports.Claim, error) {
 	of := claimables[kind]
-	claim := ports.Claim{Kind: kind, Number: number}
+	claim := ports.Claim{Kind: kind, Number: number, Due: micros(now.Add(hold))}
 	err := s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" = ? and (claimed_until is null or claimed_until < "+s.dbNow()+") returning claimed_until",
-		hold.Microseconds(), micros(now.Add(hold)), number).Scan(ctx, &claim.Until)
+		hold.Microseconds(), claim.Due, number).Scan(ctx, &claim.Until)
 	if !errors.Is(err, sql.ErrNoRows) {
 		if err != nil {
 			err = fmt.Errorf("claim %s %s: %w", kind, number, err)
@@ -63,27 +65,33 @@ func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold t
 	if s.postgres {
 		skip = " for update skip locked"
 	}
-	var rows []struct {
-		Number string
-		Until  int64
-	}
+	var rows []claimedRow
 	err = s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (?) and "+free+skip+") returning "+of.key+" as number, claimed_until as until",
 		hold.Microseconds(), micros(now.Add(hold)), bun.List(numbers), micros(now)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("claim due %ss: %w", kind, err)
 	}
+	slices.SortFunc(rows, func(a, b claimedRow) int { // as they were chosen; the database returns them as it likes
+		return cmp.Compare(slices.Index(numbers, a.Number), slices.Index(numbers, b.Number))
+	})
 	claims := make([]ports.Claim, len(rows))
 	for i, r := range rows {
-		claims[i] = ports.Claim{Kind: kind, Number: r.Number, Until: r.Until}
+		claims[i] = ports.Claim{Kind: kind, Number: r.Number, Until: r.Until, Due: micros(now.Add(hold))}
 	}
 	return claims, nil
 }
 
-// Unclaim gives a claim back and sets the due time, as long as the claim still is ours.
+// claimedRow is a row that ClaimDue took.
+type claimedRow struct {
+	Number string
+	Until  int64
+}
+
+// Unclaim gives a claim back (ports.Store). A callback or a close may have made the row due meanwhile: that stays.
 func (s *Store) Unclaim(ctx context.Context, c ports.Claim, due time.Time) error {
 	of := claimables[c.Kind]
-	_, err := s.db.ExecContext(ctx, "update "+of.table+" set claimed_until = null, due = ? where "+of.key+" = ? and claimed_until = ?",
-		dueOrNull(due), c.Number, c.Until)
+	_, err := s.db.ExecContext(ctx, "update "+of.table+" set claimed_until = null, due = case when due = ? then ? else due end where "+of.key+" = ? and claimed_until = ?",
+		c.Due, dueOrNull(due), c.Number, c.Until)
 	if err != nil {
 		return fmt.Errorf("give back %s %s: %w", c.Kind, c.Number, err)
 	}

@@ -39,7 +39,6 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	s.db = bun.NewDB(pool, pgdialect.New())
 	s.read, s.postgres = s.db, true
 	if err := pool.PingContext(ctx); err != nil {
-		_ = pool.Close() // nothing was sent
 		return fmt.Errorf("PostgreSQL at %s:%d, database %s, does not answer: %w", cfg.Host, cfg.Port, cfg.Database, err)
 	}
 	return nil

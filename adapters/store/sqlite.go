@@ -23,7 +23,6 @@ func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	if err = syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = s.lock.Close() // nothing was written
 		return fmt.Errorf("another process has %s open; SQLite serves one gateway at a time", path)
 	}
 	pragmas := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}

@@ -14,7 +14,7 @@ import (
 // Prepare makes the database ready for a gateway to serve from. SQLite's, and an empty one, is migrated. A PostgreSQL
 // database of an older version is refused: other replicas may serve from it, so that `paybridge migrate` has to look
 // for them first.
-func (s *Store) Prepare(ctx context.Context) error {
+func (s *Store) Prepare(ctx context.Context, now time.Time) error {
 	if s.postgres {
 		missing, err := s.missing(ctx)
 		if err != nil {
@@ -30,7 +30,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if s.postgres {
 		return nil
 	}
-	return s.forgetClaims(ctx)
+	return s.forgetClaims(ctx, now)
 }
 
 // missing is the migrations that a database which has seen some has not seen yet.
@@ -54,10 +54,10 @@ func (s *Store) missing(ctx context.Context) ([]string, error) {
 
 // forgetClaims makes everything that was claimed due now. The file is this process's alone, so whoever held a claim is
 // dead, and need not be waited for.
-func (s *Store) forgetClaims(ctx context.Context) error {
+func (s *Store) forgetClaims(ctx context.Context, now time.Time) error {
 	return s.db.RunInTx(ctx, nil, func(ctx context.Context, t bun.Tx) error {
 		for kind, of := range claimables {
-			if _, err := t.NewUpdate().Table(of.table).Set("claimed_until = null, due = ?", micros(time.Now())).Where("claimed_until is not null").Exec(ctx); err != nil {
+			if _, err := t.NewUpdate().Table(of.table).Set("claimed_until = null, due = ?", micros(now)).Where("claimed_until is not null").Exec(ctx); err != nil {
 				return fmt.Errorf("forget the claims of %ss: %w", kind, err)
 			}
 		}

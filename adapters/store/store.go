@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = fmt.Errorf("store driver %q is neither sqlite nor postgres", o.Driver)
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	var id [8]byte
 	if _, err := rand.Read(id[:]); err != nil {
@@ -94,15 +94,26 @@ func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	if err := f(&tx{s: s, tx: t, seq: map[string]int64{}}); err != nil {
-		if undone := t.Rollback(); undone != nil && !errors.Is(undone, sql.ErrTxDone) {
+		if undone := rolledBack(t.Rollback()); undone != nil {
 			return errors.Join(err, undone)
 		}
 		return err
+	}
+	if err := ctx.Err(); err != nil { // COMMIT would fail without being sent, and look like one whose answer was lost
+		return errors.Join(fmt.Errorf("before commit: %w", err), rolledBack(t.Rollback()))
 	}
 	if err := t.Commit(); err != nil {
 		return s.uncommitted(err)
 	}
 	return nil
+}
+
+// rolledBack leaves out what only says that the transaction has ended already.
+func rolledBack(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
 }
 
 // uncommitted tells a COMMIT that the database refused from one whose answer was lost: the latter may have come into

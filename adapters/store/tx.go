@@ -64,7 +64,7 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	if err != nil {
 		return ports.Claim{}, err
 	}
-	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number}
+	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number, Due: micros(p.Due)}
 	err = t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).
 		Returning("claimed_until").Scan(ctx, &claim.Until)
 	switch where := uniqueViolation(err); {

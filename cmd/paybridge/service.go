@@ -69,7 +69,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if s.store, err = openStore(ctx, cfg); err != nil {
 		return s, err
 	}
-	if err = s.store.Prepare(ctx); err != nil {
+	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
 		return s, err
 	}
 	rows, content, err := cfg.Rows()

@@ -68,6 +68,7 @@ func (g *Gateway) closeNow(ctx context.Context, number, why string) (pay.Payment
 	if err != nil {
 		return pay.Payment{}, err
 	}
+	crashPoint(crashAfterIntent)
 	return g.close(ctx, number, claim)
 }
 

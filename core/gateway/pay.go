@@ -124,7 +124,6 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 	if err != nil {
 		return Attempt{}, fmt.Errorf("commit the outcome of payment %s: %w", p.Number, err)
 	}
-	crashPoint(crashAfterOutcome)
 	switch {
 	case p.State == pay.PaymentPending && p.HandOff != nil:
 		return Attempt{Payment: p, HandOff: p.HandOff}, nil
@@ -216,8 +215,10 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 const patience = 5 * time.Second
 
 // callPatiently calls again, for a short while, where the call surely never left: a plugin that died is back within
-// milliseconds, and a payer should not have to know.
+// milliseconds, and a payer should not have to know. All tries share the deadline of one call, by which R06 reckons.
 func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) ports.PaymentAnswer {
+	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
+	defer cancel()
 	enough := time.After(patience)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		answer := g.call(ctx, p, name, method)
@@ -260,5 +261,6 @@ func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAns
 	if err != nil {
 		return pay.Payment{Number: number}, err
 	}
+	crashPoint(crashAfterOutcome)
 	return rows.Payment(number)
 }

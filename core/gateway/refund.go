@@ -68,7 +68,7 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 		return g.Store.Unclaim(ctx, claim, until)
 	}
 	switch {
-	case f.State.Final() && f.Due.IsZero():
+	case f.State.Final() && (f.State != pay.RefundFailed || f.Absent): // nothing to ask; a callback was faster than the claim
 		return g.Store.Unclaim(ctx, claim, time.Time{})
 	case f.State == pay.RefundCreated || (f.State == pay.RefundProcessing && f.SentAt.IsZero()):
 		return g.sendRefund(ctx, p, claim)

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// recorder keeps every statement that a store sends.
+type recorder struct {
+	mu   sync.Mutex
+	sent []string
+}
+
+func (r *recorder) BeforeQuery(ctx context.Context, e *bun.QueryEvent) context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent = append(r.sent, e.Query)
+	return ctx
+}
+
+func (*recorder) AfterQuery(context.Context, *bun.QueryEvent) {}
+
+// readsAll finds the plan of a statement that reads a whole table.
+var readsAll = map[bool]*regexp.Regexp{
+	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|inbox|audit|events|alarms)\b.*`),
+	false: regexp.MustCompile(`SCAN (orders|payments|refunds|inbox|audit|events|alarms|o|p|r|i|a|refund)( VIRTUAL.*)?$`),
+}
+
+// Stored payments slow nothing down: whatever the store asks, and however it writes, it finds its rows by an index.
+func TestEveryStatementUsesAnIndex(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		fill(t, s, 2000)
+		o := addOrder(t, s, newOrder())
+		p := newPayment(o)
+		addPayment(t, s, p)
+		r := newRefund(p, "one")
+		apply(t, s, p.Number, refundMade(r))
+		receive(t, s, message("due", ports.VerdictUnmatched))
+		exec(t, s, "analyze")
+
+		rec := &recorder{}
+		recorded := *s
+		recorded.db, recorded.read = s.db.WithQueryHook(rec), s.read.WithQueryHook(rec)
+		asked := []error{recorded.Tx(t.Context(), func(tx ports.Tx) error {
+			rows, err := tx.LockOrder(t.Context(), o.Number)
+			if err != nil {
+				return err
+			}
+			if _, err = tx.LockPayment(t.Context(), p.Number); err != nil {
+				return err
+			}
+			if _, err = tx.LockRefund(t.Context(), r.Number); err != nil {
+				return err
+			}
+			for range 2 { // the second is a duplicate
+				if _, err = tx.Receive(t.Context(), message("new", ports.VerdictApplied)); err != nil {
+					return err
+				}
+			}
+			d := settled(o, rows.Payments[0])
+			sent := rows.Refunds[0]
+			sent.State = pay.RefundProcessing
+			d.Refunds = []pay.Move[pay.Refund, pay.RefundState]{{From: pay.RefundCreated, Row: sent, Cause: "sent"}}
+			d.NewRefunds = []pay.Refund{newRefund(p, "two")}
+			d.Alarms = []pay.Alarm{{Kind: "kind", Number: "1", What: "what"}}
+			return tx.Apply(t.Context(), d, at, ports.Claim{Kind: ports.KindInbox, Number: "1", Until: 1})
+		})}
+		ask := func(_ any, err error) { asked = append(asked, err) }
+		ask(recorded.Order(t.Context(), "clinic", o.Number))
+		ask(recorded.Payment(t.Context(), "clinic", p.Number))
+		ask(recorded.Refund(t.Context(), "clinic", r.Number))
+		ask(recorded.Rows(t.Context(), "clinic", o.Number))
+		ask(recorded.PaymentAt(t.Context(), p.Route.MchID, p.Route.SubMchID, p.Number))
+		ask(recorded.Timeline(t.Context(), o.Number, ""))
+		ask(recorded.Timeline(t.Context(), o.Number, p.Number))
+		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Limit: 20}))
+		page, err := recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", CreatedAfter: at.Add(-time.Hour), Limit: 1})
+		ask(page, err)
+		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Cursor: page.Next, Limit: 20}))
+		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Reference: o.Reference, Limit: 20}))
+		ask(recorded.NextDue(t.Context()))
+		ask(recorded.OpenAlarms(t.Context()))
+		for kind := range claimables {
+			ask(recorded.ClaimDue(t.Context(), kind, 10, hold, at.Add(10*time.Hour)))
+		}
+		asked = append(asked, recorded.RaiseAlarm(t.Context(), "kind", "2", "what", at))
+		_, _, err = recorded.AddOrder(t.Context(), o)
+		asked = append(asked, err)
+		for _, err := range asked {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		statements := 0
+		for _, query := range rec.sent {
+			word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(query)), " ")
+			if !slices.Contains([]string{"select", "update", "insert", "with"}, word) {
+				continue
+			}
+			statements++
+			plan := explain(t, s, query)
+			if found := readsAll[s.postgres].FindAllString(plan, -1); found != nil {
+				t.Errorf("reads a whole table (%s):\n%s\n%s", found, query, plan)
+			}
+		}
+		if statements < 25 {
+			t.Errorf("only %d statements were seen", statements)
+		}
+	})
+}
+
+// explain is the plan of a statement, a step a line.
+func explain(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	how := "explain "
+	if !s.postgres {
+		how = "explain query plan "
+	}
+	rows, err := s.db.QueryContext(t.Context(), how+query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	for rows.Next() {
+		var step string
+		var id, parent, unused int
+		into := []any{&id, &parent, &unused, &step}
+		if s.postgres {
+			into = []any{&step}
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(step + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}
+
+// fill stores so many orders that are long over, each with a payment and its refund.
+func fill(t testing.TB, s *Store, n int) {
+	t.Helper()
+	const batch = 500
+	for ; n > 0; n -= batch {
+		var orders []orderRow
+		var payments []paymentRow
+		var refunds []refundRow
+		var audits []auditRow
+		var events []eventRow
+		var messages []inboxRow
+		for i := range min(n, batch) {
+			o := newOrder()
+			p := newPayment(o)
+			d := settled(o, p)
+			o, p = d.Orders[0].Row, d.Payments[0].Row
+			o.CreatedAt = at.Add(-time.Duration(n+i) * time.Minute)
+			r := newRefund(p, "one")
+			r.State, r.Due = pay.RefundSucceeded, time.Time{}
+			orderRow, err := toOrderRow(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paymentRow, err := s.keys.toPaymentRow(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refundRow, err := toRefundRow(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refundRow.Account = p.Route.Account
+			message, err := s.toInboxRow(message("of "+p.Number, ports.VerdictApplied))
+			if err != nil {
+				t.Fatal(err)
+			}
+			orders, payments, refunds, messages = append(orders, orderRow), append(payments, paymentRow), append(refunds, refundRow), append(messages, message)
+			audits = append(audits, auditRow{OrderNumber: o.Number, Payment: p.Number, Kind: "payment", Number: p.Number, New: "succeeded", Cause: "paid"})
+			events = append(events, eventRow{App: o.App, OrderNumber: o.Number, Seq: 1, Kind: "order.paid", Number: o.Number})
+		}
+		for _, rows := range []any{&orders, &payments, &refunds, &audits, &events, &messages} {
+			if _, err := s.db.NewInsert().Model(rows).Returning("NULL").Exec(t.Context()); err != nil {
+				t.Fatal(fmt.Errorf("fill %T: %w", rows, err))
+			}
+		}
+	}
+}

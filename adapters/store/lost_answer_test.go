@@ -1,0 +1,277 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// lossy is a connection to PostgreSQL that loses an answer: the server has done what it was told, and the client
+// sees a broken connection.
+type lossy struct {
+	mu     sync.Mutex
+	losing string // of the next statement that has these words, in lower case, the answer is lost
+	lost   int
+}
+
+// lose arms it for one statement.
+func (l *lossy) lose(words string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.losing, l.lost = words, 0
+}
+
+// hit tells whether the answer to this statement is to be lost.
+func (l *lossy) hit(sent []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.losing == "" || !bytes.Contains(bytes.ToLower(sent), []byte(l.losing)) {
+		return false
+	}
+	l.losing = ""
+	l.lost++
+	return true
+}
+
+// behindProxy starts the proxy and gives the DSN that leads through it.
+func behindProxy(t *testing.T, dsn string) (*lossy, string) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lossy{}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			var dialer net.Dialer
+			server, err := dialer.Dial("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))) //nolint:noctx // the listener's end ends it
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			conns.Go(func() { l.carry(client, server) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		conns.Wait()
+	})
+	u, err := url.Parse(dsn)
+	if err != nil || u.Host == "" {
+		return l, dsn + " host=127.0.0.1 port=" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	}
+	u.Host = listener.Addr().String()
+	return l, u.String()
+}
+
+// carry moves bytes both ways. A client sends a statement and waits for its answer, so a statement to be lost is
+// followed by nothing but its answer, which is read whole enough to know that the server has done it.
+func (l *lossy) carry(client, server net.Conn) {
+	defer func() { _, _ = client.Close(), server.Close() }()
+	answers := make(chan []byte)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		defer close(answers)
+		for {
+			b := make([]byte, 64<<10)
+			n, err := server.Read(b)
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+			select {
+			case answers <- b[:n]:
+			case <-done:
+				return
+			}
+		}
+	}()
+	statements := make(chan []byte)
+	go func() {
+		defer close(statements)
+		for {
+			b := make([]byte, 64<<10)
+			n, err := client.Read(b)
+			if err != nil {
+				return
+			}
+			select {
+			case statements <- b[:n]:
+			case <-done:
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case sent, ok := <-statements:
+			if !ok {
+				return
+			}
+			losing := l.hit(sent)
+			if _, err := server.Write(sent); err != nil {
+				return
+			}
+			if losing {
+				<-answers
+				return
+			}
+		case answer, ok := <-answers:
+			if !ok {
+				return
+			}
+			if _, err := client.Write(answer); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func TestR47_AStatementWhoseAnswerWasLostRunsOnceInEffect(t *testing.T) {
+	t.Parallel()
+	o := migrated(t, "postgres")
+	direct := open(t, o)
+	l, through := behindProxy(t, o.DSN)
+	o.DSN = through
+	s := open(t, o)
+	addOrderAgain := func(o pay.Order) func() error {
+		return func() error {
+			stored, _, err := s.AddOrder(t.Context(), o)
+			if err == nil && stored.Reference != o.Reference {
+				t.Errorf("stored is %+v", stored)
+			}
+			o.Number = number() // a caller draws again
+			return err
+		}
+	}
+	ofOrder := func(o pay.Order) string { return "select count(*) from orders where reference = '" + o.Reference + "'" }
+	for _, words := range []string{`insert into "orders"`, `insert into "audit"`, "commit"} {
+		order := newOrder()
+		lostOnce(t, l, direct, words, addOrderAgain(order), ofOrder(order), 1)
+		if n := count(t, direct, "select count(*) from audit where order_number in (select number from orders where reference = ?)", order.Reference); n != 1 {
+			t.Errorf("%s: %d audit rows, want 1", words, n)
+		}
+	}
+
+	for _, words := range []string{`insert into "payments"`, "commit"} {
+		order := addOrder(t, direct, newOrder())
+		p := newPayment(order)
+		lostOnce(t, l, direct, words, func() error {
+			err := s.Tx(t.Context(), func(tx ports.Tx) error { _, err := tx.AddPayment(t.Context(), p, hold); return err })
+			if errors.Is(err, ports.ErrLivePayment) || errors.Is(err, ports.ErrNumberTaken) {
+				return nil // it is there
+			}
+			return err
+		}, "select count(*) from payments where order_number = '"+order.Number+"'", 1)
+
+		lostOnce(t, l, direct, strings.ReplaceAll(words, "insert into", "update"), func() error {
+			err := s.Tx(t.Context(), func(tx ports.Tx) error {
+				rows, err := tx.LockPayment(t.Context(), p.Number)
+				if err != nil {
+					return err
+				}
+				if rows.Order.State == pay.OrderPaid {
+					return nil // it came into effect
+				}
+				return tx.Apply(t.Context(), settled(rows.Order, rows.Payments[0]), at)
+			})
+			return err
+		}, "select count(*) from events where order_number = '"+order.Number+"'", 1)
+		if n := count(t, direct, "select count(*) from audit where order_number = ? and old <> ''", order.Number); n != 2 {
+			t.Errorf("%s: %d transitions, want 2", words, n)
+		}
+	}
+
+	for i, words := range []string{"insert into refused_notifications", "commit"} {
+		lostOnce(t, l, direct, words, func() error {
+			return s.CountRefused(t.Context(), "wechat", words, ports.RefusedTooLarge, at)
+		}, "select coalesce(sum(count), 0) from refused_notifications where account = '"+words+"'", 1+i) // a caller that repeats after an unclear commit counts twice
+	}
+}
+
+// lostOnce runs a write whose answer is lost, and again as its caller would. It says that it failed, and that this is
+// unclear where it was the COMMIT; afterwards the query counts want.
+func lostOnce(t *testing.T, l *lossy, direct *Store, words string, write func() error, query string, want int) {
+	t.Helper()
+	l.lose(words)
+	err := write()
+	if l.lost != 1 {
+		t.Fatalf("%s: no such statement was sent", words)
+	}
+	commit := words == "commit"
+	if err == nil || errors.Is(err, ports.ErrCommitUnknown) != commit {
+		t.Errorf("%s: error %v, want one that is a lost commit: %v", words, err, commit)
+	}
+	effect := 0
+	if commit {
+		effect = 1
+	}
+	if n := count(t, direct, query); n != effect {
+		t.Errorf("%s: its effect is there %d times, want %d", words, n, effect)
+	}
+	if err := write(); err != nil {
+		t.Errorf("%s, again: %v", words, err)
+	}
+	if n := count(t, direct, query); n != want {
+		t.Errorf("%s, again: its effect is there %d times, want %d", words, n, want)
+	}
+}
+
+// What is written outside of a transaction may be run twice by the driver itself, and says nothing of it.
+func TestR47_AWriteOutsideOfATransactionMayRunTwice(t *testing.T) {
+	t.Parallel()
+	o := migrated(t, "postgres")
+	direct := open(t, o)
+	l, through := behindProxy(t, o.DSN)
+	o.DSN = through
+	s := open(t, o)
+	p := newPayment(addOrder(t, direct, newOrder()))
+	claim := addPayment(t, direct, p)
+	for _, row := range []struct {
+		words, query string
+		write        func() error
+		want         int
+	}{
+		{"update payments", "select count(*) from payments where claimed_until is null", func() error { return s.Unclaim(t.Context(), claim, at) }, 1},
+		{"update payments", "select count(*) from payments where claimed_until is not null", func() error {
+			if _, err := s.Claim(t.Context(), ports.KindPayment, p.Number, hold, at); !errors.Is(err, ports.ErrClaimed) {
+				return err
+			}
+			return nil // by the run whose answer was lost
+		}, 1},
+		{`insert into "alarms"`, "select count(*) from alarms", func() error { return s.RaiseAlarm(t.Context(), "kind", "1", "what", at) }, 1},
+		{"insert into replicas", "select count(*) from replicas", func() error { return s.beat(t.Context()) }, 1},
+	} {
+		l.lose(row.words)
+		if err := row.write(); err != nil {
+			t.Logf("%s: %v", row.words, err) // an error is a good answer too
+		}
+		if l.lost != 1 {
+			t.Errorf("%s: no such statement was sent", row.words)
+		}
+		if n := count(t, direct, row.query); n != row.want {
+			t.Errorf("%s: %s: %d, want %d", row.words, row.query, n, row.want)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+)
+
+// sealedColumns is where sealed values are: about comes before a row's key in what a value is sealed for.
+var sealedColumns = []struct{ table, key, column, about string }{
+	{"payments", "number", "provider_state", "provider_state "},
+	{"inbox", "id", "facts", "inbox.facts "},
+	{"inbox", "id", "body", "inbox.body "},
+}
+
+// resealBatch is how many rows are read at a time.
+const resealBatch = 500
+
+// Reseal brings every value that an older key sealed under the current one and tells how many there were; afterwards
+// the older keys can go. It may run beside gateways that have the current key, be stopped at any time, and run again:
+// a value that changed meanwhile was sealed by whoever changed it.
+func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
+	current := s.keys.current + ":"
+	for _, of := range sealedColumns {
+		for last := ""; ; {
+			var rows []struct{ Key, Sealed string }
+			err := s.db.NewSelect().Table(of.table).ColumnExpr("? as key, ? as sealed", bun.Ident(of.key), bun.Ident(of.column)).
+				Where("? > ?", bun.Ident(of.key), last).Where("? <> ''", bun.Ident(of.column)).
+				Where("substr(?, 1, ?) <> ?", bun.Ident(of.column), len(current), current).
+				OrderExpr("?", bun.Ident(of.key)).Limit(resealBatch).Scan(ctx, &rows)
+			if err != nil {
+				return n, fmt.Errorf("look for values of an older key in %s: %w", of.table, err)
+			}
+			if len(rows) == 0 {
+				break
+			}
+			for _, row := range rows {
+				last = row.Key
+				text, err := s.keys.open(row.Sealed, of.about+row.Key)
+				if err != nil {
+					return n, err
+				}
+				sealed, err := s.keys.seal(text, of.about+row.Key)
+				if err != nil {
+					return n, err
+				}
+				result, err := s.db.NewUpdate().Table(of.table).Set("? = ?", bun.Ident(of.column), sealed).
+					Where("? = ?", bun.Ident(of.key), row.Key).Where("? = ?", bun.Ident(of.column), row.Sealed).Exec(ctx)
+				if err != nil {
+					return n, fmt.Errorf("seal %s%s again: %w", of.about, row.Key, err)
+				}
+				moved, err := result.RowsAffected()
+				if err != nil {
+					return n, err
+				}
+				n += moved
+			}
+		}
+	}
+	return n, nil
+}

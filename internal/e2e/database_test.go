@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"database/sql"
+	"net/url"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+
+	"github.com/paybridge/paybridge/internal/pgtest"
+)
+
+// database is an empty database of one test. Replicas are possible on PostgreSQL only.
+type database struct {
+	driver string // as the configuration says it: sqlite or postgres
+	place  string // SQLite's file or PostgreSQL's DSN
+}
+
+func sqlite(t *testing.T) database {
+	return database{"sqlite", filepath.Join(t.TempDir(), "paybridge.sqlite")}
+}
+
+func postgres(t *testing.T) database { return database{"postgres", pgtest.DSN(t)} }
+
+// eachDatabase runs a test on SQLite and on PostgreSQL, side by side.
+func eachDatabase(t *testing.T, test func(t *testing.T, db database)) {
+	t.Helper()
+	whole(t)
+	for name, make := range map[string]func(*testing.T) database{"SQLite": sqlite, "PostgreSQL": postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, make(t))
+		})
+	}
+}
+
+// whole skips where only quick tests are wanted.
+func whole(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts real processes and waits for due times; run without -short")
+	}
+}
+
+// open connects beside the gateway, for what the API does not tell.
+func (db database) open(t *testing.T) *sql.DB {
+	t.Helper()
+	driver, dsn := "pgx", db.place
+	if db.driver == "sqlite" {
+		driver, dsn = "sqlite", "file:"+url.PathEscape(db.place)+"?_pragma=busy_timeout(5000)"
+	}
+	conn, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatalf("open the database: %v", err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// count is the one number that a query gives.
+func (db database) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	if err := db.open(t).QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// exec changes rows behind the gateway's back, as a restored backup does.
+func (db database) exec(t *testing.T, statement string) {
+	t.Helper()
+	if _, err := db.open(t).ExecContext(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}

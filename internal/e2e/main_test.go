@@ -1,0 +1,53 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// programs is the folder with what TestMain has built: paybridge, crash/paybridge (with crash points) and plugins/.
+var programs string
+
+// TestMain builds what the tests run, once. Most of a test here is waiting for a due time, so many run side by side.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "24"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
+	os.Exit(func() int {
+		if testing.Short() {
+			return m.Run() // every test skips
+		}
+		var err error
+		if programs, err = os.MkdirTemp("", "paybridge-e2e"); err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(programs) }()
+		if err := build(programs); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func build(dir string) error {
+	plugins := filepath.Join(dir, "plugins")
+	for _, command := range [][]string{
+		{"go", "build", "-o", filepath.Join(dir, "paybridge"), "./cmd/paybridge"},
+		{"go", "build", "-tags", "crashpoints", "-o", filepath.Join(dir, "crash", "paybridge"), "./cmd/paybridge"},
+		{"go", "build", "-o", filepath.Join(plugins, provider), "./plugins/" + provider},
+		{filepath.Join(dir, "paybridge"), "plugin", "lock", plugins},
+	} {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir = filepath.Join("..", "..")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", command, err, out)
+		}
+	}
+	return nil
+}
