@@ -95,6 +95,8 @@ var (
 	ErrNumberTaken = errors.New("the number is taken")
 	// ErrLivePayment says that the order has a live payment already (R01).
 	ErrLivePayment = errors.New("the order has a live payment")
+	// ErrStoreAway says that the database does not answer: nothing was decided, and the same request later is right.
+	ErrStoreAway = errors.New("the database does not answer")
 	// ErrCursor says that a cursor is not one that this store gave.
 	ErrCursor = errors.New("the cursor is not one of this list")
 	// ErrCommitUnknown says that a COMMIT's answer was lost: it may or may not have come into effect (R47).

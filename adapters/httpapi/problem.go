@@ -95,6 +95,8 @@ func problemOf(err error) (p Problem, retryAfter time.Duration) {
 		return problem("unavailable", unavailable.Detail), max(unavailable.RetryAfter, time.Second)
 	case errors.Is(err, ports.ErrUnavailable):
 		return problem("unavailable", "The pay channel is not available here. Nothing failed for it; ask again."), 5 * time.Second
+	case errors.Is(err, ports.ErrStoreAway):
+		return problem("unavailable", "The database is away. Nothing was decided; send the very same request again."), 5 * time.Second
 	case errors.Is(err, ports.ErrClaimed), errors.Is(err, ports.ErrMoved), errors.Is(err, ports.ErrLivePayment),
 		errors.Is(err, ports.ErrCommitUnknown), errors.Is(err, context.DeadlineExceeded):
 		return problem("unavailable", "The same is being worked on already, or the database is slow. Ask again."), time.Second

@@ -29,7 +29,7 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 	}
 	moved, err := a.write(ctx)
 	if err != nil {
-		return fmt.Errorf("apply a decision: %w", err)
+		return failed(err, "apply a decision")
 	}
 	if moved != int64(len(a.must)) {
 		return fmt.Errorf("%d of %d rows are still as they were read: %w", moved, len(a.must), ports.ErrMoved)

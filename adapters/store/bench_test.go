@@ -89,4 +89,3 @@ func settle(b *testing.B, s *Store) {
 		}
 	})
 }
-

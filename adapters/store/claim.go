@@ -33,14 +33,14 @@ func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold 
 		hold.Microseconds(), claim.Due, number).Scan(ctx, &claim.Until)
 	if !errors.Is(err, sql.ErrNoRows) {
 		if err != nil {
-			err = fmt.Errorf("claim %s %s: %w", kind, number, err)
+			err = failed(err, "claim %s %s", kind, number)
 		}
 		return claim, err
 	}
 	there, err := s.read.NewSelect().Table(of.table).Where(of.key+" = ?", number).Exists(ctx)
 	switch {
 	case err != nil:
-		return claim, fmt.Errorf("claim %s %s: %w", kind, number, err)
+		return claim, failed(err, "claim %s %s", kind, number)
 	case !there:
 		return claim, fmt.Errorf("%s %s: %w", kind, number, ports.ErrNotFound)
 	}
@@ -56,7 +56,7 @@ func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold t
 	err := s.read.NewRaw("select "+of.key+" from (select "+of.key+", due, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where "+free+") as waiting order by turn, due limit ?",
 		micros(now), limit).Scan(ctx, &numbers)
 	if err != nil {
-		return nil, fmt.Errorf("look for due %ss: %w", kind, err)
+		return nil, failed(err, "look for due %ss", kind)
 	}
 	if len(numbers) == 0 {
 		return nil, nil
@@ -69,7 +69,7 @@ func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold t
 	err = s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (?) and "+free+skip+") returning "+of.key+" as number, claimed_until as until",
 		hold.Microseconds(), micros(now.Add(hold)), bun.List(numbers), micros(now)).Scan(ctx, &rows)
 	if err != nil {
-		return nil, fmt.Errorf("claim due %ss: %w", kind, err)
+		return nil, failed(err, "claim due %ss", kind)
 	}
 	slices.SortFunc(rows, func(a, b claimedRow) int { // as they were chosen; the database returns them as it likes
 		return cmp.Compare(slices.Index(numbers, a.Number), slices.Index(numbers, b.Number))
@@ -93,7 +93,7 @@ func (s *Store) Unclaim(ctx context.Context, c ports.Claim, due time.Time) error
 	_, err := s.db.ExecContext(ctx, "update "+of.table+" set claimed_until = null, due = case when due = ? then ? else due end where "+of.key+" = ? and claimed_until = ?",
 		c.Due, dueOrNull(due), c.Number, c.Until)
 	if err != nil {
-		return fmt.Errorf("give back %s %s: %w", c.Kind, c.Number, err)
+		return failed(err, "give back %s %s", c.Kind, c.Number)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 		query += "select min(due) as due /* " + string(kind) + " */ from " + of.table + " where due is not null and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
 	}
 	if err := s.read.NewRaw("select min(due) from ("+query+") as all_due").Scan(ctx, &next); err != nil {
-		return time.Time{}, fmt.Errorf("look for the next due row: %w", err)
+		return time.Time{}, failed(err, "look for the next due row")
 	}
 	if next == nil {
 		return time.Time{}, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -37,7 +36,7 @@ func (t *tx) Receive(ctx context.Context, m ports.InboxRow) (appliedBefore bool,
 	}
 	result, err := t.tx.NewInsert().Model(&row).On("conflict (provider, account, dedupe_key) do nothing").Exec(ctx)
 	if err != nil {
-		return false, fmt.Errorf("keep message %s of account %s: %w", m.DedupeKey, m.Account, err)
+		return false, failed(err, "keep message %s of account %s", m.DedupeKey, m.Account)
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 1 {
 		return false, err
@@ -47,7 +46,7 @@ func (t *tx) Receive(ctx context.Context, m ports.InboxRow) (appliedBefore bool,
 		Where("provider = ?", m.Provider).Where("account = ?", m.Account).Where("dedupe_key = ?", m.DedupeKey).
 		Where("verdict = ?", string(ports.VerdictUnmatched)).Exec(ctx)
 	if err != nil {
-		return false, fmt.Errorf("keep message %s of account %s: %w", m.DedupeKey, m.Account, err)
+		return false, failed(err, "keep message %s of account %s", m.DedupeKey, m.Account)
 	}
 	n, err := result.RowsAffected()
 	return n == 0, err
@@ -56,7 +55,7 @@ func (t *tx) Receive(ctx context.Context, m ports.InboxRow) (appliedBefore bool,
 func (s *Store) toInboxRow(m ports.InboxRow) (inboxRow, error) {
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
-		return inboxRow{}, fmt.Errorf("name a message: %w", err)
+		return inboxRow{}, err // no randomness: nothing of the database
 	}
 	row := inboxRow{
 		ID: hex.EncodeToString(id[:]), Provider: m.Provider, Account: m.Account, DedupeKey: m.DedupeKey,
@@ -92,7 +91,7 @@ func (s *Store) InboxRow(ctx context.Context, id string) (ports.InboxRow, error)
 func (s *Store) RaiseAlarm(ctx context.Context, kind, number, what string, now time.Time) error {
 	row := alarmRow{Kind: kind, Number: number, What: what, RaisedAt: micros(now)}
 	if _, err := s.db.NewInsert().Model(&row).On("conflict do nothing").Exec(ctx); err != nil {
-		return fmt.Errorf("raise alarm %s %s: %w", kind, number, err)
+		return failed(err, "raise alarm %s %s", kind, number)
 	}
 	return nil
 }
@@ -105,7 +104,7 @@ func (s *Store) OpenAlarms(ctx context.Context) (map[string]int, error) {
 	}
 	err := s.read.NewSelect().Table("alarms").ColumnExpr("kind, count(*) as count").Where("acknowledged_at is null").Group("kind").Scan(ctx, &rows)
 	if err != nil {
-		return nil, fmt.Errorf("count the open alarms: %w", err)
+		return nil, failed(err, "count the open alarms")
 	}
 	byKind := map[string]int{}
 	for _, r := range rows {
@@ -122,7 +121,7 @@ func (s *Store) CountRefused(ctx context.Context, provider, account string, caus
 			on conflict (provider, account, cause, minute) do update set count = refused_notifications.count + 1`,
 			provider, account, string(cause), micros(now.Truncate(time.Minute)))
 		if err != nil {
-			return fmt.Errorf("count a refused message of account %s: %w", account, err)
+			return failed(err, "count a refused message of account %s", account)
 		}
 		return nil
 	})

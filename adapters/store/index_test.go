@@ -50,7 +50,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		exec(t, s, "analyze")
 
 		rec := &recorder{}
-		recorded := *s
+		recorded := Store{keys: s.keys, postgres: s.postgres}
 		recorded.db, recorded.read = s.db.WithQueryHook(rec), s.read.WithQueryHook(rec)
 		asked := []error{recorded.Tx(t.Context(), func(tx ports.Tx) error {
 			rows, err := tx.LockOrder(t.Context(), o.Number)
@@ -162,6 +162,7 @@ func fill(t testing.TB, s *Store, n int) {
 		var audits []auditRow
 		var events []eventRow
 		var messages []inboxRow
+		var alarms []alarmRow
 		for i := range min(n, batch) {
 			o := newOrder()
 			p := newPayment(o)
@@ -189,12 +190,14 @@ func fill(t testing.TB, s *Store, n int) {
 			}
 			orders, payments, refunds, messages = append(orders, orderRow), append(payments, paymentRow), append(refunds, refundRow), append(messages, message)
 			audits = append(audits, auditRow{OrderNumber: o.Number, Payment: p.Number, Kind: "payment", Number: p.Number, New: "succeeded", Cause: "paid"})
+			alarms = append(alarms, alarmRow{Kind: "kind", Number: o.Number, What: "what"})
 			events = append(events, eventRow{App: o.App, OrderNumber: o.Number, Seq: 1, Kind: "order.paid", Number: o.Number})
 		}
-		for _, rows := range []any{&orders, &payments, &refunds, &audits, &events, &messages} {
+		for _, rows := range []any{&orders, &payments, &refunds, &audits, &events, &messages, &alarms} {
 			if _, err := s.db.NewInsert().Model(rows).Returning("NULL").Exec(t.Context()); err != nil {
 				t.Fatal(fmt.Errorf("fill %T: %w", rows, err))
 			}
 		}
 	}
+	exec(t, s, "update alarms set acknowledged_at = raised_at")
 }

@@ -204,9 +204,10 @@ func TestR47_AStatementWhoseAnswerWasLostRunsOnceInEffect(t *testing.T) {
 	}
 
 	for i, words := range []string{"insert into refused_notifications", "commit"} {
+		account := number()
 		lostOnce(t, l, direct, words, func() error {
-			return s.CountRefused(t.Context(), "wechat", words, ports.RefusedTooLarge, at)
-		}, "select coalesce(sum(count), 0) from refused_notifications where account = '"+words+"'", 1+i) // a caller that repeats after an unclear commit counts twice
+			return s.CountRefused(t.Context(), "wechat", account, ports.RefusedTooLarge, at)
+		}, "select coalesce(sum(count), 0) from refused_notifications where account = '"+account+"'", 1+i) // a caller that repeats after an unclear commit counts twice
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 		if uniqueViolation(err) != "" {
 			return fmt.Errorf("add order %s: %w", o.Number, ports.ErrNumberTaken)
 		} else if err != nil {
-			return fmt.Errorf("add order %s: %w", o.Number, err)
+			return failed(err, "add order %s", o.Number)
 		}
 		n, err := result.RowsAffected()
 		if added = n == 1; err != nil || !added {
@@ -39,7 +39,7 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 	}
 	var there orderRow
 	if err := s.read.NewSelect().Model(&there).Where("app = ?", o.App).Where("reference = ?", o.Reference).Scan(ctx); err != nil {
-		return o, false, fmt.Errorf("read order %q of %s: %w", o.Reference, o.App, err)
+		return o, false, failed(err, "read order %q of %s", o.Reference, o.App)
 	}
 	stored, err = there.order()
 	return stored, false, err
@@ -63,7 +63,7 @@ func one(ctx context.Context, q *bun.SelectQuery, about string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%s: %w", about, ports.ErrNotFound)
 	} else if err != nil {
-		return fmt.Errorf("read %s: %w", about, err)
+		return failed(err, "read %s", about)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (s *Store) rowsOf(ctx context.Context, db bun.IDB, o orderRow) (rows pay.Ro
 	}
 	var payments []paymentRow
 	if err := db.NewSelect().Model(&payments).Where("order_number = ?", o.Number).Order("number").Scan(ctx); err != nil {
-		return rows, fmt.Errorf("read the payments of order %s: %w", o.Number, err)
+		return rows, failed(err, "read the payments of order %s", o.Number)
 	}
 	for _, p := range payments {
 		payment, err := s.keys.payment(p)
@@ -135,7 +135,7 @@ func (s *Store) rowsOf(ctx context.Context, db bun.IDB, o orderRow) (rows pay.Ro
 		return rows, nil
 	}
 	if err := db.NewSelect().Model(&refunds).Where("order_number = ?", o.Number).Order("number").Scan(ctx); err != nil {
-		return rows, fmt.Errorf("read the refunds of order %s: %w", o.Number, err)
+		return rows, failed(err, "read the refunds of order %s", o.Number)
 	}
 	for _, r := range refunds {
 		refund, err := r.refund()
@@ -168,7 +168,7 @@ func (s *Store) Orders(ctx context.Context, q ports.OrderQuery) (ports.OrderPage
 		sel = sel.Where("(created_at, number) < (?, ?)", at, number)
 	}
 	if err := sel.Scan(ctx); err != nil {
-		return ports.OrderPage{}, fmt.Errorf("list the orders of %s: %w", q.App, err)
+		return ports.OrderPage{}, failed(err, "list the orders of %s", q.App)
 	}
 	var page ports.OrderPage
 	if len(found) > q.Limit {
@@ -206,7 +206,7 @@ func (s *Store) Timeline(ctx context.Context, order, payment string) ([]ports.Au
 		q = q.Where("payment = ?", payment)
 	}
 	if err := q.Scan(ctx); err != nil {
-		return nil, fmt.Errorf("read the timeline of order %s: %w", order, err)
+		return nil, failed(err, "read the timeline of order %s", order)
 	}
 	rows := make([]ports.AuditRow, len(found))
 	for i, r := range found {

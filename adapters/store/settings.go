@@ -56,7 +56,7 @@ func (s *Store) ApplySettings(ctx context.Context, owner, content string, c port
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("apply settings: %w", err)
+		return false, failed(err, "apply settings")
 	}
 	return applied, nil
 }
@@ -188,7 +188,7 @@ func (a *applyingSettings) needed(ctx context.Context, account string) error {
 func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err error) {
 	var rows []settingRow
 	if err := s.read.NewSelect().Model(&rows).OrderExpr("kind, name").Scan(ctx); err != nil {
-		return c, fmt.Errorf("load the settings: %w", err)
+		return c, failed(err, "load the settings")
 	}
 	if c.Generation, err = s.SettingsGeneration(ctx); err != nil {
 		return c, err
@@ -209,7 +209,7 @@ func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err 
 			err, last.Generation = json.Unmarshal([]byte(r.Content), last), r.Generation
 		}
 		if err != nil {
-			return c, fmt.Errorf("read %s %s: %w", r.Kind, r.Name, err)
+			return c, failed(err, "read %s %s", r.Kind, r.Name)
 		}
 	}
 	return c, nil
@@ -219,7 +219,7 @@ func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err 
 func (s *Store) SettingsGeneration(ctx context.Context) (generation int64, err error) {
 	err = s.read.NewSelect().Table("settings_applied").ColumnExpr("coalesce(max(generation), 0)").Scan(ctx, &generation)
 	if err != nil {
-		return 0, fmt.Errorf("read the settings' generation: %w", err)
+		return 0, failed(err, "read the settings' generation")
 	}
 	return generation, nil
 }

@@ -87,12 +87,27 @@ func (s *Store) Ready(ctx context.Context) error { return s.read.PingContext(ctx
 // DB is the connection pool, for its metrics.
 func (s *Store) DB() *sql.DB { return s.db.DB }
 
-// Tx runs f in one transaction (ports.Store).
+// turns is how often a transaction that lost against another is run.
+const turns = 3
+
+// Tx runs f in one transaction (ports.Store). f is run again when the database ended the transaction in favour of
+// another: nothing of it was committed.
 func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) error {
+	var err error
+	for range turns {
+		if err = s.txOnce(ctx, f); !again(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Store) txOnce(ctx context.Context, f func(ports.Tx) error) error {
 	t, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return failed(err, "begin")
 	}
+	defer func() { _ = t.Rollback() }() // after a commit it is nothing; after a panic it gives the connection back
 	if err := f(&tx{s: s, tx: t, seq: map[string]int64{}}); err != nil {
 		if undone := rolledBack(t.Rollback()); undone != nil {
 			return errors.Join(err, undone)

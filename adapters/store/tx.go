@@ -52,7 +52,7 @@ func (t *tx) lock(ctx context.Context, about, where string, number string) (pay.
 	if err := q.Scan(ctx); errors.Is(err, sql.ErrNoRows) {
 		return pay.Rows{}, fmt.Errorf("%s: %w", about, ports.ErrNotFound)
 	} else if err != nil {
-		return pay.Rows{}, fmt.Errorf("lock the order of %s: %w", about, err)
+		return pay.Rows{}, failed(err, "lock the order of %s", about)
 	}
 	t.seq[o.Number] = o.EventSeq
 	return t.s.rowsOf(ctx, t.tx, o)
@@ -73,7 +73,7 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	case where != "":
 		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrNumberTaken)
 	case err != nil:
-		return claim, fmt.Errorf("add payment %s: %w", p.Number, err)
+		return claim, failed(err, "add payment %s", p.Number)
 	}
 	return claim, t.audit(ctx, auditRow{
 		OrderNumber: p.Order, Payment: p.Number, Kind: string(ports.KindPayment), Number: p.Number, New: string(p.State),
@@ -83,7 +83,7 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 
 func (t *tx) audit(ctx context.Context, row auditRow) error {
 	if _, err := t.tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-		return fmt.Errorf("audit %s %s: %w", row.Kind, row.Number, err)
+		return failed(err, "audit %s %s", row.Kind, row.Number)
 	}
 	return nil
 }
