@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,16 +14,17 @@ import (
 )
 
 func TestR01_OneLivePaymentOfAnOrder(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *Store) {
+	onReplicas(t, func(t *testing.T, replicas [2]*Store) {
+		s := replicas[0]
 		o := addOrder(t, s, newOrder())
-		add := func(p pay.Payment) error {
+		add := func(s *Store, p pay.Payment) error {
 			return s.Tx(t.Context(), func(tx ports.Tx) error {
 				_, err := tx.AddPayment(t.Context(), p, hold)
 				return err
 			})
 		}
 		var made int
-		for _, err := range atOnce(16, func(int) error { return add(newPayment(o)) }) { // without the order's lock
+		for _, err := range atOnce(16, func(i int) error { return add(replicas[i%2], newPayment(o)) }) { // without the order's lock
 			if err == nil {
 				made++
 			} else {
@@ -41,8 +43,8 @@ func TestR01_OneLivePaymentOfAnOrder(t *testing.T) {
 		apply(t, s, p.Number, paymentMoved(pay.PaymentCreated, p, "closed"))
 		taken := newPayment(o)
 		taken.Number = p.Number
-		wantErr(t, "a taken number", add(taken), ports.ErrNumberTaken)
-		wantErr(t, "after the first was closed", add(newPayment(o)), nil)
+		wantErr(t, "a taken number", add(s, taken), ports.ErrNumberTaken)
+		wantErr(t, "after the first was closed", add(s, newPayment(o)), nil)
 	})
 }
 
@@ -300,6 +302,31 @@ func TestLockShowsWhatTheOneBeforeWrote(t *testing.T) {
 			t.Errorf("%d payments, want 8", n)
 		}
 	})
+}
+
+func TestATransactionThatLostAgainstAnotherRunsAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t, migrated(t, "postgres"))
+	orders := []string{addOrder(t, s, newOrder()).Number, addOrder(t, s, newOrder()).Number}
+	var first sync.WaitGroup // until each holds its first order, so that each waits for the other's
+	first.Add(2)
+	runs := make([]int, 2)
+	errs := atOnce(2, func(i int) error {
+		return s.Tx(t.Context(), func(tx ports.Tx) error {
+			if _, err := tx.LockOrder(t.Context(), orders[i]); err != nil {
+				return err
+			}
+			if runs[i]++; runs[i] == 1 {
+				first.Done()
+				first.Wait()
+			}
+			_, err := tx.LockOrder(t.Context(), orders[1-i])
+			return err
+		})
+	})
+	if err := errors.Join(errs...); err != nil || runs[0]+runs[1] != 3 {
+		t.Errorf("run %v times, %v; want one of them twice", runs, err)
+	}
 }
 
 func message(key string, verdict ports.Verdict) ports.InboxRow {

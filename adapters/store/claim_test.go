@@ -215,3 +215,23 @@ func TestAFinalRowMayBeGivenBackWithoutADueTime(t *testing.T) {
 		}
 	})
 }
+
+// Whoever gives a claim back does not undo a due time that was set while it was held.
+func TestADueTimeThatWasSetMeanwhileStays(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		p := newPayment(addOrder(t, s, newOrder()))
+		claim := addPayment(t, s, p)
+		p.State, p.Due = pay.PaymentClosing, at.Add(time.Second)
+		apply(t, s, p.Number, paymentMoved(pay.PaymentCreated, p, "closed by the app"))
+		if err := s.Unclaim(t.Context(), claim, at.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Payment(t.Context(), "", p.Number)
+		if err != nil || !got.Due.Equal(p.Due) {
+			t.Errorf("due %s, %v; want %s", got.Due, err, p.Due)
+		}
+		if n := count(t, s, "select count(*) from payments where claimed_until is null"); n != 1 {
+			t.Error("it is still claimed")
+		}
+	})
+}

@@ -11,13 +11,14 @@ import (
 )
 
 func TestR11_AHundredTimesAtOnceIsAppliedOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *Store) {
+	onReplicas(t, func(t *testing.T, replicas [2]*Store) {
+		s := replicas[0]
 		o := addOrder(t, s, newOrder())
 		p := newPayment(o)
 		addPayment(t, s, p)
 		before := make([]bool, 100)
 		errs := atOnce(100, func(i int) error {
-			return s.Tx(t.Context(), func(tx ports.Tx) (err error) {
+			return replicas[i%2].Tx(t.Context(), func(tx ports.Tx) (err error) {
 				rows, err := tx.LockPayment(t.Context(), p.Number)
 				if err != nil {
 					return err

@@ -64,7 +64,7 @@ func behindProxy(t *testing.T, dsn string) (*lossy, string) {
 				return
 			}
 			var dialer net.Dialer
-			server, err := dialer.Dial("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))) //nolint:noctx // the listener's end ends it
+			server, err := dialer.Dial("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))))
 			if err != nil {
 				_ = client.Close()
 				continue
@@ -223,6 +223,9 @@ func lostOnce(t *testing.T, l *lossy, direct *Store, words string, write func() 
 	commit := words == "commit"
 	if err == nil || errors.Is(err, ports.ErrCommitUnknown) != commit {
 		t.Errorf("%s: error %v, want one that is a lost commit: %v", words, err, commit)
+	}
+	if !commit {
+		wantErr(t, words, err, ports.ErrStoreAway)
 	}
 	effect := 0
 	if commit {

@@ -2,7 +2,11 @@ package store
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/ports"
 )
 
 func TestMigrate(t *testing.T) {
@@ -42,5 +46,36 @@ func TestMigrateFromTwoReplicasAtOnce(t *testing.T) {
 	stores := []*Store{open(t, o), open(t, o)}
 	if err := errors.Join(atOnce(2, func(i int) error { return stores[i].Migrate(t.Context()) })...); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	for _, driver := range []string{"sqlite", "postgres"} {
+		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, empty(t, driver))
+			for _, when := range []string{"an empty database", "again"} {
+				if err := s.Prepare(t.Context(), at); err != nil {
+					t.Errorf("%s: %v", when, err)
+				}
+			}
+			p := newPayment(addOrder(t, s, newOrder()))
+			addPayment(t, s, p)
+			if err := s.Prepare(t.Context(), at.Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Claim(t.Context(), ports.KindPayment, p.Number, hold, at)
+			if driver == "sqlite" {
+				wantErr(t, "whoever held the claim is dead", err, nil)
+				return
+			}
+			wantErr(t, "another replica may hold the claim", err, ports.ErrClaimed)
+			exec(t, s, "delete from migrations")
+			exec(t, s, "insert into migrations (name, hash, at) values ('0000_older.sql', '', 0)")
+			if err := s.Prepare(t.Context(), at); err == nil || !strings.Contains(err.Error(), "paybridge migrate") {
+				t.Errorf("an older version's database: %v", err)
+			}
+		})
 	}
 }

@@ -111,40 +111,7 @@ func (s *Store) Rows(ctx context.Context, app, order string) (pay.Rows, error) {
 	if err := one(ctx, ofApp(s.read.NewSelect().Model(&row).Where("number = ?", order), app), "order "+order); err != nil {
 		return pay.Rows{}, err
 	}
-	return s.rowsOf(ctx, s.read, row)
-}
-
-// rowsOf reads the payments and refunds of an order, by number.
-func (s *Store) rowsOf(ctx context.Context, db bun.IDB, o orderRow) (rows pay.Rows, err error) {
-	if rows.Order, err = o.order(); err != nil {
-		return rows, err
-	}
-	var payments []paymentRow
-	if err := db.NewSelect().Model(&payments).Where("order_number = ?", o.Number).Order("number").Scan(ctx); err != nil {
-		return rows, failed(err, "read the payments of order %s", o.Number)
-	}
-	for _, p := range payments {
-		payment, err := s.keys.payment(p)
-		if err != nil {
-			return rows, err
-		}
-		rows.Payments = append(rows.Payments, payment)
-	}
-	var refunds []refundRow
-	if len(payments) == 0 {
-		return rows, nil
-	}
-	if err := db.NewSelect().Model(&refunds).Where("order_number = ?", o.Number).Order("number").Scan(ctx); err != nil {
-		return rows, failed(err, "read the refunds of order %s", o.Number)
-	}
-	for _, r := range refunds {
-		refund, err := r.refund()
-		if err != nil {
-			return rows, err
-		}
-		rows.Refunds = append(rows.Refunds, refund)
-	}
-	return rows, nil
+	return reading{s, s.read, s.read.DB}.rowsOf(ctx, row)
 }
 
 // Orders lists an app's orders (ports.Store). A cursor is the time and number of the last one seen.

@@ -20,12 +20,14 @@ const (
 )
 
 // openPostgres opens a pool. Statements go by the simple protocol: bun writes its values into the text, so a statement
-// cache would never hit.
+// cache would never hit. Only the reads of an order's rows are prepared (reading.go), unless the DSN has another
+// default_query_exec_mode than cache_statement: a pooler between transactions may not know them.
 func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return fmt.Errorf("the PostgreSQL DSN cannot be read") // the error of pgx may show its password
 	}
+	s.prepare = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = silence

@@ -80,6 +80,7 @@ type paymentRow struct {
 	Legs                 string
 	State                string
 	Disputed             string
+	Reclosing            bool
 	Calling              bool
 	Unclear              bool
 	ProviderID           string
@@ -98,7 +99,7 @@ type paymentRow struct {
 
 // paymentChanges are the columns that a decision may change; the rest is frozen.
 var paymentChanges = []string{
-	"legs", "state", "disputed", "calling", "unclear", "provider_id", "payer_total", "hand_off", "attempts", "sent_at",
+	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "attempts", "sent_at",
 	"succeeded_at", "refundable_until", "due",
 }
 
@@ -106,7 +107,7 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	r = paymentRow{
 		Number: p.Number, OutTradeNo: p.OutTradeNo(), ProviderNumber: p.ProviderNumber, OrderNumber: p.Order, App: p.App,
 		Provider: p.Route.Provider, Account: p.Route.Account, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
-		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed,
+		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
 		ProviderStateVersion: p.ProviderState.Version, Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
 		CreatedAt: micros(p.CreatedAt), SucceededAt: micros(p.SucceededAt), Due: micros(p.Due),
@@ -135,7 +136,7 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 	p := pay.Payment{
 		Number: r.Number, ProviderNumber: r.ProviderNumber, Order: r.OrderNumber, App: r.App, State: pay.PaymentState(r.State),
-		Disputed: r.Disputed, Calling: r.Calling, Unclear: r.Unclear, ProviderID: r.ProviderID, PayerTotal: r.PayerTotal,
+		Disputed: r.Disputed, Reclosing: r.Reclosing, Calling: r.Calling, Unclear: r.Unclear, ProviderID: r.ProviderID, PayerTotal: r.PayerTotal,
 		ProviderState: pay.ProviderState{Version: r.ProviderStateVersion}, Attempts: int(r.Attempts),
 		SentAt: fromMicros(r.SentAt), CreatedAt: fromMicros(r.CreatedAt), SucceededAt: fromMicros(r.SucceededAt),
 		Due: fromMicros(r.Due),

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,6 +26,9 @@ func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 	if err = syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("another process has %s open; SQLite serves one gateway at a time", path)
 	}
+	if err := private(path); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
 	pragmas := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
 	write := url.Values{"_txlock": {"immediate"}}
 	writer, err := sql.Open("sqlite", "file:"+url.PathEscape(path)+"?"+pragmas.Encode()+"&"+write.Encode())
@@ -44,5 +48,14 @@ func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	s.read = bun.NewDB(reader, sqlitedialect.New())
-	return os.Chmod(path, 0o600)
+	return nil
+}
+
+// private makes the file its owner's alone before SQLite opens it: its journal, which has the same rows, takes after it.
+func private(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Chmod(0o600), file.Close())
 }

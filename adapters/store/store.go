@@ -29,6 +29,7 @@ type Store struct {
 	db       *bun.DB // all writes; SQLite's has one connection
 	read     *bun.DB // reads outside of transactions
 	postgres bool
+	prepare  bool // reads that every step does are prepared statements
 	keys     *Keyring
 	lock     *os.File // SQLite's, against a second process
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +84,24 @@ func onBoth(t *testing.T, test func(t *testing.T, s *Store)) {
 		t.Run(driver, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t, migrated(t, driver)))
+		})
+	}
+}
+
+// onReplicas runs a test on two replicas of one PostgreSQL database, and on SQLite, whose one process is both.
+func onReplicas(t *testing.T, test func(t *testing.T, replicas [2]*Store)) {
+	t.Helper()
+	t.Parallel()
+	for _, driver := range []string{"sqlite", "postgres"} {
+		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
+			o := migrated(t, driver)
+			first := open(t, o)
+			second := first
+			if driver == "postgres" {
+				second = open(t, o)
+			}
+			test(t, [2]*Store{first, second})
 		})
 	}
 }
@@ -280,6 +300,49 @@ func TestSQLiteServesOneProcess(t *testing.T) {
 	}
 	if err := open(t, o).Ready(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSQLiteFilesAreTheirOwnersAlone(t *testing.T) {
+	t.Parallel()
+	o := empty(t, "sqlite")
+	if err := os.WriteFile(o.DSN, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(o.DSN, 0o644); err != nil { // what a careless copy leaves
+		t.Fatal(err)
+	}
+	s := open(t, o)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(o.DSN), "*"))
+	if err != nil || len(files) != 4 { // the rows, two of the journal, the lock
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, %v", filepath.Base(file), info.Mode().Perm(), err)
+		}
+	}
+}
+
+// A pooler that shares connections between transactions does not know prepared statements.
+func TestPostgresReadsWithoutPreparedStatementsWhereTheDSNSaysSo(t *testing.T) {
+	t.Parallel()
+	o := migrated(t, "postgres")
+	const simple = "default_query_exec_mode=simple_protocol"
+	if strings.Contains(o.DSN, "?") {
+		o.DSN += "&" + simple
+	} else {
+		o.DSN += " " + simple
+	}
+	s := open(t, o)
+	order, p := paid(t, s)
+	wantRows(t, s, pay.Rows{Order: order, Payments: []pay.Payment{p}})
+	if n := count(t, s, "select count(*) from pg_prepared_statements"); n != 0 {
+		t.Errorf("%d prepared statements on this connection", n)
 	}
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,18 +43,20 @@ func (t *tx) LockRefund(ctx context.Context, number string) (pay.Rows, error) {
 // lock takes the order's row first. Its payments and refunds are read by later statements: one that joined them would
 // show them as they were before it waited for the lock.
 func (t *tx) lock(ctx context.Context, about, where string, number string) (pay.Rows, error) {
-	var o orderRow
-	q := t.tx.NewSelect().Model(&o).Where(where, number)
+	var found []orderRow
+	q := t.tx.NewSelect().Model(&found)
 	if t.s.postgres {
 		q = q.For("UPDATE")
 	}
-	if err := q.Scan(ctx); errors.Is(err, sql.ErrNoRows) {
-		return pay.Rows{}, fmt.Errorf("%s: %w", about, ports.ErrNotFound)
-	} else if err != nil {
+	in := reading{t.s, t.tx, t.tx.Tx}
+	if err := in.scan(ctx, q, &found, where, number); err != nil {
 		return pay.Rows{}, failed(err, "lock the order of %s", about)
 	}
-	t.seq[o.Number] = o.EventSeq
-	return t.s.rowsOf(ctx, t.tx, o)
+	if len(found) == 0 {
+		return pay.Rows{}, fmt.Errorf("%s: %w", about, ports.ErrNotFound)
+	}
+	t.seq[found[0].Number] = found[0].EventSeq
+	return in.rowsOf(ctx, found[0])
 }
 
 // AddPayment inserts an intent (ports.Tx).
@@ -64,9 +65,16 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	if err != nil {
 		return ports.Claim{}, err
 	}
+	made := auditRow{
+		OrderNumber: p.Order, Payment: p.Number, Kind: string(ports.KindPayment), Number: p.Number, New: string(p.State),
+		Cause: "made for entry " + p.Route.Entry, At: micros(p.CreatedAt),
+	}
 	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number, Due: micros(p.Due)}
-	err = t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).
-		Returning("claimed_until").Scan(ctx, &claim.Until)
+	q := t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).Returning("claimed_until")
+	if t.s.postgres { // one round trip
+		q = q.With("audited", t.tx.NewInsert().Model(&made).Returning("1"))
+	}
+	err = q.Scan(ctx, &claim.Until)
 	switch where := uniqueViolation(err); {
 	case strings.Contains(where, "payments_one_live") || strings.Contains(where, "payments.order_number"):
 		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrLivePayment)
@@ -75,10 +83,10 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	case err != nil:
 		return claim, failed(err, "add payment %s", p.Number)
 	}
-	return claim, t.audit(ctx, auditRow{
-		OrderNumber: p.Order, Payment: p.Number, Kind: string(ports.KindPayment), Number: p.Number, New: string(p.State),
-		Cause: "made for entry " + p.Route.Entry, At: micros(p.CreatedAt),
-	})
+	if t.s.postgres {
+		return claim, nil
+	}
+	return claim, t.audit(ctx, made)
 }
 
 func (t *tx) audit(ctx context.Context, row auditRow) error {

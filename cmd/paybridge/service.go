@@ -37,7 +37,8 @@ type service struct {
 	metrics *telemetry.Metrics
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
+	offset  atomic.Int64    // the provider's clock minus ours, at its last answer, in nanoseconds
+	waiting []ports.Account // accounts that their plugin has not taken yet
 }
 
 // options are what dev, demo and serve do differently.
@@ -205,17 +206,31 @@ func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
 	}
 }
 
-// follow gives the plugins the accounts of the newest settings.
+// followTime is how long the database may take to tell of new settings.
+const followTime = 10 * time.Second
+
+// follow gives the plugins the accounts of the newest settings, and again those that they have not taken: a secret's
+// file may come later than its row.
 func (s *service) follow(ctx context.Context) error {
-	accounts, changed, err := s.gateway.LoadSettings(ctx)
-	if err != nil || !changed {
+	limited, cancel := context.WithTimeout(ctx, followTime)
+	defer cancel()
+	accounts, changed, err := s.gateway.LoadSettings(limited)
+	if err != nil {
 		return err
 	}
+	if !changed {
+		accounts = s.waiting
+	}
+	var waiting []ports.Account
 	for _, a := range accounts {
 		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			s.log.Error("an account cannot be used", "account", a.Name, "error", err)
+			waiting = append(waiting, a)
+			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
+				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
+			}
 		}
 	}
+	s.waiting = waiting
 	return nil
 }
 
@@ -237,6 +252,9 @@ func (s *service) configure(ctx context.Context, a ports.Account) error {
 		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
 	})
 }
+
+// closeTime is the part of the shutdown grace that is left for the plugins to end in.
+const closeTime = time.Second
 
 // serve answers until the context ends, and then finishes what is in flight within the configured grace.
 func (s *service) serve(ctx context.Context, o options) error {
@@ -273,7 +291,8 @@ func (s *service) serve(ctx context.Context, o options) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve: %w", err)
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+	s.gateway.Stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.cfg.ShutdownGrace-closeTime, s.cfg.ShutdownGrace/2))
 	defer cancel()
 	stopped := public.Shutdown(end)
 	stopWork()
@@ -338,7 +357,7 @@ func (s *service) close(ctx context.Context) error {
 		}
 	}
 	if s.host != nil {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownGrace)
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
 		defer cancel()
 		errs = append(errs, s.host.Close(ctx))
 	}

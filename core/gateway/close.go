@@ -28,7 +28,8 @@ func (g *Gateway) CloseOrder(ctx context.Context, app, number string) (pay.Order
 		if p.State != pay.PaymentClosing {
 			continue
 		}
-		if _, err := g.closeNow(ctx, p.Number, "its order closes"); err != nil && !errors.Is(err, ports.ErrClaimed) && !errors.Is(err, ports.ErrUnavailable) {
+		var paid *pay.Refusal // money won the race: the order says so below
+		if _, err := g.closeNow(ctx, p.Number, "its order closes"); err != nil && !errors.As(err, &paid) && !errors.Is(err, ports.ErrClaimed) && !errors.Is(err, ports.ErrUnavailable) {
 			return rows.Order, err
 		}
 	}
@@ -80,7 +81,7 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 		return p, err
 	}
 	if p.State != pay.PaymentClosing {
-		return p, g.Store.Unclaim(ctx, claim, p.Due)
+		return p, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	}
 	if p.Route.Policy.NoClose {
 		return g.query(ctx, number, claim)

@@ -39,14 +39,14 @@ type Observer struct {
 type Gateway struct {
 	Options
 	settings atomic.Pointer[settings]
-	nudged   chan struct{}
-	backlog  atomic.Bool // more was due than there were workers
+	nudged   map[ports.Kind]chan struct{}
+	stopping chan struct{} // closed by Stop
 	breakers breakers
 }
 
 const (
-	// hold is how long a claim lasts: the call, and the time to commit what came of it.
-	hold = pay.CallTime + 30*time.Second
+	// hold is how long a claim lasts.
+	hold = pay.Hold
 	// commitTime is how long an outcome may take to be committed once the caller has gone.
 	commitTime = 10 * time.Second
 	// tries is how often a transaction is run again when a row moved or a commit's answer was lost.
@@ -58,7 +58,10 @@ func New(o Options) *Gateway {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
-	g := &Gateway{Options: o, nudged: make(chan struct{}, 1)}
+	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, stopping: make(chan struct{})}
+	for kind := range shares {
+		g.nudged[kind] = make(chan struct{}, 1)
+	}
 	g.settings.Store(&settings{})
 	return g
 }
@@ -116,6 +119,25 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 	return pay.Rows{}, err
 }
 
+// decideSurely decides what a provider's answer means. Nobody else has the answer, and lost it costs the payer the time
+// of a dead claim and a query, so a database that is away is waited for as long as the context allows.
+func (g *Gateway) decideSurely(ctx context.Context, lock func(context.Context, ports.Tx) (pay.Rows, error), decision func(ports.Tx, pay.Rows, time.Time) (pay.Decision, error), release ...ports.Claim) (pay.Rows, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		rows, err := g.decide(ctx, lock, decision, release...)
+		if !errors.Is(err, ports.ErrStoreAway) {
+			return rows, err
+		}
+		select {
+		case <-ctx.Done():
+			return rows, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// intent is the time that names an intent, so that deciding it again changes nothing. It is as exact as the database.
+func (g *Gateway) intent() time.Time { return g.Clock.Now().Truncate(time.Microsecond) }
+
 func dueBy(d pay.Decision, now time.Time) bool {
 	isDue := func(at time.Time) bool { return !at.IsZero() && !at.After(now) }
 	for _, m := range d.Payments {
@@ -165,6 +187,8 @@ func (g *Gateway) claim(ctx context.Context, kind ports.Kind, number string) (po
 		select {
 		case <-ctx.Done():
 			return c, fmt.Errorf("%s %s: %w", kind, number, ports.ErrClaimed)
+		case <-g.stopping:
+			return c, fmt.Errorf("%s %s: %w", kind, number, ports.ErrClaimed)
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, 250*time.Millisecond)
@@ -173,11 +197,16 @@ func (g *Gateway) claim(ctx context.Context, kind ports.Kind, number string) (po
 
 // nudge tells this process's workers that something is due now, so that the ticker matters only after a crash.
 func (g *Gateway) nudge() {
-	select {
-	case g.nudged <- struct{}{}:
-	default:
+	for _, nudged := range g.nudged {
+		select {
+		case nudged <- struct{}{}:
+		default:
+		}
 	}
 }
+
+// Stop ends all waiting for other calls, so that requests in flight can end soon. It is called once.
+func (g *Gateway) Stop() { close(g.stopping) }
 
 // observe reports one provider call.
 func (g *Gateway) observe(route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {

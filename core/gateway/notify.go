@@ -29,9 +29,14 @@ type NotifyResult struct {
 	Answer  ports.NotifyAnswer // empty where no plugin could say
 }
 
+// notifyTime is how long a provider's message may take: WeChat waits for 5 s.
+const notifyTime = 4 * time.Second
+
 // Notify takes a provider's message. The path only picks the keys to verify with; what the message is about is in its
 // verified facts (R13). The inbox row and the transition are one transaction (R15).
 func (g *Gateway) Notify(ctx context.Context, provider, account string, m ports.RawMessage) NotifyResult {
+	ctx, cancel := context.WithTimeout(ctx, notifyTime)
+	defer cancel()
 	n, err := g.Providers.ParseNotification(ctx, provider, account, m)
 	if err != nil {
 		g.saw(provider, account, NotifyUnavailable, "plugin")
@@ -61,8 +66,15 @@ func (g *Gateway) Notify(ctx context.Context, provider, account string, m ports.
 
 func (g *Gateway) refuse(ctx context.Context, provider, account string, n ports.Notification) NotifyResult {
 	verdict := NotifyRefused
-	if n.Refused == ports.RefusedUnknownSerial {
+	switch n.Refused {
+	case ports.RefusedUnknownSerial:
 		verdict = NotifyUnknownSerial
+	case ports.RefusedUnreadable: // it is the provider's, and we cannot read it
+		verdict = NotifyUnmatched
+		what := "the provider's messages to account " + account + " are signed well and cannot be opened: give the account the key that the provider encrypts with now"
+		if err := g.Store.RaiseAlarm(ctx, pay.AlarmNotifyUnreadable, account, what, g.Clock.Now()); err != nil {
+			g.Log.Warn("an alarm was not raised", "kind", pay.AlarmNotifyUnreadable, "account", account, "error", err)
+		}
 	}
 	g.saw(provider, account, verdict, string(n.Refused))
 	if err := g.Store.CountRefused(ctx, provider, account, n.Refused, g.Clock.Now()); err != nil {
@@ -104,6 +116,11 @@ func (g *Gateway) receive(ctx context.Context, row ports.InboxRow, n ports.Notif
 			return err
 		})
 	}
+	if n.Payment != nil {
+		row.Number = n.Payment.Number
+	} else {
+		row.Number = n.Refund.Payment
+	}
 	err = g.applyMessage(ctx, row, inboxFacts{n.Payment, n.Refund})
 	if !errors.Is(err, ports.ErrNotFound) {
 		return err
@@ -137,7 +154,6 @@ func (g *Gateway) applyMessage(ctx context.Context, row ports.InboxRow, f inboxF
 	} else {
 		mchID, subMchID, number = f.Refund.MchID, f.Refund.SubMchID, f.Refund.Payment
 	}
-	row.Number = number
 	p, err := g.Store.PaymentAt(ctx, mchID, subMchID, number)
 	if err != nil {
 		return err

@@ -71,6 +71,8 @@ func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Rout
 		return Attempt{Payment: p, HandOff: p.HandOff}, true, nil
 	case pay.SendAgain:
 		return g.sendAgain(ctx, p)
+	case pay.WaitForIt:
+		return g.waitFor(ctx, p)
 	}
 	return Attempt{}, false, g.closeInTheWay(ctx, p)
 }
@@ -125,10 +127,10 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 		return Attempt{}, fmt.Errorf("commit the outcome of payment %s: %w", p.Number, err)
 	}
 	switch {
-	case p.State == pay.PaymentPending && p.HandOff != nil:
+	case p.State == pay.PaymentPending && p.HandOff != nil && p.Disputed == "":
 		return Attempt{Payment: p, HandOff: p.HandOff}, nil
 	case p.State == pay.PaymentFailed:
-		return Attempt{Payment: p}, &pay.Refusal{Code: "payment_failed", Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
+		return Attempt{Payment: p}, &pay.Refusal{Code: pay.CodePaymentFailed, Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
 	case answer.Outcome.Verdict == pay.NotSent, answer.Outcome.Is(pay.Auth), answer.Outcome.Is(pay.RateLimited), answer.Outcome.Is(pay.Unavailable):
 		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, 5*time.Second)}
 	}
@@ -148,7 +150,7 @@ func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done
 		return Attempt{}, true, err
 	}
 	if p.HandOff != nil && g.Clock.Now().Before(p.HandOff.ValidUntil) || !p.State.Live() || p.State == pay.PaymentClosing {
-		return Attempt{}, false, g.Store.Unclaim(ctx, claim, p.Due) // what was waited for is there
+		return Attempt{}, false, g.Store.Unclaim(ctx, claim, g.Clock.Now()) // what was waited for is there
 	}
 	if p.State == pay.PaymentCreated && (p.Unclear || p.Calling) {
 		answer := g.call(ctx, p, "query", ports.Provider.QueryPayment)
@@ -156,15 +158,16 @@ func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done
 			return Attempt{}, true, err
 		}
 		if answer.Outcome.Verdict != pay.Accepted && !answer.Outcome.Is(pay.NotFound) {
-			return Attempt{Payment: p}, true, g.Store.Unclaim(ctx, claim, p.Due)
+			return Attempt{Payment: p}, true, g.Store.Unclaim(ctx, claim, p.Due) // as the query's outcome set it
 		}
 	}
-	rows, err := g.decide(ctx, byPayment(p.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return pay.Renew(rows, p.Number, now)
+	sentAt := g.intent()
+	rows, err := g.decide(ctx, byPayment(p.Number), decided(func(rows pay.Rows, _ time.Time) (pay.Decision, error) {
+		return pay.Renew(rows, p.Number, sentAt)
 	}))
 	switch {
 	case errors.Is(err, pay.ErrNotRenewable):
-		return Attempt{}, false, g.Store.Unclaim(ctx, claim, p.Due)
+		return Attempt{}, false, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	case err != nil:
 		return Attempt{}, true, err
 	}
@@ -176,11 +179,32 @@ func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done
 	return a, true, err
 }
 
+// waitFor waits for the call that is making a payment. A call whose process died is asked about.
+func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
+	if errors.Is(err, ports.ErrClaimed) {
+		return Attempt{Payment: p}, true, nil
+	} else if err != nil {
+		return Attempt{}, true, err
+	}
+	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
+		return Attempt{}, true, err
+	}
+	if p.State != pay.PaymentCreated || !p.Calling {
+		return Attempt{}, false, g.Store.Unclaim(ctx, claim, g.Clock.Now())
+	}
+	p, err = g.query(ctx, p.Number, claim)
+	return Attempt{Payment: p}, p.State == pay.PaymentCreated, err
+}
+
 // closeInTheWay closes the order's live payment at the provider, so that a new one can be made.
 func (g *Gateway) closeInTheWay(ctx context.Context, p pay.Payment) error {
 	unresolved := &pay.Refusal{Code: pay.CodePreviousUnresolved, RetryAfter: 5 * time.Second, Detail: fmt.Sprintf("payment %s is still being closed at its provider", p.Number)}
 	p, err := g.closeNow(ctx, p.Number, "another attempt takes its place")
+	var paid *pay.Refusal
 	switch {
+	case errors.As(err, &paid):
+		return nil // money won the race: looking again says so
 	case errors.Is(err, ports.ErrClaimed), errors.Is(err, ports.ErrUnavailable):
 		return unresolved
 	case err != nil:
@@ -206,6 +230,10 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 			return ports.PaymentAnswer{} // indeterminate: the provider did something that we could not write down
 		}
 		answer = method(provider, ctx, p)
+	}
+	if p.ProviderState.Version > 0 && name == "create" && answer.Outcome.Verdict != pay.Accepted {
+		// An earlier step of this payment did something: that a later one was refused, or not sent, does not undo it (R04).
+		answer.Outcome.Verdict = pay.Indeterminate
 	}
 	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
@@ -255,7 +283,7 @@ func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAns
 	ctx, cancel := detached(ctx, commitTime)
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
-	rows, err := g.decide(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+	rows, err := g.decideSurely(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
 		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState}, now)
 	}), release...)
 	if err != nil {

@@ -81,8 +81,9 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 func (g *Gateway) sendRefund(ctx context.Context, p pay.Payment, claim ports.Claim) error {
 	number := claim.Number
 	var ready bool
-	rows, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (d pay.Decision, err error) {
-		d, ready, err = pay.SendRefund(rows, number, now)
+	sentAt := g.intent()
+	rows, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, _ time.Time) (d pay.Decision, err error) {
+		d, ready, err = pay.SendRefund(rows, number, sentAt)
 		return d, err
 	}))
 	if err != nil {
@@ -118,7 +119,7 @@ func (g *Gateway) refundOutcome(ctx context.Context, number string, a ports.Refu
 	ctx, cancel := detached(ctx, commitTime)
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
-	_, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+	_, err := g.decideSurely(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
 		return meaning(rows, number, a.Outcome, a.Facts, now)
 	}), claim)
 	crashPoint(crashAfterOutcome)

@@ -36,8 +36,8 @@ func (g *Gateway) LoadSettings(ctx context.Context) (accounts []ports.Account, c
 	if err != nil {
 		return nil, false, fmt.Errorf("load the settings: %w", err)
 	}
-	s := &settings{
-		generation: content.Generation, apps: content.Apps,
+	s := &settings{ // with the generation from before the rows were read: one that came between is seen at the next look
+		generation: generation, apps: content.Apps,
 		entries: map[string]ports.Entry{}, accounts: map[string]ports.Account{},
 	}
 	for _, e := range content.Entries {

@@ -4,73 +4,89 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
 
+// shares are how many of the workers each kind of row has for itself, in quarters of Options.Workers: payments that
+// wait for a slow provider keep no refund and no expiry from its turn.
+var shares = map[ports.Kind]int{ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1}
+
 // Work finishes what is due, until the context ends, and then waits for what it has begun. Every replica runs it:
 // rows are claimed, so that each is worked once at a time.
 func (g *Gateway) Work(ctx context.Context) {
-	var running sync.WaitGroup
-	defer running.Wait()
-	slots := make(chan struct{}, g.Workers)
+	var kinds sync.WaitGroup
+	for kind, share := range shares {
+		if kind == ports.KindRefund && g.Hold {
+			continue
+		}
+		w := worker{Gateway: g, kind: kind, slots: make(chan struct{}, max(1, g.Workers*share/4))}
+		kinds.Go(func() { w.work(ctx) })
+	}
+	kinds.Wait()
+}
+
+// worker works on one kind of row.
+type worker struct {
+	*Gateway
+	kind    ports.Kind
+	slots   chan struct{} // one for each row that is being worked on
+	backlog atomic.Bool   // more was due than there were slots
+	running sync.WaitGroup
+}
+
+func (w *worker) work(ctx context.Context) {
+	defer w.running.Wait()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for {
-		if !g.workOnce(ctx, slots, &running) { // nothing more is due, or no worker is free
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			case <-g.nudged:
-			}
+	for ctx.Err() == nil {
+		if w.claimDue(ctx) {
+			continue
 		}
-		if ctx.Err() != nil {
-			return
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		case <-w.nudged[w.kind]:
 		}
 	}
 }
 
-// workOnce claims as much as there are free workers. It tells whether there may be more.
-func (g *Gateway) workOnce(ctx context.Context, slots chan struct{}, running *sync.WaitGroup) (more bool) {
-	for _, kind := range []ports.Kind{ports.KindPayment, ports.KindRefund, ports.KindOrder, ports.KindInbox} {
-		if kind == ports.KindRefund && g.Hold {
-			continue
-		}
-		free := cap(slots) - len(slots)
-		if free == 0 {
-			g.backlog.Store(true)
-			return false
-		}
-		claims, err := g.Store.ClaimDue(ctx, kind, free, hold, g.Clock.Now())
-		if err != nil {
-			if ctx.Err() == nil {
-				g.Log.Warn("due rows could not be claimed; tried again in a second", "kind", kind, "error", err)
-			}
-			return false
-		}
-		if g.Observe.Work != nil {
-			g.Observe.Work(kind, len(claims))
-		}
-		more = more || len(claims) == free
-		for _, claim := range claims {
-			slots <- struct{}{}
-			running.Add(1)
-			go func() {
-				defer running.Done()
-				defer func() {
-					if <-slots; g.backlog.Load() {
-						g.nudge() // a worker is free, and more was due than there were workers
-					}
-				}()
-				g.workOn(ctx, claim)
-			}()
-		}
+// claimTime is how long the database may take to hand out work: one that hangs must not stop this replica for ever.
+const claimTime = 10 * time.Second
+
+// claimDue claims as much as there are free slots. It tells whether to claim again at once.
+func (w *worker) claimDue(ctx context.Context) (again bool) {
+	free := cap(w.slots) - len(w.slots)
+	if free == 0 {
+		w.backlog.Store(true)
+		return false
 	}
-	g.backlog.Store(more)
-	return more
+	limited, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	claims, err := w.Store.ClaimDue(limited, w.kind, free, hold, w.Clock.Now())
+	if err != nil {
+		if ctx.Err() == nil {
+			w.Log.Warn("due rows could not be claimed; tried again in a second", "kind", w.kind, "error", err)
+		}
+		return false
+	}
+	if w.Observe.Work != nil {
+		w.Observe.Work(w.kind, len(claims))
+	}
+	w.backlog.Store(len(claims) == free)
+	for _, claim := range claims {
+		w.slots <- struct{}{}
+		w.running.Go(func() {
+			w.workOn(ctx, claim)
+			if <-w.slots; w.backlog.Load() {
+				w.nudge() // a slot is free, and more was due than there were slots
+			}
+		})
+	}
+	return false
 }
 
 // workOn takes one claimed row one step on. What fails stays claimed and due: it is found again.

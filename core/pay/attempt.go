@@ -18,6 +18,7 @@ const (
 	SendAgain             // the same number and content once more; ask first when its outcome is unclear (R03, R07)
 	CloseIt               // close the live payment at the provider, then ask again (R07, R08)
 	AskAgain              // it is being closed: see to that first
+	WaitForIt             // it is being made: its call has the answer
 )
 
 // Attempt decides how a payer's wish meets the order's earlier payments. The payment is the live one that the step
@@ -41,14 +42,14 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 		if p.Disputed != "" { // R12: it keeps the order's place
 			return 0, Payment{}, &Refusal{CodePaymentDisputed, "payment " + p.Number + " contradicts what the provider says; it has to be resolved first", time.Minute}
 		}
-		if p.State.Live() {
+		if p.State.Live() && !p.Reclosing {
 			live = &rows.Payments[i]
 		}
 		if o.Payer == PayerFirst && p.Content.OpenID != w.OpenID && p.Route.Entry == w.Entry {
 			return 0, Payment{}, refuse(CodePayerNotAllowed, "order %s belongs to the payer who came first", o.Number)
 		}
 	}
-	if o.ExpiresAt.Sub(now) < LeastTimeToPay {
+	if o.ExpiresAt.Sub(now) < LeastTimeToPay+CallTime {
 		return 0, Payment{}, refuse(CodeOrderExpired, "order %s expires at %s; a payment needs %s", o.Number, o.ExpiresAt.Format(time.RFC3339), LeastTimeToPay)
 	}
 	switch {
@@ -58,6 +59,8 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 		return AskAgain, *live, nil
 	case live.Route.Entry != w.Entry || live.Content.OpenID != w.OpenID: // R08
 		return CloseIt, *live, nil
+	case live.State == PaymentCreated && live.Calling && !live.Route.Policy.Renewable:
+		return WaitForIt, *live, nil
 	case live.HandOff != nil && now.Before(live.HandOff.ValidUntil):
 		return GiveAgain, *live, nil
 	case renewableFor(*live, now):

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -31,11 +32,17 @@ func Created(rows Rows, number string, a Answer, now time.Time) (Decision, error
 		return Settle(with(rows, p), number, *a.Facts, FromCreate, now)
 	case p.State.Final():
 		return Decision{}, nil // R10
-	case a.Outcome.Final() && p.State == PaymentCreated && !p.Unclear:
+	case a.Outcome.Final() && p.State != PaymentClosing && (p.Unclear || p.State == PaymentPending):
+		// R04: it decides nothing by itself, and asking for it again helps nobody. What is at the provider is closed, and
+		// the payer's next tap makes a new number.
+		was := p.State
+		p.State, p.Due, p.Attempts = PaymentClosing, now, 0
+		return Decision{}.putPayment(was, p, "create: "+a.Outcome.String())
+	case a.Outcome.Final() && p.State == PaymentCreated:
 		var d Decision
 		p.State, p.Due = PaymentFailed, time.Time{}
 		d.event(EventPaymentFailed, number)
-		d.alarm(AlarmProviderRejected, number, fmt.Sprintf("%s: %s (request %s)", a.Outcome, a.Outcome.Message, a.Outcome.RequestID))
+		d.alarm(AlarmProviderRejected, number, fmt.Sprintf("%s (request %s)", a.Outcome, a.Outcome.RequestID))
 		if d, err = d.putPayment(PaymentCreated, p, "create: "+a.Outcome.String()); err != nil {
 			return d, err
 		}
@@ -48,7 +55,7 @@ func Created(rows Rows, number string, a Answer, now time.Time) (Decision, error
 // rejection of the same number can decide alone (R04).
 func undecided(p Payment, call string, o Outcome, now time.Time) (Decision, error) {
 	var d Decision
-	if o.Verdict == Indeterminate && call == "create" {
+	if (o.Verdict == Indeterminate || o.Verdict == Accepted) && call == "create" {
 		p.Unclear = true
 	}
 	if o.Is(Auth) {
@@ -78,17 +85,22 @@ func with(rows Rows, p Payment) Rows {
 var ErrNotRenewable = errors.New("the payment may not be sent again")
 
 // Renew is the intent to send a created or pending payment's stored content once more, under its own number (R03, R07).
+// now names the intent: decided again with the same, it decides nothing.
 func Renew(rows Rows, number string, now time.Time) (Decision, error) {
 	p, err := rows.Payment(number)
 	if err != nil {
 		return Decision{}, err
+	}
+	if p.Calling && p.SentAt.Equal(now) {
+		return Decision{}, nil // this very intent is written already; the commit's answer was lost (R47)
 	}
 	if (p.State != PaymentCreated && p.State != PaymentPending) || !renewableFor(p, now) || p.Disputed != "" {
 		return Decision{}, fmt.Errorf("payment %s is %s: %w", number, p.State, ErrNotRenewable)
 	}
 	var d Decision
 	p.Unclear = p.Unclear || p.Calling // the process that sent it died before it could say what came of it
-	p.Calling, p.SentAt, p.Due = true, now, now.Add(CallTime+30*time.Second)
+	p.HandOff = nil                    // what is given out from here on comes from the new answer
+	p.Calling, p.SentAt, p.Due = true, now, now.Add(Hold)
 	return d.putPayment(p.State, p, "sent again")
 }
 
@@ -98,6 +110,9 @@ func Checkpoint(rows Rows, number string, state ProviderState) (Decision, error)
 	p, err := rows.Payment(number)
 	if err != nil {
 		return Decision{}, err
+	}
+	if state.Version == p.ProviderState.Version && bytes.Equal(state.Data, p.ProviderState.Data) {
+		return Decision{}, nil // written already; the commit's answer was lost (R47)
 	}
 	if state.Version <= p.ProviderState.Version {
 		return Decision{}, fmt.Errorf("payment %s: the plugin's state %d is not newer than %d", number, state.Version, p.ProviderState.Version)

@@ -29,14 +29,15 @@ func TestCreated(t *testing.T) {
 		{name: "accepted", payment: PaymentCreated, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentPending, wantHandOff: true},
 		{name: "R03 indeterminate stays as it is", payment: PaymentCreated, answer: Answer{Outcome: broken}, wantState: PaymentCreated, wantUnclear: true},
 		{name: "declined", payment: PaymentCreated, answer: Answer{Outcome: declined}, wantState: PaymentFailed},
-		{name: "R04 declined after an indeterminate one decides nothing", payment: PaymentCreated, unclear: true, answer: Answer{Outcome: declined}, wantState: PaymentCreated, wantUnclear: true, wantNow: true},
+		{name: "R04 declined after an indeterminate one does not fail it: it is closed", payment: PaymentCreated, unclear: true, answer: Answer{Outcome: declined}, wantState: PaymentClosing, wantUnclear: true, wantNow: true},
+		{name: "R04 accepted without facts is indeterminate", payment: PaymentCreated, answer: Answer{Outcome: accepted}, wantState: PaymentCreated, wantUnclear: true},
 		{name: "R05 the hand-off dies with a closing payment", payment: PaymentClosing, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentClosing, wantNow: true},
 		{name: "R05 and a closed one is closed again", payment: PaymentClosed, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentClosing, wantNow: true},
 		{name: "R10 late, after the callback", payment: PaymentSucceeded, answer: Answer{Outcome: accepted, Facts: &unpaidFacts, HandOff: handOff}, wantState: PaymentSucceeded},
 		{name: "a conflict asks", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: Conflict}}, wantState: PaymentCreated, wantNow: true},
 		{name: "R36 not sent", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: NotSent, Reason: Unavailable}}, wantState: PaymentCreated},
 		{name: "R36 refused credentials fail nothing", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: Auth}}, wantState: PaymentCreated},
-		{name: "a renewal that is declined asks", payment: PaymentPending, answer: Answer{Outcome: declined}, wantState: PaymentPending, wantNow: true},
+		{name: "R07 a renewal that is declined: closed, and a new number", payment: PaymentPending, answer: Answer{Outcome: declined}, wantState: PaymentClosing, wantNow: true},
 		{name: "a reason never heard of", payment: PaymentCreated, answer: Answer{Outcome: Outcome{Verdict: Rejected, Reason: "moon"}}, wantState: PaymentCreated},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -86,6 +86,7 @@ const (
 	AlarmRefundDisputed   = "refund.disputed"
 	AlarmRefundRevived    = "refund.revived"
 	AlarmRefundExternal   = "refund.external"
+	AlarmNotifyUnreadable = "notify.unreadable"
 	AlarmNotifyUnmatched  = "notify.unmatched"
 	AlarmProviderRejected = "payment.rejected"
 )

@@ -25,6 +25,9 @@ const (
 	CallTime = 10 * time.Second
 	// Grace is how long after its deadline a call may still come into effect at the provider (R06).
 	Grace = 60 * time.Second
+	// Hold is how long a claim lasts, and when what it was taken for is looked at again: the call, and the time to commit
+	// what came of it.
+	Hold = CallTime + 30*time.Second
 	// LeastTimeToPay is the least time before time_expire at which a provider is asked to make or renew a trade:
 	// below a minute WeChat silently raises it, which makes a trade payable that should not be (R07).
 	LeastTimeToPay = 2 * time.Minute
@@ -51,8 +54,11 @@ type Payment struct {
 	State    PaymentState
 	Disputed string // why facts contradict it; empty: they don't (R12)
 	Legs     []Leg
-	Calling  bool // a create was committed and its outcome was not: after a crash that is Unclear
-	Unclear  bool // some create of this number ended INDETERMINATE: a later rejection decides nothing (R04)
+	// Reclosing says that it was closed and then found payable after all: it is being closed once more, beside another
+	// payment that may have taken the order's place meanwhile (R05).
+	Reclosing bool
+	Calling   bool // a create was committed and its outcome was not: after a crash that is Unclear
+	Unclear   bool // some create of this number ended INDETERMINATE: a later rejection decides nothing (R04)
 
 	ProviderID    string // the provider's transaction id, once known
 	PayerTotal    int64  // fen the payer gave after coupons; 0 until paid

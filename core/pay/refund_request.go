@@ -25,8 +25,7 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 		return Refund{}, Decision{}, err
 	}
 	var made int
-	var lastFailed *Refund
-	for i, f := range rows.Refunds {
+	for _, f := range rows.Refunds {
 		if f.Payment != payment {
 			continue
 		}
@@ -42,9 +41,6 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 		if f.State.Taken() {
 			made++
 		}
-		if f.State == RefundFailed && !f.Absent {
-			lastFailed = &rows.Refunds[i]
-		}
 	}
 	if f, d, err := adopt(rows, payment, r); err != nil || f.Number != "" {
 		return f, d, err
@@ -56,13 +52,7 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 	if err != nil {
 		return f, Decision{}, err
 	}
-	d := Decision{NewRefunds: []Refund{f}}
-	if lastFailed != nil { // R28: the worker asks for it, and this one waits
-		again := *lastFailed
-		again.Due = now
-		d, err = d.putRefund(again.State, again, "")
-	}
-	return f, d, err
+	return f, Decision{NewRefunds: []Refund{f}}, nil
 }
 
 // adopt finds the refund that this reference made before our rows were lost, and that the provider has told of since:
@@ -73,7 +63,7 @@ func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error)
 		return Refund{}, Decision{}, err
 	}
 	for _, f := range rows.Refunds {
-		if f.Payment != payment || f.Origin != OriginExternal || f.ProviderNumber != number {
+		if f.Payment != payment || f.Origin != OriginExternal || f.OutRefundNo() != number {
 			continue
 		}
 		if f.Amount != r.Amount {
@@ -165,8 +155,7 @@ func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (D
 
 // learnRefund records that the provider speaks of a refund of which we know nothing: of an amount that only the bill
 // tells (R21).
-func learnRefund(rows Rows, p Payment, f Facts, now time.Time) (Decision, error) {
-	var d Decision
+func learnRefund(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {
 	if !f.Refunded {
 		return d, nil
 	}
@@ -181,7 +170,7 @@ func learnRefund(rows Rows, p Payment, f Facts, now time.Time) (Decision, error)
 	}
 	r.AmountUnknown, r.State, r.Due, r.SucceededAt = true, RefundSucceeded, time.Time{}, now
 	r.Legs[0].State = RefundSucceeded
-	d.NewRefunds = []Refund{r}
+	d.NewRefunds = append(d.NewRefunds, r)
 	d.alarm(AlarmRefundExternal, p.Number, "the provider says that this payment was refunded, but not by us. Its bill tells the amount; until then it cannot be refunded here.")
 	return d, nil
 }

@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/money"
+	"github.com/paybridge/paybridge/core/tradeno"
 )
 
 // SendRefund is the intent to send a refund, or to send it again under its own number. ready is false where it has to
 // wait: held, too soon after another refund, behind a failed one that the provider may know after all (R28), or no
-// longer covered by its payment.
+// longer covered by its payment. now names the intent: decided again with the same, it decides nothing and is ready.
 func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool, err error) {
 	r, err := rows.Refund(number)
 	if err != nil {
@@ -19,36 +20,74 @@ func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool
 	if err != nil {
 		return d, false, err
 	}
-	wait := func(until time.Time, cause string) (Decision, bool, error) {
+	if r.Calling && r.SentAt.Equal(now) {
+		return d, true, nil // this very intent is written already; the commit's answer was lost (R47)
+	}
+	wait := func(until time.Time) (Decision, bool, error) {
 		r.Due = until
-		d, err = d.putRefund(r.State, r, cause)
+		d, err = d.putRefund(r.State, r, "")
 		return d, false, err
 	}
-	if r.Hold {
-		return wait(now.Add(LongestInterval), "")
+	switch {
+	case r.Origin == OriginExternal:
+		return d, false, fmt.Errorf("refund %s was made elsewhere: it is never sent", number)
+	case r.Hold:
+		return wait(now.Add(LongestInterval))
 	}
-	for _, f := range rows.Refunds {
-		if f.Payment == r.Payment && f.Number != number && f.State == RefundFailed && !f.Absent {
-			return wait(again(0, now), "")
+	if d, waits, err := behindFailed(rows, r, now); waits || err != nil {
+		if err == nil {
+			r.Due = again(0, now)
+			d, err = d.putRefund(r.State, r, "")
 		}
+		return d, false, err
 	}
 	if free := earliest(rows, p, number, now); free.After(now) {
-		return wait(free, "")
+		return wait(free)
 	}
 	was := r.State
 	if taken(rows, p.Number) > p.Content.Amount.Minor {
-		if was != RefundCreated {
-			return d, false, fmt.Errorf("refund %s: the refunds of payment %s exceed it", number, p.Number)
-		}
-		r.State, r.Due = RefundClosed, time.Time{}
-		d.event(EventRefundClosed, number)
-		d, err = d.putRefund(was, r, "what is left of the payment no longer covers it")
+		d, err := uncovered(r, now)
 		return d, false, err
 	}
 	r.Unclear = r.Unclear || r.Calling // the process that sent it died before it could say what came of it
-	r.State, r.Calling, r.SentAt, r.Due = RefundProcessing, true, now, now.Add(CallTime+30*time.Second)
+	r.State, r.Calling, r.Absent, r.SentAt, r.Due = RefundProcessing, true, false, now, now.Add(Hold)
+	setRefundLegs(&r, RefundProcessing)
 	d, err = d.putRefund(was, r, "sent")
 	return d, true, err
+}
+
+// behindFailed tells whether another refund of the payment failed and the provider may know it after all; the worker is
+// told to ask for each of them (R28).
+func behindFailed(rows Rows, r Refund, now time.Time) (d Decision, waits bool, err error) {
+	for _, f := range rows.Refunds {
+		if f.Payment != r.Payment || f.Number == r.Number || f.State != RefundFailed || f.Absent {
+			continue
+		}
+		waits = true
+		if f.Due.IsZero() {
+			f.Due = now
+			if d, err = d.putRefund(f.State, f, ""); err != nil {
+				return d, waits, err
+			}
+		}
+	}
+	return d, waits, nil
+}
+
+// uncovered is a refund whose sum went back another way before it was sent. One that surely never happened is closed;
+// for one that may have happened a person has to look.
+func uncovered(r Refund, now time.Time) (Decision, error) {
+	var d Decision
+	was := r.State
+	d.alarm(AlarmRefundAttention, r.Number, "what is left of its payment no longer covers it: other refunds of the payment succeeded meanwhile")
+	if r.Unclear || r.Calling {
+		r.Due = now.Add(LongestInterval)
+		return d.putRefund(was, r, "")
+	}
+	r.State, r.Due = RefundClosed, time.Time{}
+	setRefundLegs(&r, RefundClosed)
+	d.event(EventRefundClosed, r.Number)
+	return d.putRefund(was, r, "what is left of the payment no longer covers it")
 }
 
 // RefundAnswered decides what the answer to a refund's create means.
@@ -74,6 +113,9 @@ func RefundAnswered(rows Rows, number string, o Outcome, f *RefundFacts, now tim
 		r.State, r.Due = RefundFailed, time.Time{}
 		setRefundLegs(&r, RefundFailed)
 		d.event(EventRefundFailed, number)
+		if r.Origin != OriginAPI { // no app asked for it, so none will see to it
+			d.alarm(AlarmRefundAttention, number, "a refund that the gateway owes the payer ("+string(r.Origin)+") was refused: "+o.String()+". Mend the cause and retry it, or give the money back another way.")
+		}
 		return d.putRefund(RefundProcessing, r, cause)
 	case o.Verdict == Indeterminate || o.Verdict == Accepted:
 		r.Unclear = true
@@ -106,7 +148,11 @@ func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time
 			return d.putRefund(r.State, r, "a query confirms that the provider does not know it")
 		case r.State != RefundProcessing:
 			return d, nil
-		case (r.Unclear || r.Calling) && now.Before(settledBy(r.SentAt)):
+		case r.Origin == OriginExternal: // never sent by us
+			r.Due = again(r.Attempts, now)
+			r.Attempts++
+			return d.putRefund(r.State, r, "")
+		case now.Before(settledBy(r.SentAt)): // also where it was accepted: a query may lag behind
 			r.Attempts++
 			if r.Due = again(r.Attempts, now); r.Due.After(settledBy(r.SentAt)) {
 				r.Due = settledBy(r.SentAt)
@@ -169,6 +215,10 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		}
 		return refundedOrder(d, rows, p)
 	case RefundFactClosed:
+		if was == RefundFailed { // R28: it will not come into effect
+			r.Absent, r.Due = true, time.Time{}
+			return d.putRefund(was, r, "closed at the provider ("+string(from)+")")
+		}
 		if was != RefundProcessing && was != RefundCreated {
 			return d, nil
 		}
@@ -179,7 +229,13 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 	case RefundFactAbnormal, RefundFactProcessing:
 		return refundUnderWay(r, f, from, now)
 	}
-	return Decision{}, fmt.Errorf("refund %s: the provider's state %q is not known", number, f.State)
+	if was.Final() {
+		return d, nil
+	}
+	// A state that we do not know decides nothing: the provider is asked again.
+	r.Due = again(r.Attempts, now)
+	r.Attempts++
+	return d.putRefund(was, r, fmt.Sprintf("the provider says %q, which decides nothing", f.State))
 }
 
 // refundUnderWay is a refund that the provider works on, or cannot deliver without a person (R33).
@@ -188,11 +244,15 @@ func refundUnderWay(r Refund, f RefundFacts, from Source, now time.Time) (Decisi
 	was, cause := r.State, ""
 	switch was {
 	case RefundFailed: // it is there after all: its sum is taken again
-		r.State, cause = RefundProcessing, "the provider has it after all ("+string(from)+")"
+		r.State, r.Absent, cause = RefundProcessing, false, "the provider has it after all ("+string(from)+")"
+		if r.SentAt.IsZero() {
+			r.SentAt = now
+		}
+		setRefundLegs(&r, RefundProcessing)
 		d.alarm(AlarmRefundRevived, r.Number, "it had failed here and the provider works on it")
 	case RefundProcessing:
 		if from == FromCreate {
-			r.Attempts, cause = 0, "accepted by the provider"
+			r.Attempts, r.Unclear, cause = 0, true, "accepted by the provider" // from here on a refusal decides nothing alone
 		}
 	default:
 		return d, nil
@@ -272,7 +332,12 @@ func ExternalRefund(rows Rows, payment string, f RefundFacts, now time.Time) (De
 		return Decision{}, err
 	}
 	d := Decision{}
-	r.ProviderNumber, r.ProviderID, r.Account, r.SentAt = f.Number, f.ProviderID, f.Account, now
+	r.ProviderID, r.Account, r.SentAt = f.ProviderID, f.Account, now
+	if ofPayment(f.Number, p.Number) {
+		r.Number = f.Number // ours, of rows that were lost: whoever gives its reference again finds it (R28)
+	} else {
+		r.ProviderNumber = f.Number
+	}
 	switch f.State {
 	case RefundFactSucceeded:
 		r.State, r.Due, r.SucceededAt = RefundSucceeded, time.Time{}, f.SucceededAt
@@ -287,6 +352,16 @@ func ExternalRefund(rows Rows, payment string, f RefundFacts, now time.Time) (De
 	return refundedOrder(d, rows, p)
 }
 
+// ofPayment tells whether a number is one that we would have given to a refund of this payment.
+func ofPayment(refund, payment string) bool {
+	r, err := tradeno.Parse(refund)
+	if err != nil || r.Kind != tradeno.Refund {
+		return false
+	}
+	p, err := tradeno.Parse(payment)
+	return err == nil && r.Method == p.Method && r.ProductType == p.ProductType && r.At.Equal(p.At) && r.Installation == p.Installation
+}
+
 func refundContradiction(p Payment, r Refund, f RefundFacts) string {
 	for _, c := range []struct{ what, said, asked string }{
 		{"refund number", f.Number, r.OutRefundNo()},
@@ -298,7 +373,11 @@ func refundContradiction(p Payment, r Refund, f RefundFacts) string {
 			return fmt.Sprintf("the provider says %s %q, asked with %q", c.what, c.said, c.asked)
 		}
 	}
-	if (f.Amount != money.Amount{}) && f.Amount != r.Amount && !r.AmountUnknown {
+	paid := f.State == RefundFactSucceeded
+	if paid && f.Number == "" {
+		return "the provider says that it succeeded, but not which"
+	}
+	if (paid || f.Amount != money.Amount{}) && f.Amount != r.Amount && !r.AmountUnknown {
 		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.Amount)
 	}
 	return ""

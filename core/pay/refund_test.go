@@ -102,6 +102,9 @@ func TestRefundAnswered(t *testing.T) {
 		wantAlarm string
 	}{
 		{name: "accepted", state: RefundProcessing, outcome: accepted, facts: &processing, want: RefundProcessing, wantNext: "ask"},
+		{name: "R04 accepted, and not found by a query that lags", query: true, state: RefundProcessing, sentAgo: 10 * time.Second, outcome: notFoundOut, want: RefundProcessing, wantNext: "ask"},
+		{name: "R28 failed here, closed there", query: true, state: RefundFailed, outcome: accepted, facts: &RefundFacts{State: RefundFactClosed}, want: RefundFailed},
+		{name: "a state never heard of", query: true, state: RefundProcessing, outcome: accepted, facts: &RefundFacts{State: "half"}, want: RefundProcessing, wantNext: "ask", wantDue: again(0, now)},
 		{name: "done", query: true, state: RefundProcessing, outcome: accepted, facts: &done, want: RefundSucceeded, wantOrder: OrderPartiallyRefunded},
 		{name: "done, seen again", query: true, state: RefundSucceeded, outcome: accepted, facts: &done, want: RefundSucceeded},
 		{name: "declined", state: RefundProcessing, outcome: declined, want: RefundFailed},
@@ -124,11 +127,20 @@ func TestRefundAnswered(t *testing.T) {
 				r.SentAt = now.Add(-c.sentAgo)
 			}
 			rows := refundRows(r)
+			facts := c.facts
+			if facts != nil { // what the row leaves out is as it was asked for
+				said := *facts
+				said.Number = r.Number
+				if said.Amount == (money.Amount{}) {
+					said.Amount = r.Amount
+				}
+				facts = &said
+			}
 			decide := RefundAnswered
 			if c.query {
 				decide = RefundQueried
 			}
-			d, err := decide(rows, r.Number, c.outcome, c.facts, now)
+			d, err := decide(rows, r.Number, c.outcome, facts, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,6 +190,7 @@ func TestSendRefund(t *testing.T) {
 		{"held", held, nil, false, RefundCreated, now.Add(LongestInterval)},
 		{"R30 a minute after the one before", aRefund("r", RefundCreated, 50), []Refund{recent}, false, RefundCreated, now.Add(40 * time.Second)},
 		{"R28 behind a failed one", aRefund("r", RefundCreated, 50), []Refund{aRefund("a", RefundFailed, 100)}, false, RefundCreated, again(0, now)},
+		{"R28 behind two", aRefund("r", RefundCreated, 50), []Refund{aRefund("a", RefundFailed, 100), aRefund("b", RefundFailed, 100)}, false, RefundCreated, again(0, now)},
 		{"R28 that the provider does not know", aRefund("r", RefundCreated, 50), []Refund{absent}, true, RefundProcessing, time.Time{}},
 		{"R29 no longer covered", aRefund("r", RefundCreated, 50), []Refund{aRefund("a", RefundSucceeded, 60)}, false, RefundClosed, time.Time{}},
 	} {
@@ -194,8 +207,78 @@ func TestSendRefund(t *testing.T) {
 			if !c.wantDue.IsZero() {
 				check(t, "due", after.Due, c.wantDue)
 			}
+			for _, f := range d.After(rows).Refunds {
+				if f.State == RefundFailed && !f.Absent && !f.Due.Equal(now) {
+					t.Errorf("R28: nobody asks for the failed refund %s", f.Number)
+				}
+			}
 			checkDue(t, d.After(rows))
 		})
+	}
+}
+
+func TestR28_AFailedRefundIsAskedForAgainAfterEachTry(t *testing.T) {
+	t.Parallel()
+	f := aRefund("a", RefundFailed, 60)
+	rows := refundRows(f)
+	d, err := RefundQueried(rows, f.Number, notFoundOut, nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = d.After(rows)
+	check(t, "absent", rows.Refunds[0].Absent, true)
+	for _, step := range []func() (Decision, error){
+		func() (Decision, error) { return RetryRefund(rows, f.Number, now) },
+		func() (Decision, error) { d, _, err := SendRefund(rows, f.Number, now); return d, err },
+		func() (Decision, error) { return RefundAnswered(rows, f.Number, declined, nil, now) },
+	} {
+		if d, err = step(); err != nil {
+			t.Fatal(err)
+		}
+		rows = d.After(rows)
+	}
+	check(t, "state", rows.Refunds[0].State, RefundFailed)
+	check(t, "absent after it was sent again", rows.Refunds[0].Absent, false)
+}
+
+func TestAnExternalRefundIsNeverSent(t *testing.T) {
+	t.Parallel()
+	d, err := ExternalRefund(refundRows(), pNumber, RefundFacts{State: RefundFactAbnormal, Number: "by-hand-1", ProviderID: "5030", Amount: money.CNY(50)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := d.After(refundRows())
+	number := rows.Refunds[0].Number
+	if d, err = RefundQueried(rows, number, notFoundOut, nil, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := d.After(rows).Refund(number)
+	if after.SentAt.IsZero() {
+		t.Error("the next step would be to send it")
+	}
+	if _, ready, err := SendRefund(rows, number, now); ready || err == nil {
+		t.Error("it was made ready to be sent")
+	}
+}
+
+func TestUncoveredRefund(t *testing.T) {
+	t.Parallel()
+	clear := aRefund("r", RefundProcessing, 60)
+	clear.SentAt = time.Time{}
+	unclear := clear
+	unclear.Unclear = true
+	for name, c := range map[string]struct {
+		refund Refund
+		want   RefundState
+	}{"surely never sent": {clear, RefundClosed}, "it may have happened": {unclear, RefundProcessing}} {
+		rows := refundRows(aRefund("a", RefundSucceeded, 60), c.refund)
+		d, ready, err := SendRefund(rows, c.refund.Number, now)
+		if err != nil || ready {
+			t.Fatalf("%s: ready %v, %v", name, ready, err)
+		}
+		check(t, name, refundAfter(d, c.refund.Number), c.want)
+		check(t, name+": alarms", len(d.Alarms), 1)
+		checkDue(t, d.After(rows))
 	}
 }
 

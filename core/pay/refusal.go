@@ -26,6 +26,7 @@ const (
 	CodeOrderExpired       = "order_expired"
 	CodePayerNotAllowed    = "payer_not_allowed"
 	CodePreviousUnresolved = "previous_attempt_unresolved"
+	CodePaymentFailed      = "payment_failed"
 	CodePaymentDisputed    = "payment_disputed"
 	CodePaymentNotPaid     = "payment_not_paid"
 	CodeReferenceReused    = "reference_reused"

@@ -44,7 +44,7 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 	case FactSucceeded:
 		d, err = succeed(rows, p, f, from, now)
 	default:
-		return Decision{}, fmt.Errorf("payment %s: the provider's state %q is not known", number, f.State)
+		d, err = undecidedState(p, f, now)
 	}
 	if err != nil {
 		return Decision{}, err
@@ -83,17 +83,27 @@ func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
 		}
 		return d.putPayment(PaymentClosing, p, "")
 	case PaymentClosed: // R05: a late create got through
-		p.State, p.Due = PaymentClosing, now
+		p.State, p.Reclosing, p.Due = PaymentClosing, true, now
 		return d.putPayment(PaymentClosed, p, "found payable after it was closed here")
 	default:
 		return d, nil // R10: an answer that comes after the callback undoes nothing
 	}
 }
 
+// undecidedState is a state that we do not know: it decides nothing, and the provider is asked again.
+func undecidedState(p Payment, f Facts, now time.Time) (Decision, error) {
+	if p.State.Final() {
+		return Decision{}, nil
+	}
+	p.Due = again(p.Attempts, now)
+	p.Attempts++
+	return Decision{}.putPayment(p.State, p, fmt.Sprintf("the provider says %q, which decides nothing", f.State))
+}
+
 // renewableFor tells whether the same number and content may be sent again: the provider allows it and enough time
 // is left (R07).
 func renewableFor(p Payment, now time.Time) bool {
-	return p.Route.Policy.Renewable && p.Content.TimeExpire.Sub(now) >= LeastTimeToPay
+	return p.Route.Policy.Renewable && p.Content.TimeExpire.Sub(now) >= LeastTimeToPay+CallTime
 }
 
 func ended(p Payment, to PaymentState, from Source, now time.Time) (Decision, error) {
@@ -117,7 +127,7 @@ func ended(p Payment, to PaymentState, from Source, now time.Time) (Decision, er
 func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision, error) {
 	var d Decision
 	if p.State == PaymentSucceeded {
-		return learnRefund(rows, p, f, now)
+		return learnRefund(rows, d, p, f, now)
 	}
 	was := p.State
 	p.State, p.ProviderID, p.PayerTotal, p.SucceededAt = PaymentSucceeded, f.ProviderID, f.PayerTotal, f.PaidAt
@@ -137,6 +147,8 @@ func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decisio
 
 	o := rows.Order
 	switch {
+	case f.Refunded && (o.SettledBy != "" || o.State == OrderClosed): // it went back already, if not all of it
+		return learnRefund(rows, d, p, f, now)
 	case o.SettledBy != "": // R19
 		return giveBack(rows, d, p, OriginDuplicate, now)
 	case o.State == OrderClosed && p.Route.LatePay != LateAccept: // R20
@@ -158,12 +170,7 @@ func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decisio
 			return d, err
 		}
 	}
-	if f.Refunded {
-		more, err := learnRefund(Rows{o, rows.Payments, rows.Refunds}, p, f, now)
-		d.NewRefunds, d.Alarms = append(d.NewRefunds, more.NewRefunds...), append(d.Alarms, more.Alarms...)
-		return d, err
-	}
-	return d, nil
+	return learnRefund(rows, d, p, f, now)
 }
 
 func legsAfter(legs []Leg, f Facts) []Leg {
@@ -209,7 +216,7 @@ func dispute(p Payment, why string, now time.Time) (Decision, error) {
 	} else {
 		d.alarm(AlarmPaymentDisputed, p.Number, why+". The provider is asked again; if it stays, adopt or refund the trade by hand.")
 	}
-	p.Disputed = why
+	p.Disputed, p.HandOff = why, nil
 	p.Attempts++
 	p.Due = again(p.Attempts, now)
 	return d.putPayment(p.State, p, cause)

@@ -36,6 +36,15 @@ func eachDatabase(t *testing.T, test func(t *testing.T, db database)) {
 	}
 }
 
+// another is an empty database of the same kind, for a subtest.
+func (db database) another(t *testing.T) database {
+	t.Helper()
+	if db.driver == "sqlite" {
+		return sqlite(t)
+	}
+	return postgres(t)
+}
+
 // whole skips where only quick tests are wanted.
 func whole(t *testing.T) {
 	t.Helper()
@@ -45,7 +54,8 @@ func whole(t *testing.T) {
 	}
 }
 
-// open connects beside the gateway, for what the API does not tell.
+// open connects beside the gateway, for what the API does not tell. The caller closes it: a test may ask hundreds of
+// times.
 func (db database) open(t *testing.T) *sql.DB {
 	t.Helper()
 	driver, dsn := "pgx", db.place
@@ -56,14 +66,15 @@ func (db database) open(t *testing.T) *sql.DB {
 	if err != nil {
 		t.Fatalf("open the database: %v", err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 
 // count is the one number that a query gives.
 func (db database) count(t *testing.T, query string) (n int) {
 	t.Helper()
-	if err := db.open(t).QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+	conn := db.open(t)
+	defer func() { _ = conn.Close() }()
+	if err := conn.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
@@ -72,7 +83,9 @@ func (db database) count(t *testing.T, query string) (n int) {
 // exec changes rows behind the gateway's back, as a restored backup does.
 func (db database) exec(t *testing.T, statement string) {
 	t.Helper()
-	if _, err := db.open(t).ExecContext(t.Context(), statement); err != nil {
+	conn := db.open(t)
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }

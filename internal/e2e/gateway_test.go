@@ -44,6 +44,7 @@ func newGateway(w *world) *gateway {
 			g.kill()
 		}
 		g.client.CloseIdleConnections()
+		w.wantNoSecret("what gateway "+g.public+" wrote", g.output.all())
 		if w.t.Failed() {
 			w.t.Logf("gateway %s said:\n%s", g.public, g.output)
 		}
@@ -215,14 +216,30 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// shown is how many lines of a gateway's output a failed test shows.
-const shown = 80
+// shown is how many lines of a gateway's output a failed test shows, without what tests ask again and again.
+const shown = 120
 
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	lines := slices.Collect(strings.Lines(o.text.String()))
+	lines := slices.DeleteFunc(slices.Collect(strings.Lines(o.text.String())), func(line string) bool {
+		return strings.Contains(line, "msg=request") && strings.Contains(line, "method=GET")
+	})
 	return strings.Join(lines[max(0, len(lines)-shown):], "")
+}
+
+// all is everything that was written.
+func (o *output) all() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// forget lets a test look at what comes from now on.
+func (o *output) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
 }
 
 // says waits until the processes have written the text.

@@ -45,6 +45,7 @@ type entrySetup struct {
 	Method     string   `json:"method"`
 	NotifyBase string   `json:"notify_base"`
 	ReturnURLs []string `json:"return_urls"`
+	LatePay    string   `json:"late_pay,omitempty"`
 	Retired    bool     `json:"retired,omitempty"`
 }
 

@@ -46,6 +46,7 @@ create table payments (
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
     disputed       text   not null,
+    reclosing      boolean not null, -- closed, found payable after all, and being closed once more
     calling        boolean not null,
     unclear        boolean not null,
     provider_id    text   not null,
@@ -64,7 +65,7 @@ create table payments (
     constraint payments_unfinished_is_due check (due is not null or (state in ('closed', 'failed', 'succeeded') and disputed = ''))
 );
 -- R01: one live payment of an order.
-create unique index payments_one_live on payments (order_number) where state in ('created', 'pending', 'closing');
+create unique index payments_one_live on payments (order_number) where state in ('created', 'pending', 'closing') and not reclosing;
 create unique index payments_provider_id on payments (account, provider_id) where provider_id <> '';
 create index payments_of_order on payments (order_number);
 create index payments_of_account on payments (account, state);

@@ -228,3 +228,29 @@ func TestOversizedRequest(t *testing.T) {
 		t.Errorf("%+v", note.Outcome)
 	}
 }
+
+// A test that waits for a request is woken when it arrives, not when it has been answered.
+func TestAwaitRequestSeesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := stopped(t)
+	c := newClient(t, s, "1900000001")
+	if err := s.SetFaults(sim.Fault{Kind: sim.Slow, Delay: sim.Duration(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	body := c.order("FAULT00002")
+	request := c.request(http.MethodPost, prepayPath, body).WithContext(ctx)
+	request.GetBody = nil
+	request.Header.Set("Authorization", c.authorization(http.MethodPost, prepayPath, body))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.do(request)
+	}()
+	seen, err := s.AwaitRequest(t.Context(), func(r sim.Request) bool { return r.Path == prepayPath })
+	if err != nil || seen.Outcome != sim.UnderWay {
+		t.Errorf("saw %+v, %v; want a request under way", seen, err)
+	}
+	giveUp()
+	<-ended
+}

@@ -250,6 +250,7 @@ func (s *Simulator) noteRequest(r *http.Request, body []byte) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.world.requests.add(note)
+	s.tellWatchers()
 	return note
 }
 
