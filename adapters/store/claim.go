@@ -47,13 +47,15 @@ func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold 
 	return claim, fmt.Errorf("%s %s: %w", kind, number, ports.ErrClaimed)
 }
 
-// ClaimDue takes rows that are due (ports.Store): of each account its first, then of each its second, so that one
-// account's thousand does not keep another's one waiting.
+// ClaimDue takes rows that are due (ports.Store): of each account its first, then of each its second, those that are
+// claimed already counted in, so that one account's thousand slow rows do not keep another's one waiting.
 func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold time.Duration, now time.Time) ([]ports.Claim, error) {
 	of := claimables[kind]
 	free := "due <= ? and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
 	var numbers []string
-	err := s.read.NewRaw("select "+of.key+" from (select "+of.key+", due, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where "+free+") as waiting order by turn, due limit ?",
+	err := s.read.NewRaw("select "+of.key+" from (select "+of.key+", due, "+of.share+" as share, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where "+free+") as waiting"+
+		" left join (select "+of.share+" as share, count(*) as claimed from "+of.table+" where claimed_until >= "+s.dbNow()+" group by "+of.share+") as busy on busy.share = waiting.share"+
+		" order by turn + coalesce(claimed, 0), due limit ?",
 		micros(now), limit).Scan(ctx, &numbers)
 	if err != nil {
 		return nil, failed(err, "look for due %ss", kind)

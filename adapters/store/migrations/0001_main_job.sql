@@ -27,6 +27,7 @@ create table orders (
     constraint orders_unfinished_is_due check (due is not null or state not in ('open', 'closing'))
 );
 create index orders_due on orders (due) where due is not null;
+create index orders_claimed on orders (app, claimed_until) where claimed_until is not null;
 create index orders_newest on orders (app, created_at, number);
 
 create table payments (
@@ -70,6 +71,7 @@ create unique index payments_provider_id on payments (account, provider_id) wher
 create index payments_of_order on payments (order_number);
 create index payments_of_account on payments (account, state);
 create index payments_due on payments (due) where due is not null;
+create index payments_claimed on payments (account, claimed_until) where claimed_until is not null;
 
 create table refunds (
     number         text primary key,
@@ -107,6 +109,7 @@ create table refunds (
 );
 create index refunds_of_order on refunds (order_number);
 create index refunds_due on refunds (due) where due is not null;
+create index refunds_claimed on refunds (account, claimed_until) where claimed_until is not null;
 
 -- One row a transition, and one for each thing that happened to a row that stayed in its state.
 create table audit (
@@ -161,6 +164,7 @@ create table inbox (
     constraint inbox_unmatched_is_due check (due is not null or verdict <> 'unmatched')
 );
 create index inbox_due on inbox (due) where due is not null;
+create index inbox_claimed on inbox (account, claimed_until) where claimed_until is not null;
 
 -- Messages that were not believed: only how many, never what.
 create table refused_notifications (
