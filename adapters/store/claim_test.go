@@ -126,6 +126,20 @@ func TestR36_DueRowsAreSharedBetweenAccounts(t *testing.T) {
 	})
 }
 
+func TestR36_WhatIsBeingWorkedOnCountsAgainstItsAccount(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		slow := duePayments(t, s, "slow", 6)
+		later := at.Add(time.Hour)
+		if got := claimDue(t, s, 3, later); len(got) != 3 {
+			t.Fatalf("claimed %v of %v", got, slow)
+		}
+		quiet := duePayments(t, s, "quiet", 1)
+		if got := claimDue(t, s, 1, later); len(got) != 1 || got[0].Number != quiet[0] {
+			t.Errorf("with one free worker: %v, want the quiet account's %s", got, quiet[0])
+		}
+	})
+}
+
 func claimDue(t testing.TB, s *Store, limit int, now time.Time) []ports.Claim {
 	t.Helper()
 	claims, err := s.ClaimDue(t.Context(), ports.KindPayment, limit, hold, now)
