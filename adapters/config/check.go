@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -226,6 +227,26 @@ func (c *checking) accounts() {
 		}
 		if a.SubMchID != "" && !merchant.MatchString(a.SubMchID) {
 			c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes")
+		}
+		c.byReference(key+"config", a.Config)
+	}
+}
+
+// byReference refuses what looks like a key in the place of its reference: an account's config is stored and shown as
+// it stands. A secret without such looks only the plugin's schema can tell.
+func (c *checking) byReference(key string, v any) {
+	switch v := v.(type) {
+	case string:
+		if looksLikeKey(v) {
+			c.bad(key, "holds a key or several lines of text; put it into a file of its own and write file:path here, or env:NAME")
+		}
+	case []any:
+		for i := range v {
+			c.byReference(fmt.Sprintf("%s[%d]", key, i), v[i])
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			c.byReference(below(key, name), v[name])
 		}
 	}
 }

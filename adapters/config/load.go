@@ -40,8 +40,12 @@ type Source struct {
 
 const envPrefix = "PAYBRIDGE_"
 
-// notSettings are variables with our prefix that set no key: they steer tests and scripts, and name the file.
-var notSettings = []string{"PAYBRIDGE_CI", "PAYBRIDGE_CONFIG", "PAYBRIDGE_CRASH_AT", "PAYBRIDGE_TEST_*", "PAYBRIDGE_README_*", "PAYBRIDGE_PLUGIN*"}
+// notSettings are variables with our prefix that set no key: they steer tests and scripts, and name the file. Each
+// stands in full: a pattern would hide somebody's typing mistake.
+var notSettings = []string{
+	"PAYBRIDGE_CI", "PAYBRIDGE_CONFIG", "PAYBRIDGE_CRASH_AT", "PAYBRIDGE_README_DONE",
+	"PAYBRIDGE_TEST_POSTGRES_DSN", "PAYBRIDGE_TEST_POSTGRES_FSYNC",
+}
 
 //go:embed defaults.yaml
 var defaults []byte
@@ -165,7 +169,7 @@ func (l *loading) environment() {
 		names = append(names, envPrefix+strings.ToUpper(strings.ReplaceAll(k, ".", "__")))
 	}
 	for _, variable := range unknown {
-		if slices.Contains(referenced, fromEnv+variable) || isNotSetting(variable) {
+		if slices.Contains(referenced, fromEnv+variable) || slices.Contains(notSettings, variable) {
 			continue
 		}
 		what := "this variable sets no key; unset it, or set a list's keys in the file"
@@ -187,13 +191,6 @@ func (l *loading) environment() {
 	if err != nil {
 		l.problems = append(l.problems, Problem{Where: "the environment", What: err.Error()})
 	}
-}
-
-func isNotSetting(variable string) bool {
-	return slices.ContainsFunc(notSettings, func(pattern string) bool {
-		start, open := strings.CutSuffix(pattern, "*")
-		return variable == pattern || open && strings.HasPrefix(variable, start)
-	})
 }
 
 // references collects every text of a value that is a reference.

@@ -194,6 +194,8 @@ func TestProblems(t *testing.T) {
 			want: []string{"c.yaml:9: apps[0].keys[0].hash: give either hash"}},
 		{name: "a scope that there is not", old: "[pay, read]", new: "[pay, reed]",
 			want: []string{"c.yaml:9: apps[0].keys[0].scopes[1]: must be pay, read, refund, identity or admin; did you mean read?"}},
+		{name: "a variable of a folder with a typing mistake", environ: []string{"PAYBRIDGE_PLUGINS__DRI=/x"},
+			want: []string{"PAYBRIDGE_PLUGINS__DRI: this variable sets no key; did you mean PAYBRIDGE_PLUGINS__DIR?"}},
 		{name: "a variable that sets nothing", environ: []string{"PAYBRIDGE_LISTEN_PUBLIC=:1"},
 			want: []string{"PAYBRIDGE_LISTEN_PUBLIC: this variable sets no key; did you mean PAYBRIDGE_LISTEN__PUBLIC?"}},
 		{name: "a variable with a wrong value", environ: []string{"PAYBRIDGE_LOG__LEVEL=loud"},

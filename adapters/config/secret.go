@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -82,6 +83,19 @@ func isRef(s string) bool {
 	name, env := strings.CutPrefix(s, fromEnv)
 	path, file := strings.CutPrefix(s, fromFile)
 	return env && name != "" || file && path != ""
+}
+
+// keyDER is how the base64 of a key or certificate begins whose PEM lines were left out: an ASN.1 sequence of 256 bytes
+// or more, or the one of an EC key.
+var keyDER = regexp.MustCompile(`^(MII[A-Za-z0-9+/]{200,}|M[EFGHI][A-Za-z0-9+/]{80,})={0,2}$`)
+
+// looksLikeKey says that a text spans lines, or is PEM or its content: nothing that is written in full where a
+// reference belongs.
+func looksLikeKey(s string) bool {
+	if strings.ContainsAny(s, "\r\n") {
+		return true
+	}
+	return !isRef(s) && (strings.Contains(s, "-----BEGIN") || strings.Contains(s, "PRIVATE KEY") || keyDER.MatchString(strings.ReplaceAll(s, " ", "")))
 }
 
 func resolve(ref string, strict bool) (string, error) {

@@ -111,6 +111,41 @@ func TestR45_SecretsAreInNoErrorAndNoPrint(t *testing.T) {
 	}
 }
 
+// TestR45_AKeyIsNoPartOfAnAccount holds that a key which was pasted where its reference belongs gets neither into the
+// database nor into the error.
+func TestR45_AKeyIsNoPartOfAnAccount(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("s3cr3tAB", 40)
+	for _, row := range []struct {
+		name, config string // below the account's config
+		want         string // the only problem, by its beginning; empty for none
+	}{
+		{"PEM", "private_key: |\n        -----BEGIN PRIVATE KEY-----\n        " + body + "\n        -----END PRIVATE KEY-----", "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"PEM on one line", "private_key: '-----BEGIN PRIVATE KEY----- " + body + " -----END PRIVATE KEY-----'", "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"the key without PEM's lines", "private_key: MIIEvQIBADANBgkqh" + body + "==", "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"an EC key without PEM's lines", "private_key: MHcCAQEE" + body[:120], "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"several lines", `private_key: "` + body + `\n` + body + `"`, "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"in a list", "keys: [plain, 'PRIVATE KEY " + body + "']", "c.yaml:23: accounts[0].config.keys[1]: holds a key"},
+		{"below", "a:\n        b: '-----BEGIN PUBLIC KEY----- " + body + "'", "c.yaml:24: accounts[0].config.a.b: holds a key"},
+		{"a reference that goes on", `private_key: "file:key.pem\n` + body + `"`, "c.yaml:23: accounts[0].config.private_key: holds a key"},
+		{"a reference", "private_key: file:PRIVATE KEY.pem", ""},
+		{"an id", "public_key_id: PUB_KEY_ID_0119000000012026010100000000000001", ""},
+		{"a serial number", "serial_no: 5157F09EFDC096DE15EBE81A47057A7232F1B8E1", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.Replace(least, "private_key: file:key.pem", row.config, 1)
+			got := problems(t, text, nil)
+			if row.want == "" && len(got) > 0 || row.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], row.want)) {
+				t.Errorf("told\n  %s\nwant %q", strings.Join(got, "\n  "), row.want)
+			}
+			if told := strings.Join(got, "\n"); strings.Contains(told, "s3cr3t") || row.want != "" && !strings.Contains(told, "write file:path here, or env:NAME") {
+				t.Errorf("the secret is told, or the remedy is not: %s", told)
+			}
+		})
+	}
+}
+
 func TestKeyOfEncryptionAtRest(t *testing.T) {
 	t.Parallel()
 	want := []byte(strings.Repeat("k", 32))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -9,8 +10,8 @@ import (
 
 // operation is what openapi.yaml says of one call, as far as it is checked before the call is served.
 type operation struct {
-	id    string
 	scope string                      // that the key must have
+	path  map[string]*openapi3.Schema // what its address names
 	query map[string]*openapi3.Schema // the parameters it knows
 	body  *openapi3.Schema            // nil: it takes none
 }
@@ -28,13 +29,16 @@ func readContract() (contract, error) {
 	calls := contract{}
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := operation{id: op.OperationID, query: map[string]*openapi3.Schema{}}
+			o := operation{path: map[string]*openapi3.Schema{}, query: map[string]*openapi3.Schema{}}
 			if op.Security == nil || len(*op.Security) != 1 || len((*op.Security)[0]["appKey"]) != 1 {
 				return nil, fmt.Errorf("the OpenAPI document must give %s %s one scope", method, path)
 			}
 			o.scope = (*op.Security)[0]["appKey"][0]
-			for _, p := range op.Parameters {
-				if p.Value.In == openapi3.ParameterInQuery {
+			for _, p := range slices.Concat(item.Parameters, op.Parameters) {
+				switch p.Value.In {
+				case openapi3.ParameterInPath:
+					o.path[p.Value.Name] = p.Value.Schema.Value
+				case openapi3.ParameterInQuery:
 					o.query[p.Value.Name] = p.Value.Schema.Value
 				}
 			}

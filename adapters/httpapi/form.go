@@ -18,17 +18,24 @@ import (
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gorilla/mux"
+
+	"github.com/paybridge/paybridge/ports"
 )
 
 // bodyLimit bounds the body of a call of the API, in bytes.
 const bodyLimit = 64 << 10
 
-// formed lets a request pass whose query and body have the form that openapi.yaml gives them. It names every field
-// that has not, so that a caller mends them at once.
+// formed lets a request pass whose path, query and body have the form that openapi.yaml gives them. It names every
+// field that has not, so that a caller mends them at once.
 func (s *service) formed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		op := s.contract[r.Method+" "+callOf(r.Context()).route]
-		if err := checkQuery(op, r.URL); err != nil {
+		err := checkPath(op, mux.Vars(r))
+		if err == nil {
+			err = checkQuery(op, r.URL)
+		}
+		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
@@ -43,6 +50,17 @@ func (s *service) formed(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkPath finds nothing under a number that is none. The database is not asked: a text such as one with a NUL it
+// would not even take.
+func checkPath(op operation, vars map[string]string) error {
+	for name, schema := range op.path {
+		if len(checkParameter(name, schema, vars[name])) > 0 {
+			return fmt.Errorf("the path's %s: %w", name, ports.ErrNotFound)
+		}
+	}
+	return nil
 }
 
 // checkQuery refuses parameters that the call does not know: one that is misspelt must not be silently ignored.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (s *service) traced(listener string, next http.Handler) http.Handler {
 		began := time.Now()
 		c := &call{id: requestID(r.Header.Get("X-Request-Id"))}
 		w.Header().Set("X-Request-Id", c.id)
-		answer := &answer{ResponseWriter: w, call: c}
+		noted := &answer{ResponseWriter: w, call: c}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		defer func() {
 			cause := recover()
@@ -57,17 +58,26 @@ func (s *service) traced(listener string, next http.Handler) http.Handler {
 			case isAbort(cause): // net/http's own way to hang up
 				panic(cause)
 			default:
-				s.log.Error("a request's handler panicked", "request_id", c.id, "route", c.route, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				s.log.Error("a request's handler panicked", "request_id", c.id, "route", c.route, "panic", withheld(cause), "stack", string(debug.Stack()))
 				if c.status == 0 {
 					p, _ := problemOf(errors.New("panic"))
 					c.code = string(p.Code)
-					write(answer, c.id, p, 0)
+					write(noted, c.id, p, 0)
 				}
 			}
 			s.logged(listener, r, c, time.Since(began))
 		}()
-		next.ServeHTTP(answer, r)
+		next.ServeHTTP(noted, r)
 	})
+}
+
+// withheld is what a log may say of a panic: the words that the runtime itself wrote. Any other value may hold a secret
+// or data of a payer, and only its type is told.
+func withheld(cause any) string {
+	if err, ok := cause.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", cause)
 }
 
 func isAbort(cause any) bool {

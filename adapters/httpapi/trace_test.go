@@ -118,18 +118,25 @@ func TestPanicsArePromptlyAnswered(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *PublicOptions) {
 		o.Mount = func(r *mux.Router) {
-			r.HandleFunc("/boom/{token}", func(http.ResponseWriter, *http.Request) { panic("kaboom") })
+			r.HandleFunc("/boom/{token}", func(http.ResponseWriter, *http.Request) { panic(errors.New("kaboom")) })
+			r.HandleFunc("/beyond/{token}", func(_ http.ResponseWriter, r *http.Request) { _ = r.URL.Path[len(r.URL.Path)] })
 		}
 	})
 	r := w.call("", "GET", "/boom/1", "")
 	if r.status != 500 || r.code() != "internal" || strings.Contains(r.text, "kaboom") {
 		t.Errorf("%d %s", r.status, r.text)
 	}
-	if log := w.log.String(); !strings.Contains(log, "kaboom") || !strings.Contains(log, r.header.Get("X-Request-Id")) || !strings.Contains(log, "trace_test.go") {
+	if log := w.log.String(); !strings.Contains(log, `"panic":"*errors.errorString"`) || !strings.Contains(log, r.header.Get("X-Request-Id")) || !strings.Contains(log, "trace_test.go") {
 		t.Errorf("the log does not tell the cause, the request and the place:\n%s", log)
+	}
+	if strings.Contains(w.log.String(), "kaboom") {
+		t.Errorf("R45: the log has the panic's value, which may be a payer's:\n%s", w.log)
 	}
 	if seen := <-w.seen; seen.Route != "/boom/{token}" || seen.Status != 500 {
 		t.Errorf("observed %+v", seen)
+	}
+	if w.call("", "GET", "/beyond/1", ""); !strings.Contains(w.log.String(), "index out of range") {
+		t.Errorf("the log does not tell the runtime's own words:\n%s", w.log)
 	}
 }
 
@@ -177,7 +184,7 @@ func TestBodiesAreBoundedAndOfTheirType(t *testing.T) {
 		{"with a charset", "/v1/orders", body, "Application/JSON; charset=UTF-8", 200, ""},
 		{"in another charset", "/v1/orders", body, "application/json; charset=gbk", 415, "unsupported_media_type"},
 		{"a form", "/v1/orders", "reference=r", "application/x-www-form-urlencoded", 415, "unsupported_media_type"},
-		{"where none is taken", "/v1/orders/1/close", "{}", "application/json", 400, "invalid_request"},
+		{"where none is taken", "/v1/orders/" + strings.Repeat("1", 32) + "/close", "{}", "application/json", 400, "invalid_request"},
 	} {
 		r := w.call(clinicKey, "POST", row.path, row.body, "Content-Type", row.contentType)
 		if r.status != row.status || r.code() != row.code {
@@ -187,6 +194,25 @@ func TestBodiesAreBoundedAndOfTheirType(t *testing.T) {
 	r := w.call(clinicKey, "GET", "/v1/orders?refrence=r", "")
 	if r.status != 400 || !strings.Contains(r.text, "refrence") {
 		t.Errorf("a misspelt parameter: %d %s", r.status, r.text)
+	}
+}
+
+// TestANumberThatIsNoneIsNotLookedFor holds that what is no number never comes to the database, which is away here.
+func TestANumberThatIsNoneIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/orders/%s", "/v1/payments/%s", "/v1/payments/%s/timeline", "/v1/refunds/%s"} {
+		for _, number := range []string{"1", "%00", "%ff", strings.Repeat("1", 31) + "%0A", strings.Repeat("1", 33), strings.Repeat("a", 32), strings.Repeat("1", 10000)} {
+			if r := w.call(clinicKey, "GET", strings.Replace(path, "%s", number, 1), ""); r.status != 404 || r.code() != "not_found" {
+				t.Errorf("GET %s with %.40q: %d %s", path, number, r.status, r.text)
+			}
+		}
+	}
+	if r := w.call(clinicKey, "POST", "/v1/orders/%00/close", ""); r.status != 404 || r.code() != "not_found" {
+		t.Errorf("close: %d %s", r.status, r.text)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ type world struct {
 	t       *testing.T
 	url     string
 	gateway *gateway.Gateway
+	db      *store.Store
 	channel *channel
 	log     *logged
 	seen    chan Request
@@ -54,6 +56,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	w := &world{t: t, channel: &channel{}, log: &logged{}, seen: make(chan Request, 1000), answers: &answers{}}
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db := newStore(t)
+	w.db = db
 	w.gateway = gateway.New(gateway.Options{
 		Store: db, Providers: w.channel, Clock: ports.ClockFunc(time.Now), Log: log, Installation: "99",
 	})
@@ -109,7 +112,7 @@ func newStore(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := db.Close(); err != nil && !errors.Is(err, os.ErrClosed) { // a test may have closed it
 			t.Error(err)
 		}
 	})

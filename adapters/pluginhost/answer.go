@@ -96,6 +96,9 @@ func refundAnswer(r interface {
 	if a.Facts, err = refundFacts(r.GetFacts()); err != nil {
 		return ports.RefundAnswer{Outcome: distrust(a.Outcome, err)}
 	}
+	if a.Outcome.NeedsAttention == "" { // said of the refund and not of the call
+		a.Outcome.NeedsAttention = attention(r.GetFacts().GetAttention(), "")
+	}
 	return a
 }
 

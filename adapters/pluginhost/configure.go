@@ -38,9 +38,9 @@ func (a *account) problemText() string {
 	return a.problem.Error()
 }
 
-// ConfigError says which fields of an account are wrong. It never holds a value.
+// ConfigError says which fields of an account's or an entry's configuration are wrong. It never holds a value.
 type ConfigError struct {
-	Account string
+	What   string // "account NAME" or "entry NAME"
 	Fields  []FieldProblem
 }
 
@@ -52,7 +52,7 @@ type FieldProblem struct {
 
 func (e *ConfigError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "account %s:", e.Account)
+	b.WriteString(e.What + ":")
 	for i, f := range e.Fields {
 		if i > 0 {
 			b.WriteString(";")
@@ -68,7 +68,8 @@ func (e *ConfigError) Error() string {
 // Configure gives an account to its plugin, after holding it against the plugin's schema. The host keeps it, and gives
 // it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
 // error that wraps ports.ErrUnavailable says that the plugin is down or did not answer: the account is kept and given at
-// its next start; to have it in use before, call again.
+// its next start; to have it in use before, call again. Any other error says that the account is not in use: ctx ended
+// before its turn, or the plugin signs for another merchant.
 func (h *Host) Configure(ctx context.Context, a Account) error {
 	i, err := h.instance(a.Provider)
 	if err != nil {
@@ -82,11 +83,15 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 		Account: a.Name, Generation: a.Generation, Config: config,
 		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: h.o.Production},
 	}}
-	i.configuring.Lock()
-	defer i.configuring.Unlock()
-	r, about := i.now()
+	select {
+	case i.configuring <- struct{}{}:
+		defer func() { <-i.configuring }()
+	case <-ctx.Done():
+		return fmt.Errorf("configure account %s: wait for other accounts: %w", a.Name, ctx.Err())
+	}
+	r, about := i.current()
 	if about != nil {
-		if err := checkSchema(a.Name, about.GetAccountSchema(), config); err != nil {
+		if err := checkSchema("account "+a.Name, about.GetAccountSchema(), config); err != nil {
 			return err
 		}
 	}
@@ -101,22 +106,29 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 	case held == nil || failed == nil:
 	case errors.As(failed, &wrong):
 		return failed // the plugin kept what it had; so do we
-	default:
+	case errors.Is(failed, ports.ErrUnavailable):
 		next.problem = held.problem // one of the two is in use, and both are good; the new one is replayed at a restart
 	}
 	i.keepAccount(a.Name, next)
 	return failed
 }
 
-// withMerchant is the account's configuration with its merchant numbers in it.
+// withMerchant is the account's configuration with its merchant numbers in it. Other ones are refused before the plugin
+// sees them: it would replace what it has.
 func withMerchant(a Account) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(a.Config, &fields); err != nil {
-		return nil, &ConfigError{a.Name, []FieldProblem{{"", "is not a JSON object"}}}
+		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"", "is not a JSON object"}}}
 	}
 	for name, value := range map[string]string{"mchid": a.MchID, "sub_mchid": a.SubMchID} {
-		if _, there := fields[name]; !there && value != "" {
+		given, there := fields[name]
+		var text string
+		switch {
+		case !there && value != "":
 			fields[name], _ = json.Marshal(value) // a string always marshals
+		case there && json.Unmarshal(given, &text) == nil && text != value:
+			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"/" + name,
+				fmt.Sprintf("is %q, and the account is of %q", clean(text, 32), value)}}}
 		}
 	}
 	return json.Marshal(fields)
@@ -132,22 +144,31 @@ func (r *running) configure(ctx context.Context, a *account) error {
 	case err != nil:
 		return fmt.Errorf("configure account %s: %s: %w", name, faultText(err), ports.ErrUnavailable)
 	case len(answer.GetErrors()) > 0:
-		wrong := &ConfigError{Account: name}
+		wrong := &ConfigError{What: "account " + name}
 		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
 			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
 		}
 		return wrong
-	case answer.GetMchid() != a.mchid:
-		return &ConfigError{name, []FieldProblem{{"/mchid",
-			fmt.Sprintf("the plugin reads merchant %q, the account is of %q", clean(answer.GetMchid(), 32), a.mchid)}}}
+	case answer.GetGeneration() > a.request.GetGeneration(): // it has a newer one, and keeps that
+	case answer.GetGeneration() < a.request.GetGeneration():
+		return fmt.Errorf("account %s: the plugin uses generation %d and was given %d", name, answer.GetGeneration(),
+			a.request.GetGeneration())
+	case answer.GetMchid() != a.mchid || answer.GetSubMchid() != a.sub:
+		return fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", name,
+			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.mchid, a.sub)
 	}
 	return nil
 }
 
+// replayTime is the most that a replay of all accounts may take: until then the plugin serves none of them.
+const replayTime = 3 * startTime
+
 // replay gives a new process every account. One that it refuses stays out of use; the others are not kept from theirs.
 func (i *instance) replay(ctx context.Context, r *running) {
+	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
 	for name, a := range i.copyAccounts() {
-		problem := checkSchema(name, r.about.GetAccountSchema(), a.request.GetConfig())
+		problem := checkSchema("account "+name, r.about.GetAccountSchema(), a.request.GetConfig())
 		if problem == nil {
 			problem = r.configure(ctx, a)
 		}
@@ -158,7 +179,8 @@ func (i *instance) replay(ctx context.Context, r *running) {
 	}
 }
 
-func (i *instance) now() (*running, *pb.DescribeResponse) {
+// current is the process that serves, nil while there is none, and what the last one told of itself.
+func (i *instance) current() (*running, *pb.DescribeResponse) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.up, i.about

@@ -24,7 +24,7 @@ type Options struct {
 	Log         *slog.Logger     // also gets what plugins log
 	Now         func() time.Time // what the clock window of notifications is measured by
 	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
-	Calls       int              // calls of one provider under way at once; half of it for one account. 0: 128
+	Calls       int              // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
 	FirstBack   time.Duration    // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
 	LongestBack time.Duration    // 0: 30 s
 	Probe       time.Duration    // between two health probes. 0: 5 s
@@ -45,7 +45,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	o.CallTime = orElse(o.CallTime, pay.CallTime)
-	o.Calls = orElse(o.Calls, 128)
+	o.Calls = orElse(o.Calls, 256)
 	o.FirstBack = orElse(o.FirstBack, 100*time.Millisecond)
 	o.LongestBack = orElse(o.LongestBack, 30*time.Second)
 	o.Probe = orElse(o.Probe, 5*time.Second)
@@ -66,6 +66,7 @@ type Host struct {
 	held  *os.File // the lock of Dir
 	stop  context.CancelFunc
 	live  context.Context
+	cut   chan struct{} // closed when plugins must end now
 	loops sync.WaitGroup
 
 	mu        sync.Mutex
@@ -82,7 +83,7 @@ func New(o Options) (*Host, error) {
 		return nil, fmt.Errorf("plugin folder: %w", err)
 	}
 	live, stop := context.WithCancel(context.Background())
-	return &Host{o: o, held: held, live: live, stop: stop, instances: map[string]*instance{}}, nil
+	return &Host{o: o, held: held, live: live, stop: stop, cut: make(chan struct{}), instances: map[string]*instance{}}, nil
 }
 
 // takeFolder makes the private folder ours alone and empty.
@@ -139,7 +140,7 @@ func (h *Host) Start(ctx context.Context, providers ...string) error {
 			failed = errors.Join(failed, fmt.Errorf("start plugin %w", err))
 			continue
 		}
-		i := newInstance(h.o, pin)
+		i := newInstance(h.o, pin, h.cut)
 		h.mu.Lock()
 		_, twice := h.instances[name]
 		if !twice {
@@ -165,8 +166,9 @@ func (h *Host) Start(ctx context.Context, providers ...string) error {
 	return failed
 }
 
-// Close takes no more calls, waits for those in flight until ctx ends, and then ends the plugins, by force when they
-// do not listen. Afterwards there is no plugin process left.
+// Close takes no more calls, waits for those in flight, and then ends the plugins, by force when they do not listen or
+// when ctx ends. Afterwards there is no plugin process left, or the error tells of one that cannot be ended. Close is
+// called once.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	var drained []<-chan struct{}
@@ -183,7 +185,21 @@ func (h *Host) Close(ctx context.Context) error {
 		}
 	}
 	h.stop()
-	h.loops.Wait()
+	ended := make(chan struct{})
+	go func() {
+		h.loops.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		close(h.cut)
+		select {
+		case <-ended:
+		case <-time.After(killTime):
+			cut = errors.Join(cut, errors.New("a plugin process does not end, not even by force"))
+		}
+	}
 	return errors.Join(cut, h.held.Close())
 }
 

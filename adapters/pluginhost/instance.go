@@ -21,7 +21,9 @@ type instance struct {
 	calls  slots // about money
 	parses slots // notifications do not wait behind a slow provider
 
-	configuring sync.Mutex // held while accounts are replayed, so that none is given twice or missed
+	cut    <-chan struct{} // closed when the plugin must end now
+	// Holds one value while accounts are given or replayed, so that none is given twice or missed.
+	configuring chan struct{}
 
 	mu       sync.Mutex
 	up       *running             // nil while down
@@ -33,8 +35,9 @@ type instance struct {
 	draining chan struct{} // made by drain, closed when nothing is in flight
 }
 
-func newInstance(o Options, pin Pin) *instance {
-	return &instance{o: o, pin: pin, calls: newSlots(o.Calls), parses: newSlots(o.Calls), accounts: map[string]*account{}}
+func newInstance(o Options, pin Pin, cut <-chan struct{}) *instance {
+	return &instance{o: o, pin: pin, cut: cut, calls: newSlots(o.Calls), parses: newSlots(o.Calls),
+		configuring: make(chan struct{}, 1), accounts: map[string]*account{}}
 }
 
 // keep starts the plugin, waits for its end and starts it again, later each time, until ctx ends. What became of the
@@ -78,13 +81,17 @@ func (i *instance) run(ctx context.Context, inUse func()) error {
 	if err != nil {
 		return err
 	}
-	defer r.kill()
-	i.configuring.Lock()
+	defer r.kill(i.cut)
+	select {
+	case i.configuring <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	i.replay(ctx, r)
 	i.mu.Lock()
 	i.up, i.about, i.problem = r, r.about, nil
 	i.mu.Unlock()
-	i.configuring.Unlock()
+	<-i.configuring
 	i.o.Log.Info("a plugin is in use", "provider", i.pin.Name, "version", i.pin.Version, "pid", r.pid)
 	inUse()
 	i.watch(ctx, r)

@@ -34,28 +34,30 @@ type running struct {
 	about *pb.DescribeResponse
 	gone  <-chan struct{} // closed when the process has ended
 	pid   int
-	end   func() // ends it; see kill
+	kill  func(cut <-chan struct{}) // ends it, calls in flight included; see endProcess
 }
 
-// launch starts a plugin and asks it who it is.
+// launch starts a plugin and asks it who it is. When ctx ends before that is done the process is ended at once.
 func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 	path, err := privateCopy(pin, filepath.Join(o.Dir, binFolder), o.Production)
 	if err != nil {
 		return nil, err
 	}
 	log := o.Log.With("provider", pin.Name)
-	var proc *process
+	proc := newProcess(pin.Name, log)
+	defer context.AfterFunc(ctx, func() {
+		_ = proc.Kill(context.Background()) // endProcess tries again
+	})()
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  pb.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{pb.ProtocolVersion: {pb.ServiceName: hostSide{}}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, folder string) (runner.Runner, error) {
-			ready := exec.Command(path) //nolint:noctx // it lives until kill, not until a context ends
-			ready.Dir = filepath.Join(o.Dir, binFolder)
-			ready.Env = append(pluginEnvironment(o.Environment), cmd.Env...)
-			var err error
-			proc, err = newProcess(ready, pin.Name, folder, log)
-			return proc, err
+			proc.folder = folder
+			proc.cmd = exec.Command(path) //nolint:noctx // it lives until kill, not until a context ends
+			proc.cmd.Dir = filepath.Join(o.Dir, binFolder)
+			proc.cmd.Env = append(pluginEnvironment(o.Environment), cmd.Env...)
+			return proc, nil
 		},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
@@ -67,18 +69,18 @@ func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 	})
 	protocol, err := client.Client()
 	if err != nil {
-		endProcess(client, proc)
-		return nil, fmt.Errorf("plugin %s: start: %w", pin.Name, err)
+		endProcess(client, proc, ctx.Done())
+		return nil, fmt.Errorf("plugin %s: start: %s", pin.Name, clean(err.Error(), maxFault))
 	}
 	conn, err := protocol.Dispense(pb.ServiceName)
 	if err != nil {
-		endProcess(client, proc)
+		endProcess(client, proc, ctx.Done())
 		return nil, fmt.Errorf("plugin %s: connect: %w", pin.Name, err)
 	}
 	r := &running{conn: conn.(grpc.ClientConnInterface), gone: proc.gone, pid: proc.pid,
-		end: func() { endProcess(client, proc) }}
+		kill: func(cut <-chan struct{}) { endProcess(client, proc, cut) }}
 	if err := r.describe(ctx, pin); err != nil {
-		r.kill()
+		r.kill(ctx.Done())
 		return nil, err
 	}
 	return r, nil
@@ -104,11 +106,11 @@ func (r *running) describe(ctx context.Context, pin Pin) error {
 	about, err := pb.NewProviderClient(r.conn).Describe(ctx, &pb.DescribeRequest{})
 	switch {
 	case err != nil:
-		return fmt.Errorf("plugin %s: describe: %w", pin.Name, err)
+		return fmt.Errorf("plugin %s: describe: %s", pin.Name, faultText(err))
 	case pin.Version == "": // being locked just now
 	case about.GetName() != pin.Name || about.GetVersion() != pin.Version:
 		return fmt.Errorf("plugin %s %s calls itself %s %s: plugins.lock is of another build, run `paybridge plugin lock`",
-			pin.Name, pin.Version, about.GetName(), about.GetVersion())
+			pin.Name, pin.Version, clean(about.GetName(), maxID), clean(about.GetVersion(), maxID))
 	}
 	r.about = about
 	return nil
@@ -120,19 +122,16 @@ func (r *running) healthy(ctx context.Context) error {
 		&grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 	switch {
 	case err != nil:
-		return err
+		return errors.New("its health is not known: " + faultText(err))
 	case answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
 		return errors.New("the plugin says " + answer.GetStatus().String())
 	}
 	return nil
 }
 
-// kill ends the process, calls in flight included, and returns when it is gone.
-func (r *running) kill() { r.end() }
-
-// endProcess ends a plugin the polite way within killTime, then by force: go-plugin's Kill never returns from a frozen
-// process.
-func endProcess(client *plugin.Client, proc *process) {
+// endProcess ends a plugin the polite way within killTime and until cut is closed, then by force: go-plugin's Kill
+// never returns from a frozen process. It returns when the process is gone, or cannot be ended in another killTime.
+func endProcess(client *plugin.Client, proc *process, cut <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		client.Kill()
@@ -140,12 +139,14 @@ func endProcess(client *plugin.Client, proc *process) {
 	}()
 	select {
 	case <-done:
+	case <-cut:
 	case <-time.After(killTime):
 	}
-	if proc != nil {
-		_ = proc.Kill(context.Background()) // what is left of its group; nothing to do about a refusal
+	_ = proc.Kill(context.Background()) // nothing to do about a refusal
+	select {
+	case <-done:
+	case <-time.After(killTime):
 	}
-	<-done
 }
 
 // hostSide gives the bare connection: the contract's clients are made from it where they are needed.

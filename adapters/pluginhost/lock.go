@@ -154,6 +154,6 @@ func identify(ctx context.Context, path string) (Pin, error) {
 	if err != nil {
 		return Pin{}, err
 	}
-	defer r.kill()
+	defer r.kill(ctx.Done())
 	return Pin{Name: r.about.GetName(), Version: r.about.GetVersion(), SHA256: digest, Path: filepath.Base(path)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"strconv"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -65,10 +66,28 @@ func logLine(log *slog.Logger, line []byte) {
 	var attrs []any
 	for k, v := range fields {
 		if k != "@message" && k != "@level" && k != "@timestamp" {
-			attrs = append(attrs, slog.Any(k, v))
+			attrs = append(attrs, logField(k, v))
 		}
 	}
 	log.Log(context.Background(), level, "plugin: "+message, slog.Group("plugin_log", attrs...))
+}
+
+// logField makes groups of objects and lists, so that the host's redaction sees every name.
+func logField(name string, value any) slog.Attr {
+	var attrs []any
+	switch v := value.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			attrs = append(attrs, logField(k, inner))
+		}
+	case []any:
+		for n, inner := range v {
+			attrs = append(attrs, logField(strconv.Itoa(n), inner))
+		}
+	default:
+		return slog.Any(name, value)
+	}
+	return slog.Group(name, attrs...)
 }
 
 // hostLog is the logger that go-plugin's API asks for, on slog. Its reports of a plugin's end are debug lines: the

@@ -31,7 +31,7 @@ func (h *Host) ParseNotification(ctx context.Context, provider, account string, 
 		ReceivedAt: instant(h.o.Now())}
 	for name, values := range m.Headers {
 		for _, value := range values {
-			request.Headers = append(request.Headers, &pb.Header{Name: name, Value: value})
+			request.Headers = append(request.Headers, &pb.Header{Name: name, Value: []byte(value)})
 		}
 	}
 	answer, failed := call(ctx, i, i.parses, account, "ParseNotification", request, pb.ProviderClient.ParseNotification)
@@ -42,7 +42,32 @@ func (h *Host) ParseNotification(ctx context.Context, provider, account string, 
 	if err != nil {
 		return ports.Notification{}, fmt.Errorf("notification to account %s: plugin %s: %w: %w", account, provider, err, ports.ErrUnavailable)
 	}
+	if !i.account(account).signed(answer) {
+		h.o.Log.Warn("a notification to an account is of another merchant", "provider", provider, "account", account)
+		return ports.Notification{Refused: ports.RefusedSignature, Nack: n.Nack}, nil
+	}
 	return n, nil
+}
+
+// signed tells whether a message that was verified with the account's keys is of the account's merchant. Keys of a
+// provider verify messages to all its merchants: an address proves nothing (R13).
+func (a *account) signed(r *pb.ParseNotificationResponse) bool {
+	var of interface {
+		GetMchid() string
+		GetSubMchid() string
+	}
+	switch result := r.GetResult().(type) {
+	case *pb.ParseNotificationResponse_Payment:
+		of = result.Payment
+	case *pb.ParseNotificationResponse_Refund:
+		of = result.Refund
+	case *pb.ParseNotificationResponse_Notice:
+		of = result.Notice
+	default:
+		return true
+	}
+	same := func(said, ours string) bool { return said == "" || ours == "" || said == ours }
+	return same(of.GetMchid(), a.mchid) && same(of.GetSubMchid(), a.sub)
 }
 
 // notification reads a plugin's answer. An error: it broke its contract, or has lost the account.

@@ -37,7 +37,7 @@ func (h *Host) Policy(provider string) (pay.Policy, error) {
 		RefundCount:     int(max(0, limits.GetCount())),
 		RefundAge:       max(0, limits.GetAge().AsDuration()),
 		RefundInterval:  max(0, limits.GetMinInterval().AsDuration()),
-		NoClose:         about.GetCloseSupport() == pb.CloseSupport_CLOSE_SUPPORT_NONE,
+		NoClose:         about.GetCloseSupport() != pb.CloseSupport_CLOSE_SUPPORT_FULL,
 		NotPayableAfter: max(0, about.GetNotPayableAfter().AsDuration()),
 	}, nil
 }
@@ -51,12 +51,29 @@ func (h *Host) AccountSchema(provider string) ([]byte, error) {
 	return about.GetAccountSchema(), nil
 }
 
+// CheckEntry holds an entry's channel settings, a JSON object or empty, against the provider's schema of entries. A
+// *ConfigError says that they are wrong; an error that wraps ports.ErrUnavailable, that the plugin has never run here.
+func (h *Host) CheckEntry(provider, entry string, options []byte) error {
+	about, err := h.about(provider)
+	if err != nil {
+		return fmt.Errorf("entry %s: %w", entry, err)
+	}
+	what := "entry " + entry
+	switch {
+	case len(about.GetEntrySchema()) > 0 && len(options) == 0:
+		options = []byte("{}")
+	case len(about.GetEntrySchema()) == 0 && len(options) > 0:
+		return &ConfigError{what, []FieldProblem{{"", "has options, and provider " + provider + " knows none"}}}
+	}
+	return checkSchema(what, about.GetEntrySchema(), options)
+}
+
 func (h *Host) about(provider string) (*pb.DescribeResponse, error) {
 	i, err := h.instance(provider)
 	if err != nil {
 		return nil, err
 	}
-	_, about := i.now()
+	_, about := i.current()
 	if about == nil {
 		return nil, fmt.Errorf("plugin %s has never run here: %w", provider, ports.ErrUnavailable)
 	}
@@ -135,6 +152,9 @@ func call[Request, Response any](ctx context.Context, i *instance, s slots, acco
 	return answer, nil
 }
 
+// maxFault is how much of a plugin's error is told, in bytes.
+const maxFault = 256
+
 func notSent(format string, a ...any) *pay.Outcome {
 	return &pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable, Message: fmt.Sprintf(format, a...)}
 }
@@ -142,5 +162,5 @@ func notSent(format string, a ...any) *pay.Outcome {
 // faultText is a gRPC error as people may read it: the plugin wrote it, so it is bounded.
 func faultText(err error) string {
 	s := status.Convert(err)
-	return s.Code().String() + ": " + clean(s.Message(), 256)
+	return s.Code().String() + ": " + clean(s.Message(), maxFault)
 }

@@ -24,7 +24,7 @@ func (h *Host) Samples(ctx context.Context) []Sample {
 	var up []*running
 	var names []string
 	for name, i := range h.instances {
-		if r, _ := i.now(); r != nil {
+		if r, _ := i.current(); r != nil {
 			up, names = append(up, r), append(names, name)
 		}
 	}

@@ -10,26 +10,26 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// checkSchema holds an account's configuration against the plugin's schema. Its errors name fields and rules and never
+// checkSchema holds the configuration of what, an account or an entry, against the plugin's schema. Its errors name fields and rules and never
 // a value, which may be a secret.
-func checkSchema(account string, schema, config []byte) error {
+func checkSchema(what string, schema, config []byte) error {
 	if len(schema) == 0 {
 		return nil
 	}
 	compiled, err := compileSchema(schema)
 	if err != nil {
-		return fmt.Errorf("account %s: the plugin's account schema is broken: %w", account, err)
+		return fmt.Errorf("%s: the plugin's schema is broken: %w", what, err)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(config))
 	if err != nil {
-		return &ConfigError{account, []FieldProblem{{"", "is not JSON"}}}
+		return &ConfigError{what, []FieldProblem{{"", "is not JSON"}}}
 	}
 	err = compiled.Validate(value)
 	var wrong *jsonschema.ValidationError
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	e := &ConfigError{Account: account}
+	e := &ConfigError{What: what}
 	leaves(wrong, func(leaf *jsonschema.ValidationError) {
 		e.Fields = append(e.Fields, FieldProblem{pointer(leaf.InstanceLocation), rule(leaf.ErrorKind)})
 	})

@@ -5,13 +5,15 @@ import (
 	"sync"
 )
 
-// slots bounds the calls under way to one plugin. One account may hold half of them, so that an account whose calls
-// all hang leaves the others room (R36).
+// slots bounds the calls under way to one plugin. One account may hold an eighth of them, so that some accounts whose
+// calls all hang leave the others room (R36), and at least leastShare, so that a small bound serves one account well.
 type slots struct {
 	all       chan struct{}
 	mu        *sync.Mutex
 	byAccount map[string]chan struct{}
 }
+
+const leastShare = 4
 
 func newSlots(n int) slots {
 	return slots{all: make(chan struct{}, n), mu: &sync.Mutex{}, byAccount: map[string]chan struct{}{}}
@@ -39,7 +41,7 @@ func (s slots) of(account string) chan struct{} {
 	defer s.mu.Unlock()
 	own, ok := s.byAccount[account]
 	if !ok {
-		own = make(chan struct{}, max(1, cap(s.all)/2))
+		own = make(chan struct{}, max(leastShare, cap(s.all)/8))
 		s.byAccount[account] = own
 	}
 	return own

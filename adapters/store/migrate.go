@@ -58,7 +58,7 @@ func (s *Store) migrateOne(ctx context.Context, name, text string) error {
 		}
 		if len(before) > 0 {
 			if before[0] != hash {
-				return errors.New("it was applied with other content; a migration never changes once it is released")
+				return errors.New("it was applied with other content: a build that was never released made this database. Give the gateway a new one (for paybridge dev: delete its folder)")
 			}
 			return nil
 		}

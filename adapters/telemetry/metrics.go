@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +17,10 @@ import (
 // Metrics is one gateway's metrics, in a registry of their own. Its methods are safe for concurrent use and fit the
 // observers of core/gateway, adapters/httpapi and adapters/pluginhost.
 type Metrics struct {
+	// Known says which accounts are configured here, by provider and account. It is set before anything is served;
+	// while it is nil, no account is known.
+	Known func(provider, account string) bool
+
 	registry *prometheus.Registry
 
 	requests      *prometheus.HistogramVec
@@ -25,9 +28,6 @@ type Metrics struct {
 	notifications *prometheus.CounterVec
 	claimed       *prometheus.CounterVec
 	clock         *prometheus.GaugeVec
-
-	accounts bounded
-	offsets  offsets
 }
 
 // New makes the metrics, with those of the Go runtime and the process. version is the gateway's.
@@ -51,8 +51,6 @@ func New(version string) *Metrics {
 		clock: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "paybridge_clock_offset_seconds", Help: "The provider's clock minus ours, at its last answer. WeChat refuses more than 300.",
 		}, []string{"provider"}),
-		accounts: bounded{limit: 1000, seen: map[string]bool{}},
-		offsets:  offsets{of: map[string]time.Duration{}},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "paybridge_build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
@@ -79,10 +77,15 @@ func (m *Metrics) ProviderCall(provider, call string, o pay.Outcome, took time.D
 	m.calls.WithLabelValues(provider, call, o.Verdict.String(), string(o.Reason)).Observe(took.Seconds())
 }
 
-// Notification counts a provider's message. Provider and account come from a path that anybody can write: beyond the
-// first thousand they count as "other".
+// ProviderTime notes the provider's clock minus ours.
+func (m *Metrics) ProviderTime(provider string, offset time.Duration) {
+	m.clock.WithLabelValues(provider).Set(offset.Seconds())
+}
+
+// Notification counts a provider's message. Provider and account come from a path that anybody can write, in any
+// bytes and length: those that are not Known count as "other".
 func (m *Metrics) Notification(provider, account, verdict, cause string) {
-	if !m.accounts.take(provider + "/" + account) {
+	if m.Known == nil || !m.Known(provider, account) {
 		provider, account = "other", "other"
 	}
 	m.notifications.WithLabelValues(provider, account, verdict, cause).Inc()
@@ -96,21 +99,4 @@ func (m *Metrics) Work(kind ports.Kind, claimed int) {
 // Database adds the numbers of a connection pool, under its name.
 func (m *Metrics) Database(name string, db *sql.DB) error {
 	return m.registry.Register(collectors.NewDBStatsCollector(db, name))
-}
-
-// bounded lets a limited number of different label values in.
-type bounded struct {
-	mu    sync.Mutex
-	limit int
-	seen  map[string]bool
-}
-
-func (b *bounded) take(value string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.seen[value] && len(b.seen) >= b.limit {
-		return false
-	}
-	b.seen[value] = true
-	return true
 }

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -19,6 +18,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	m.Request("public", "POST", "/v1/orders/{number}/payments", 201, 40*time.Millisecond)
 	m.ProviderCall("wechat-jsapi", "create", pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited}, time.Second)
 	m.ProviderTime("wechat-jsapi", -90*time.Second)
+	m.Known = func(_, account string) bool { return account == "clinic" }
 	m.Notification("wechat-jsapi", "clinic", "refused", "signature")
 	m.Work(ports.KindRefund, 3)
 	if err := m.Plugins(Plugins{
@@ -81,18 +81,31 @@ func TestTheDatabaseIsDown(t *testing.T) {
 	}
 }
 
-func TestLabelsFromOutsideAreBounded(t *testing.T) {
+func TestOnlyKnownAccountsAreLabels(t *testing.T) {
 	t.Parallel()
 	m := New("1")
-	for n := range 1500 {
-		m.Notification("wechat-jsapi", fmt.Sprint("made-up-", n), "unavailable", "plugin")
+	tell := func() {
+		m.Notification("wechat-jsapi", "clinic", "applied", "")
+		for _, madeUp := range []string{"clinic2", "", "\xff", "a\x00b", strings.Repeat("x", 1<<16)} {
+			m.Notification("wechat-jsapi", madeUp, "unavailable", "plugin")
+			m.Notification(madeUp, "clinic", "unavailable", "plugin")
+		}
 	}
+	tell() // as nobody said which are known
+	m.Known = func(provider, account string) bool { return provider == "wechat-jsapi" && account == "clinic" }
+	tell()
 	page := scrape(t, m)
-	if n := strings.Count(page, "\npaybridge_notifications_total{"); n != 1001 {
-		t.Errorf("%d series, want 1000 and one for the others", n)
+	for _, want := range []string{
+		`paybridge_notifications_total{account="clinic",cause="",provider="wechat-jsapi",verdict="applied"} 1`,
+		`paybridge_notifications_total{account="other",cause="",provider="other",verdict="applied"} 1`,
+		`paybridge_notifications_total{account="other",cause="plugin",provider="other",verdict="unavailable"} 20`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("missing %s", want)
+		}
 	}
-	if !strings.Contains(page, `paybridge_notifications_total{account="other",cause="plugin",provider="other",verdict="unavailable"} 500`) {
-		t.Error("the others are not counted together")
+	if n := strings.Count(page, "\npaybridge_notifications_total{"); n != 3 {
+		t.Errorf("%d series, want 3:\n%s", n, page)
 	}
 }
 

@@ -30,9 +30,9 @@ Everything is kept in one folder; delete it to begin anew.`,
 			p, err := openPlayground(cmd.Context(), playgroundOptions{
 				dir: where, flags: cmd.Flags(), logTo: cmd.ErrOrStderr(),
 				simulatorFlags: []string{"--listen", "127.0.0.1:9080", "--control-listen", "127.0.0.1:9081", "--speed", fmt.Sprint(speed)},
-				pages: func(sim *simulator, _ string) options {
+				pages: func(sim *simulator, adminURL string) options {
 					return options{mount: firstpage.Mount(firstpage.Options{
-						ControlURL: sim.ControlURL, APIKey: devKey, Entry: devEntry, Version: version,
+						ControlURL: sim.ControlURL, APIKey: devKey, Entry: devEntry, AdminURL: adminURL, Version: version,
 					})}
 				},
 			})

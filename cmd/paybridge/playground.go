@@ -41,7 +41,7 @@ type playgroundOptions struct {
 	flags          *pflag.FlagSet
 	public, admin  string // addresses; empty: as configured
 	logTo          io.Writer
-	pages          func(simulator *simulator, baseURL string) options
+	pages          func(simulator *simulator, adminURL string) options
 }
 
 func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, err error) {
@@ -74,7 +74,7 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 	for i := range cfg.Entries {
 		cfg.Entries[i].NotifyBase = baseURL
 	}
-	p.options = o.pages(p.simulator, baseURL)
+	p.options = o.pages(p.simulator, "http://"+reachable(cfg.Listen.Admin))
 	p.options.logTo = o.logTo
 	p.service, err = open(ctx, cfg, p.options)
 	return p, err

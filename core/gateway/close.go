@@ -69,7 +69,6 @@ func (g *Gateway) closeNow(ctx context.Context, number, why string) (pay.Payment
 	if err != nil {
 		return pay.Payment{}, err
 	}
-	crashPoint(crashAfterIntent)
 	return g.close(ctx, number, claim)
 }
 
@@ -86,6 +85,7 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 	if p.Route.Policy.NoClose {
 		return g.query(ctx, number, claim)
 	}
+	crashPoint(crashAfterIntent)
 	answer := g.call(ctx, p, "close", ports.Provider.ClosePayment)
 	crashPoint(crashAfterCall)
 	if !answer.Outcome.Is(pay.Conflict) {

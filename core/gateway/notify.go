@@ -86,7 +86,7 @@ func (g *Gateway) refuse(ctx context.Context, provider, account string, n ports.
 // NotifyTooLarge takes note of a message that was too large to be read: it is refused like any other that is not
 // believed, and counted where the account is one of ours.
 func (g *Gateway) NotifyTooLarge(ctx context.Context, provider, account string) NotifyResult {
-	if a, known := g.settings.Load().accounts[account]; !known || a.Provider != provider {
+	if !g.KnowsAccount(provider, account) {
 		return NotifyResult{Verdict: NotifyRefused}
 	}
 	return g.refuse(ctx, provider, account, ports.Notification{Refused: ports.RefusedTooLarge})

@@ -39,9 +39,6 @@ func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Att
 	if err != nil {
 		return Attempt{}, err
 	}
-	if _, err := g.Store.Order(ctx, app, order); err != nil { // R41: another app's order is none
-		return Attempt{}, err
-	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()
 	for {
@@ -83,6 +80,9 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 		rows, err := tx.LockOrder(ctx, order)
 		if err != nil {
 			return err
+		}
+		if rows.Order.App != app { // R41: another app's order is none
+			return fmt.Errorf("order %s: %w", order, ports.ErrNotFound)
 		}
 		now := g.Clock.Now()
 		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID}, now); err != nil || step != pay.MakeNew {

@@ -64,6 +64,12 @@ func (g *Gateway) Authenticate(key string) (app string, scopes []string, ok bool
 	return app, scopes, ok
 }
 
+// KnowsAccount tells whether a provider's account is among today's settings.
+func (g *Gateway) KnowsAccount(provider, account string) bool {
+	a, ok := g.settings.Load().accounts[account]
+	return ok && a.Provider == provider
+}
+
 // notifyURL is where the provider tells of a new refund: years after the payment, the gateway may have another address.
 // It is that of the payment's entry today, else of any entry of the same account, else the frozen one.
 func (g *Gateway) notifyURL(frozen pay.Route) string {

@@ -120,7 +120,7 @@ type bench struct {
 	options options
 	say     func(format string, a ...any)
 	dir     string // of keys, databases and logs; removed at the end
-	wechat  *wechat
+	wechat  *simulator
 }
 
 func open(ctx context.Context, o options, say func(string, ...any)) (_ *bench, err error) {

@@ -257,13 +257,15 @@ func TestR13_OneMerchantCannotDisputeAnothers(t *testing.T) {
 		if _, err := w.sim.Pay(sim.Pay{OutTradeNo: payment, MchID: mchIDB}); err != nil {
 			t.Fatal(err)
 		}
-		if got := g.callback(account, w.signed(mchIDB, payment, "")); got != http.StatusUnauthorized {
-			t.Errorf("by our path, where its key is not known, it was answered %d, want 401", got)
+		if got := g.callback(account, w.signed(mchIDB, payment, "")); got != http.StatusInternalServerError {
+			t.Errorf("by our path, where it cannot be opened, it was answered %d, want 500", got)
 		}
 		if got := g.callback(clinic, w.signed(mchIDB, payment, "")); got != http.StatusInternalServerError {
 			t.Errorf("by its own path it was answered %d, want 500: there is no such payment of that merchant", got)
 		}
 		w.wantCount(0, "select count(*) from payments where disputed <> '' or state <> 'pending'")
+		w.wantCount(1, "select count(*) from inbox")
+		w.wantCount(1, "select count(*) from alarms where kind = 'notify.unreadable' and number = '"+account+"'")
 		w.wantCount(1, "select count(*) from alarms where kind = 'notify.unmatched'")
 		w.wantCount(0, "select count(*) from alarms where kind = 'payment.disputed'")
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,12 +131,17 @@ func (w *world) awaitState(path, state string) {
 	})
 }
 
+// lastPort counts up from a random place, so that no two gateways of this process draw the same port.
+var lastPort atomic.Int32
+
+func init() { lastPort.Store(int32(rand.IntN(20_000))) }
+
 // freeAddress is one that no outgoing connection can take while its gateway is down: those come from above 32767.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	var listen net.ListenConfig
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+lastPort.Add(1)%22_000)
 		if l, err := listen.Listen(t.Context(), "tcp", address); err == nil {
 			_ = l.Close()
 			return address

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -33,7 +34,7 @@ func (m *meter) serverOptions() []grpc.ServerOption {
 // register adds the contract's services to a server. Optional ones are registered only where p has them, so that a
 // call to an absent one is UNIMPLEMENTED by itself.
 func register(s grpc.ServiceRegistrar, p Plugin, m *meter) {
-	pb.RegisterProviderServer(s, &providerServer{plugin: p})
+	pb.RegisterProviderServer(s, &providerServer{plugin: p, held: map[string]*pb.ConfigureResponse{}})
 	pb.RegisterDiagnosticsServer(s, &diagnosticsServer{meter: m})
 	registerOptional(s, p)
 }
@@ -41,6 +42,9 @@ func register(s grpc.ServiceRegistrar, p Plugin, m *meter) {
 type providerServer struct {
 	pb.UnimplementedProviderServer
 	plugin Plugin
+
+	configuring sync.Mutex
+	held        map[string]*pb.ConfigureResponse // by account: the last that is in use
 }
 
 func (s *providerServer) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
@@ -58,7 +62,13 @@ func (s *providerServer) Describe(context.Context, *pb.DescribeRequest) (*pb.Des
 	}, nil
 }
 
+// Configure answers a generation lower than the one in use by the latter, without the plugin.
 func (s *providerServer) Configure(ctx context.Context, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+	s.configuring.Lock()
+	defer s.configuring.Unlock()
+	if held := s.held[r.GetAccount()]; held.GetGeneration() > r.GetGeneration() {
+		return held, nil
+	}
 	m := r.GetMode()
 	merchant, err := s.plugin.Configure(ctx, Account{
 		Name: r.GetAccount(), Generation: r.GetGeneration(), Config: r.GetConfig(),
@@ -67,7 +77,9 @@ func (s *providerServer) Configure(ctx context.Context, r *pb.ConfigureRequest) 
 	if err != nil {
 		return &pb.ConfigureResponse{Errors: toFieldErrors(err)}, nil
 	}
-	return &pb.ConfigureResponse{Generation: r.GetGeneration(), Mchid: merchant.MchID, SubMchid: merchant.SubMchID}, nil
+	inUse := &pb.ConfigureResponse{Generation: r.GetGeneration(), Mchid: merchant.MchID, SubMchid: merchant.SubMchID}
+	s.held[r.GetAccount()] = inUse
+	return inUse, nil
 }
 
 func (s *providerServer) CreatePayment(ctx context.Context, r *pb.CreatePaymentRequest) (*pb.CreatePaymentResponse, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -112,11 +113,15 @@ func fromPerson(p *pb.MedicalPerson) Person {
 
 func toOutcome(r Result) *pb.Outcome {
 	return &pb.Outcome{
-		Verdict: pb.Verdict(r.Verdict), Reason: pb.Reason(r.Reason), Code: r.Code, Message: r.Message,
-		RequestId: r.RequestID, RetryAfter: toDuration(r.RetryAfter), Attention: pb.Attention(r.Attention),
-		Remedy: r.Remedy, ProviderTime: toTime(r.ProviderTime), AppAccessTokenRefused: r.TokenRefused,
+		Verdict: pb.Verdict(r.Verdict), Reason: pb.Reason(r.Reason), Code: words(r.Code, 128),
+		Message: words(r.Message, 1<<10), RequestId: words(r.RequestID, 128), RetryAfter: toDuration(r.RetryAfter), Attention: pb.Attention(r.Attention),
+		Remedy: words(r.Remedy, 512), ProviderTime: toTime(r.ProviderTime), AppAccessTokenRefused: r.TokenRefused,
 	}
 }
+
+// words makes text for people fit for the contract: of n bytes at most, and UTF-8, without which gRPC would make an
+// error of the whole answer, after the trade was made.
+func words(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
 
 func toState(s *State) *pb.ProviderState {
 	if s == nil {
@@ -148,8 +153,8 @@ func toPayment(f *PaymentFacts) *pb.PaymentFacts {
 		State: pb.PaymentState(f.State), Number: f.Number, Mchid: f.MchID, SubMchid: f.SubMchID, AppId: f.AppID,
 		Amount: toAmount(f.Amount), PayerAmount: toAmount(f.PayerAmount),
 		Payer: &pb.PayerFacts{Openid: f.Payer.Openid, SpOpenid: f.Payer.SpOpenid, SubOpenid: f.Payer.SubOpenid,
-			FundsSource: f.Payer.FundsSource},
-		PaidAt: toTime(f.PaidAt), ProviderId: f.ProviderID, LegsOnly: f.LegsOnly, ProviderStateName: f.StateName,
+			FundsSource: words(f.Payer.FundsSource, 128)},
+		PaidAt: toTime(f.PaidAt), ProviderId: f.ProviderID, LegsOnly: f.LegsOnly, ProviderStateName: words(f.StateName, 128),
 		Details: toFactDetails(f),
 	}
 	for _, l := range f.Legs {
@@ -165,7 +170,7 @@ func toFactDetails(f *PaymentFacts) *pb.FactDetails {
 		m := f.Medical
 		return &pb.FactDetails{Kind: &pb.FactDetails_Medical{Medical: &pb.MedicalFacts{
 			MixStatus: m.MixStatus, CashStatus: m.CashStatus, InsuranceStatus: m.InsuranceStatus,
-			FailReason: m.FailReason, Gov: m.Gov, Self: m.Self, Other: m.Other, Cash: m.Cash,
+			FailReason: words(m.FailReason, 1<<10), Gov: m.Gov, Self: m.Self, Other: m.Other, Cash: m.Cash,
 			PassthroughResponse: m.PassthroughResponse,
 		}}}
 	case f.Extension != nil:
@@ -183,8 +188,8 @@ func toRefund(f *RefundFacts) *pb.RefundFacts {
 		State: pb.RefundState(f.State), Number: f.Number, PaymentNumber: f.PaymentNumber,
 		ProviderId: f.ProviderID, ProviderPaymentId: f.ProviderPaymentID, Mchid: f.MchID, SubMchid: f.SubMchID,
 		Amount: toAmount(f.Amount), PayerAmount: toAmount(f.PayerAmount), Total: toAmount(f.Total),
-		CreatedAt: toTime(f.CreatedAt), SucceededAt: toTime(f.SucceededAt), ReceivedAccount: f.ReceivedAccount,
-		ProviderStateName: f.StateName, Attention: pb.Attention(f.Attention),
+		CreatedAt: toTime(f.CreatedAt), SucceededAt: toTime(f.SucceededAt), ReceivedAccount: words(f.ReceivedAccount, 128),
+		ProviderStateName: words(f.StateName, 128), Attention: pb.Attention(f.Attention),
 	}
 	for _, l := range f.Legs {
 		out.Legs = append(out.Legs, &pb.RefundLegFacts{LegId: l.ID, Amount: toAmount(l.Amount),
@@ -196,7 +201,7 @@ func toRefund(f *RefundFacts) *pb.RefundFacts {
 func fromNotification(r *pb.ParseNotificationRequest) Notification {
 	h := http.Header{}
 	for _, line := range r.GetHeaders() {
-		h.Add(line.GetName(), line.GetValue())
+		h.Add(line.GetName(), string(line.GetValue()))
 	}
 	return Notification{Account: r.GetAccount(), Method: r.GetMethod(), Path: r.GetPath(), Header: h,
 		Body: r.GetBody(), ReceivedAt: fromTime(r.GetReceivedAt())}
@@ -221,7 +226,7 @@ func toParsed(p Parsed) *pb.ParseNotificationResponse {
 			OccurredAt: toTime(n.OccurredAt)}}
 	default:
 		out.Result = &pb.ParseNotificationResponse_Refused{
-			Refused: &pb.Refused{Cause: pb.RefusedCause(p.Cause), Detail: p.Detail}}
+			Refused: &pb.Refused{Cause: pb.RefusedCause(p.Cause), Detail: words(p.Detail, 256)}}
 	}
 	return out
 }
@@ -241,7 +246,7 @@ func toFieldErrors(err error) []*pb.FieldError {
 	}
 	var field *FieldError
 	if errors.As(err, &field) {
-		return []*pb.FieldError{{Field: field.Pointer, Message: field.Problem}}
+		return []*pb.FieldError{{Field: words(field.Pointer, 128), Message: words(field.Problem, 256)}}
 	}
-	return []*pb.FieldError{{Message: err.Error()}}
+	return []*pb.FieldError{{Message: words(err.Error(), 256)}}
 }

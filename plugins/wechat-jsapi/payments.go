@@ -76,7 +76,7 @@ func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
 }
 
 // ClosePayment makes the trade unpayable. One that is paid is refused with CONFLICT: the host queries, since WeChat's
-// refusal names no amount.
+// refusal names no amount. The success is a 204, which says no more than that.
 func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
 	client, refusal, ok := p.client(r.Route)
 	if !ok {
@@ -86,5 +86,5 @@ func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}
-	return wechat.Taken(answer, sdk.PaymentFacts{State: sdk.PaymentClosed, Number: r.Number})
+	return wechat.Taken(answer, sdk.PaymentFacts{State: sdk.PaymentClosed})
 }

@@ -21,7 +21,7 @@ const userAgent = "PayBridge (WechatPay-Go/" + consts.Version + ")"
 
 // Answer is what comes with each of WeChat's answers, refusals included.
 type Answer struct {
-	Clock     time.Time // WeChat's, from the Date header, to the second; zero when no answer came
+	Clock     time.Time // WeChat's, from the Date header of an answer that is its own or a 401; to the second, else zero
 	RequestID string    // for WeChat's support
 }
 
@@ -94,7 +94,6 @@ func (c *Client) send(ctx context.Context, host string, r request, authorization
 // read verifies before it looks. fail is what becomes of the call unless all is well.
 func (c *Client) read(res *http.Response, fail *Error, into any) (Answer, error) {
 	a := Answer{RequestID: cut(res.Header.Get(consts.RequestID), 128)}
-	a.Clock, _ = http.ParseTime(res.Header.Get("Date"))
 	fail.Kind, fail.Status, fail.RequestID = Unanswered, res.StatusCode, a.RequestID
 
 	body, err := io.ReadAll(io.LimitReader(res.Body, largestAnswer+1))
@@ -107,6 +106,9 @@ func (c *Client) read(res *http.Response, fail *Error, into any) (Answer, error)
 		return a, fail
 	}
 	err = c.verify(res.Header, body, c.now())
+	if err == nil || res.StatusCode == http.StatusUnauthorized { // of a stranger's answer not even the clock is believed
+		a.Clock, _ = http.ParseTime(res.Header.Get("Date"))
+	}
 	switch {
 	case err != nil && res.StatusCode == http.StatusUnauthorized:
 		// Never signed, since WeChat does not know us: it is our signature that is wrong, not theirs.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paybridge/paybridge/plugins/sdk"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 )
 
@@ -97,16 +98,24 @@ func TestAnswersThatDecideNothing(t *testing.T) {
 		{name: "a redirect", reply: reply{status: 302, unsigned: true}, kind: Unverified, cause: ErrUnsigned},
 		{name: "too long", reply: reply{status: 200, body: strings.Repeat(" ", largestAnswer+1)}, kind: Unanswered},
 		{name: "not JSON", reply: reply{status: 200, body: "<xml/>"}, kind: Unanswered},
+		{name: "a state that is not known", reply: reply{status: 200, body: strings.Replace(unpaidText, "NOTPAY", "PONDERING", 1)}, kind: Unanswered},
+		{name: "no state at all", reply: reply{status: 200, body: "{}"}, kind: Unanswered},
 		{name: "signed server error", reply: reply{status: 500, body: `{"code":"SYSTEM_ERROR","message":"系统错误"}`}, kind: Refused, code: "SYSTEM_ERROR"},
 		{name: "in progress", reply: reply{status: 202, body: `{"code":"USERPAYING","message":"x"}`}, kind: Refused, code: "USERPAYING"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := answering(t, test.reply).QueryTrade(t.Context(), prepay.OutTradeNo)
+			_, a, err := answering(t, test.reply).QueryTrade(t.Context(), prepay.OutTradeNo)
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, want an *Error", err)
+			}
+			if e.Kind == Unverified && !a.Clock.IsZero() {
+				t.Errorf("an answer that is not believed sets the clock to %s", a.Clock)
+			}
+			if e.Kind == Refused && a.Clock.IsZero() {
+				t.Error("WeChat's clock comes with each of its answers")
 			}
 			if e.Kind != test.kind || e.Code != test.code || e.Status != test.reply.status || e.Number != prepay.OutTradeNo {
 				t.Errorf("got kind %d code %q status %d number %q", e.Kind, e.Code, e.Status, e.Number)
@@ -135,6 +144,21 @@ func TestQueryAndCloseAreRead(t *testing.T) {
 	}
 	if _, _, err := answering(t, reply{status: 200, body: "{}"}).Prepay(t.Context(), prepay); !errors.Is(err, errNoPrepayID) {
 		t.Error("a prepay without its id:", err)
+	}
+}
+
+// A status that WeChat adds one day must not be taken for a refund that is under way.
+func TestARefundOfAnUnknownStatusIsUnclear(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{"PONDERING", ""} {
+		c := answering(t, reply{status: 200, body: `{"refund_id":"503","out_refund_no":"R1","status":"` + status + `"}`})
+		_, made, errMade := c.CreateRefund(t.Context(), RefundRequest{OutRefundNo: "R1"})
+		_, asked, errAsked := c.QueryRefund(t.Context(), "R1")
+		for _, r := range []sdk.Result{Failed(made, errMade), Failed(asked, errAsked)} {
+			if r.Verdict != sdk.VerdictIndeterminate || !strings.Contains(r.Message, `"`+status+`", which is not known`) || r.RequestID == "" {
+				t.Errorf("status %q: got %+v", status, r)
+			}
+		}
 	}
 }
 

@@ -8,9 +8,11 @@ package wechat
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,10 +73,13 @@ var transport = &http.Transport{
 func New(c Config, o Options) (*Client, error) {
 	private, badPrivate := privateKey(c.PrivateKey)
 	keys, badPublic := publicKeys(c.PublicKeys)
-	expect, badExpect := expectedKey(c)
+	var expect string
+	if badPublic == nil { // else it could not be said which of them is meant
+		expect, badPublic = expectedKey(c.PublicKeyID, slices.Sorted(maps.Keys(keys)))
+	}
 	hosts, badBase := hosts(o.BaseURL)
 	serial := strings.TrimSpace(c.SerialNo)
-	err := errors.Join(checkMerchant(c.MchID, serial), badPrivate, badPublic, badExpect, checkAPIv3Keys(c.APIv3Keys), badBase)
+	err := errors.Join(checkMerchant(c.MchID, serial), badPrivate, badPublic, checkAPIv3Keys(c.APIv3Keys), badBase)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,19 @@
 package wechat
 
 import (
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 )
 
 func TestAWrongFieldIsNamed(t *testing.T) {
@@ -40,6 +48,36 @@ func TestAWrongFieldIsNamed(t *testing.T) {
 			if strings.Contains(err.Error(), strings.TrimSpace(line)) {
 				t.Errorf("%s: the error shows the key", test.field)
 			}
+		}
+	}
+}
+
+// WeChat names a certificate by its serial in upper case; people copy it in lower case too.
+func TestACertificateIsFoundByItsSerialInAnyCase(t *testing.T) {
+	t.Parallel()
+	const serial = "5E0F09EFDC096DE1" // with letters on purpose
+	number, _ := new(big.Int).SetString(serial, 16)
+	key := wechatKey(t)
+	certificate := x509.Certificate{SerialNumber: number, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, &certificate, &certificate, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	for _, row := range []struct{ configured, chosen string }{
+		{serial, ""}, {strings.ToLower(serial), ""}, {strings.ToLower(serial), serial}, {serial, strings.ToLower(serial)},
+	} {
+		config := testConfig(t)
+		config.PublicKeys, config.PublicKeyID = map[string]string{row.configured: text}, row.chosen
+		named := make(chan string, 1)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			named <- r.Header.Get(consts.WechatPaySerial)
+			reply{status: 200, body: unpaidText, serial: serial}.write(t, w)
+		}))
+		t.Cleanup(server.Close)
+		_, _, err := newClient(t, config, Options{BaseURL: server.URL}).QueryTrade(t.Context(), prepay.OutTradeNo)
+		if asked := <-named; err != nil || asked != serial {
+			t.Errorf("configured as %s, chosen as %q: asked for %s, %v", row.configured, row.chosen, asked, err)
 		}
 	}
 }

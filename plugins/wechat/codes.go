@@ -82,7 +82,8 @@ const (
 // otherContent is the cause code of an INVALID_REQUEST which says that the number was used with other content.
 const otherContent = "268498688"
 
-// byStatus is for a code that is in no table.
+// byStatus is for a code that is in no table. A 404 alone does not say that there is no trade: it may be the path, or
+// the merchant number, that is not known.
 func byStatus(op Op, status int) meaning {
 	switch {
 	case status == http.StatusTooManyRequests && op == OpRefund:
@@ -95,8 +96,6 @@ func byStatus(op Op, status int) meaning {
 		return rejected(sdk.InvalidRequest, "")
 	case http.StatusForbidden:
 		return rejected(sdk.Declined, "")
-	case http.StatusNotFound:
-		return rejected(sdk.NotFound, "")
 	case http.StatusConflict:
 		return rejected(sdk.Conflict, askAndFollow)
 	case http.StatusTooManyRequests:

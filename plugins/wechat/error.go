@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -25,7 +26,7 @@ type Kind int
 
 // How far a call got.
 const (
-	Unanswered Kind = iota // WeChat may have done it: the answer was lost, or cannot be read. The zero value, on purpose
+	Unanswered Kind = iota // WeChat may have done it: the answer was lost, or cannot be read or understood. The zero value, on purpose
 	NotSent                // nothing left this machine
 	Unverified             // an answer came, but nothing proves that it is WeChat's
 	Refused                // WeChat said no, or not yet: Status and Code say which
@@ -45,6 +46,14 @@ type Error struct {
 }
 
 var errNoPrepayID = errors.New("its answer holds no prepay_id")
+
+// unknownState is for a verified answer whose state decides nothing, such as one that WeChat has added since.
+func unknownState(op Op, number, field, state string, a Answer) error {
+	return &Error{
+		Op: op, Number: number, Kind: Unanswered, Status: http.StatusOK, RequestID: a.RequestID,
+		cause: fmt.Errorf("its answer has the %s %q, which is not known", field, cut(state, 64)),
+	}
+}
 
 func (e *Error) Error() string {
 	var b strings.Builder

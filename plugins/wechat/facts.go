@@ -26,31 +26,42 @@ var refundStates = map[string]sdk.RefundState{
 	"ABNORMAL":   sdk.RefundAbnormal,
 }
 
-// Facts is what a verified trade says.
+// Facts is what a verified trade says. An unpaid one has no currency, and is in WeChat's default. Of a paid one none is
+// made up: what WeChat says it took is compared with what was asked for.
 func (t Trade) Facts() sdk.PaymentFacts {
+	state := tradeStates[t.TradeState]
+	paid := state == sdk.PaymentSucceeded || state == sdk.PaymentRefunded
+	currency := t.Amount.Currency
+	if !paid && currency == "" {
+		currency = defaultCurrency
+	}
 	f := sdk.PaymentFacts{
-		State:      tradeStates[t.TradeState],
+		State:      state,
 		Number:     t.OutTradeNo,
 		MchID:      t.MchID,
 		AppID:      t.AppID,
-		Amount:     fen(t.Amount.Total, t.Amount.Currency),
+		Amount:     fen(t.Amount.Total, currency),
 		Payer:      sdk.PayerFacts{Openid: t.Payer.OpenID, FundsSource: t.BankType},
 		PaidAt:     instant(t.SuccessTime),
 		ProviderID: t.TransactionID,
 		StateName:  t.TradeState,
 	}
-	if f.State == sdk.PaymentSucceeded || f.State == sdk.PaymentRefunded {
+	if paid {
 		f.PayerAmount = fen(t.Amount.PayerTotal, t.Amount.PayerCurrency)
 	}
 	return f
 }
 
 // Facts is what a verified refund says. Answers name no merchant: the one that signed the question is the one that
-// may know.
+// may know. Notifications have no field for the currency.
 func (r Refund) Facts() sdk.RefundFacts {
 	status := r.Status
 	if status == "" {
 		status = r.RefundStatus
+	}
+	currency := r.Amount.Currency
+	if currency == "" {
+		currency = defaultCurrency
 	}
 	f := sdk.RefundFacts{
 		State:             refundStates[status],
@@ -59,9 +70,9 @@ func (r Refund) Facts() sdk.RefundFacts {
 		ProviderID:        r.RefundID,
 		ProviderPaymentID: r.TransactionID,
 		MchID:             r.MchID,
-		Amount:            fen(r.Amount.Refund, r.Amount.Currency),
-		PayerAmount:       fen(r.Amount.PayerRefund, r.Amount.Currency),
-		Total:             fen(r.Amount.Total, r.Amount.Currency),
+		Amount:            fen(r.Amount.Refund, currency),
+		PayerAmount:       fen(r.Amount.PayerRefund, currency),
+		Total:             fen(r.Amount.Total, currency),
 		CreatedAt:         instant(r.CreateTime),
 		SucceededAt:       instant(r.SuccessTime),
 		ReceivedAccount:   r.Received,
@@ -73,14 +84,13 @@ func (r Refund) Facts() sdk.RefundFacts {
 	return f
 }
 
-// fen reads an amount; 0 is one that WeChat did not say. Unpaid trades and refund notifications leave the currency
-// out; it is CNY then.
+// defaultCurrency is what WeChat means where its message has no currency to say.
+const defaultCurrency = "CNY"
+
+// fen reads an amount; 0 is one that WeChat did not say.
 func fen(minor int64, currency string) sdk.Amount {
 	if minor == 0 {
 		return sdk.Amount{}
-	}
-	if currency == "" {
-		currency = "CNY"
 	}
 	return sdk.Amount{Minor: minor, Currency: currency}
 }

@@ -37,30 +37,34 @@ func privateKey(pem string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// publicKey takes WeChat Pay's public key, or a platform certificate while a merchant moves from one to the other.
-func publicKey(id, pem string) (*rsa.PublicKey, error) {
+// publicKey takes WeChat Pay's public key, or a platform certificate while a merchant moves from one to the other. It
+// gives the key with the serial by which WeChat names it: a certificate's own, in upper case however it was written.
+func publicKey(id, pem string) (string, *rsa.PublicKey, error) {
 	wrong := sdk.Field("/public_keys/"+pointer.Replace(id),
 		"cannot be read: give WeChat Pay's public key (pub_key.pem) or a platform certificate, under its id or serial number (PEM, RSA 2048)")
 	if strings.TrimSpace(id) == "" {
-		return nil, wrong
+		return "", nil, wrong
 	}
+	serial := id
 	key, err := utils.LoadPublicKey(pem)
 	if err != nil {
 		cert, err := utils.LoadCertificate(pem)
 		if err != nil || !strings.EqualFold(utils.GetCertificateSerialNumber(*cert), id) {
-			return nil, wrong
+			return "", nil, wrong
 		}
+		serial = strings.ToUpper(utils.GetCertificateSerialNumber(*cert))
 		key, _ = cert.PublicKey.(*rsa.PublicKey)
 	}
 	if key == nil || key.N.BitLen() < smallestKey {
-		return nil, wrong
+		return "", nil, wrong
 	}
-	return key, nil
+	return serial, key, nil
 }
 
 // pointer escapes what JSON Pointer keeps for itself.
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
+// publicKeys gives the keys by the serial that WeChat names them with.
 func publicKeys(pems map[string]string) (map[string]auth.Verifier, error) {
 	if len(pems) == 0 {
 		return nil, sdk.Field("/public_keys", "is empty: give WeChat Pay's public key under its id (PUB_KEY_ID_…)")
@@ -68,30 +72,31 @@ func publicKeys(pems map[string]string) (map[string]auth.Verifier, error) {
 	keys := make(map[string]auth.Verifier, len(pems))
 	var wrong []error
 	for _, id := range slices.Sorted(maps.Keys(pems)) {
-		key, err := publicKey(id, pems[id])
+		serial, key, err := publicKey(id, pems[id])
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
-		keys[id] = verifiers.NewSHA256WithRSAPubkeyVerifier(id, *key)
+		keys[serial] = verifiers.NewSHA256WithRSAPubkeyVerifier(serial, *key)
 	}
 	return keys, errors.Join(wrong...)
 }
 
-// expectedKey is the id that requests name. WeChat then signs its answer with that key.
-func expectedKey(c Config) (string, error) {
-	ids := slices.Sorted(maps.Keys(c.PublicKeys))
+// expectedKey is the serial that requests name, of these. WeChat then signs its answer with that key. It is chosen
+// without regard to case, as publicKey takes a certificate's serial.
+func expectedKey(chosen string, serials []string) (string, error) {
 	switch {
-	case c.PublicKeyID == "" && len(ids) > 1:
-		return "", sdk.Field("/public_key_id", "is missing: say which key answers shall be signed with: %s", strings.Join(ids, ", "))
-	case c.PublicKeyID != "" && !slices.Contains(ids, c.PublicKeyID):
-		return "", sdk.Field("/public_key_id", "is not one of public_keys")
-	case c.PublicKeyID != "":
-		return c.PublicKeyID, nil
-	case len(ids) == 1:
-		return ids[0], nil
+	case chosen == "" && len(serials) == 1:
+		return serials[0], nil
+	case chosen == "":
+		return "", sdk.Field("/public_key_id", "is missing: say which key answers shall be signed with: %s", strings.Join(serials, ", "))
 	}
-	return "", nil // publicKeys has said that there is none
+	for _, serial := range serials {
+		if strings.EqualFold(serial, chosen) {
+			return serial, nil
+		}
+	}
+	return "", sdk.Field("/public_key_id", "is not one of public_keys")
 }
 
 func checkAPIv3Keys(keys []string) error {

@@ -122,10 +122,8 @@ func TestTheStatusesOfTheMappingAreTheStatusesOfTheTable(t *testing.T) {
 		for _, op := range allOps {
 			want := []string{row[1], everywhere}
 			if op == OpRefund && differs {
-				want[1] = strings.TrimSuffix(ofARefund, " for a refund")
-				if want[1] == "INDETERMINATE" {
-					want = []string{"INDETERMINATE", ""}
-				}
+				verdict, reason, _ := strings.Cut(strings.TrimSuffix(ofARefund, " for a refund"), " ")
+				want = []string{verdict, reason}
 			}
 			m := (&Error{Op: op, Kind: Refused, Status: status, Code: "SOMETHING_NEW"}).meaning()
 			if got := []string{verdictNames[m.verdict], reasonNames[m.reason]}; !slices.Equal(got, want) {
@@ -165,6 +163,43 @@ func TestTheStatesOfTheMappingAreTheStatesOfTheTable(t *testing.T) {
 		if documented[name] == "" {
 			t.Errorf("status %s is not in %s", name, mapping)
 		}
+	}
+}
+
+// A payment is given up as never made only when WeChat says so by a code that means it.
+func TestOnlyListedCodesSayThatNothingIsThere(t *testing.T) {
+	t.Parallel()
+	for _, op := range []Op{OpQuery, OpClose, OpRefundQuery} {
+		for _, code := range []string{"", "NOT_FOUND", "SOMETHING_NEW"} {
+			r := outcome(&Error{Op: op, Kind: Refused, Status: http.StatusNotFound, Code: code})
+			if r.Verdict != sdk.VerdictIndeterminate || r.Reason != 0 {
+				t.Errorf("%s, 404 %q: got %+v", op, code, r)
+			}
+		}
+		for _, code := range []string{"ORDER_NOT_EXIST", "RESOURCE_NOT_EXISTS"} {
+			r := outcome(&Error{Op: op, Kind: Refused, Status: http.StatusNotFound, Code: code})
+			if r.Verdict != sdk.VerdictRejected || r.Reason != sdk.NotFound {
+				t.Errorf("%s, 404 %q: got %+v", op, code, r)
+			}
+		}
+	}
+}
+
+// What WeChat does not say of money it took is not made up: the host compares it with what was asked for.
+func TestACurrencyIsAssumedOnlyWhereWeChatHasNoFieldForIt(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]string{"NOTPAY": "CNY", "CLOSED": "CNY", "SUCCESS": "", "REFUND": ""} {
+		trade := Trade{TradeState: state}
+		trade.Amount.Total, trade.Amount.PayerTotal = 100, 100
+		f := trade.Facts()
+		if f.Amount != (sdk.Amount{Minor: 100, Currency: want}) || f.PayerAmount.Currency != "" {
+			t.Errorf("%s without a currency: %+v, payer %+v", state, f.Amount, f.PayerAmount)
+		}
+	}
+	var refund Refund
+	refund.Amount.Refund = 100
+	if f := refund.Facts(); f.Amount.Currency != "CNY" {
+		t.Errorf("a refund's notification: %+v", f.Amount)
 	}
 }
 

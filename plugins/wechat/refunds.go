@@ -45,19 +45,25 @@ type Refund struct {
 }
 
 // CreateRefund asks for a refund. After an unclear outcome it is asked again under the same number and with the same
-// content; a new number would refund twice.
+// content; a new number would refund twice. A status that MAPPING.md does not know is such an outcome.
 func (c *Client) CreateRefund(ctx context.Context, body RefundRequest) (r Refund, a Answer, err error) {
 	a, err = c.do(ctx, request{
 		op: OpRefund, number: body.OutRefundNo, method: http.MethodPost, path: "/v3/refund/domestic/refunds", body: body,
 	}, &r)
+	if _, known := refundStates[r.Status]; err == nil && !known {
+		err = unknownState(OpRefund, body.OutRefundNo, "status", r.Status, a)
+	}
 	return r, a, err
 }
 
-// QueryRefund asks for a refund by our number.
+// QueryRefund asks for a refund by our number. A status that MAPPING.md does not know is an error: it says nothing.
 func (c *Client) QueryRefund(ctx context.Context, outRefundNo string) (r Refund, a Answer, err error) {
 	a, err = c.do(ctx, request{
 		op: OpRefundQuery, number: outRefundNo, method: http.MethodGet,
 		path: "/v3/refund/domestic/refunds/" + url.PathEscape(outRefundNo),
 	}, &r)
+	if _, known := refundStates[r.Status]; err == nil && !known {
+		err = unknownState(OpRefundQuery, outRefundNo, "status", r.Status, a)
+	}
 	return r, a, err
 }

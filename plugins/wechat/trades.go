@@ -71,12 +71,15 @@ func (c *Client) Prepay(ctx context.Context, p Prepay) (prepayID string, a Answe
 	return made.PrepayID, a, err
 }
 
-// QueryTrade asks for a trade by our number.
+// QueryTrade asks for a trade by our number. A trade_state that MAPPING.md does not know is an error: it says nothing.
 func (c *Client) QueryTrade(ctx context.Context, outTradeNo string) (t Trade, a Answer, err error) {
 	a, err = c.do(ctx, request{
 		op: OpQuery, number: outTradeNo, method: http.MethodGet,
 		path: "/v3/pay/transactions/out-trade-no/" + url.PathEscape(outTradeNo) + "?mchid=" + url.QueryEscape(c.mchID),
 	}, &t)
+	if _, known := tradeStates[t.TradeState]; err == nil && !known {
+		err = unknownState(OpQuery, outTradeNo, "trade_state", t.TradeState, a)
+	}
 	return t, a, err
 }
 

@@ -66,6 +66,7 @@ const newReference = (what) => `${what}-${Date.now().toString(36)}`;
 let walk = fresh();
 let faults = { rules: [] }; // the simulator's rules in force
 let looking; // the timer of the next look
+let lookAgain = false; // once more after the last move: rows read one by one may be from different moments
 
 const unfinished = {
   order: ["closing"],
@@ -93,7 +94,9 @@ async function look() {
   }
   show();
   clearTimeout(looking); // two looks at once leave one timer
-  if (moving()) looking = setTimeout(look, 1000);
+  const mayMove = moving();
+  if (mayMove || lookAgain) looking = setTimeout(look, 1000);
+  lookAgain = mayMove;
 }
 
 function moving() {
@@ -118,6 +121,7 @@ function keep() {
 // act runs what a button does: the button rests meanwhile, and what went wrong is shown.
 async function act(button, does) {
   button.disabled = true;
+  button.setAttribute("aria-busy", "true"); // an unclear create takes ten seconds
   complain(null);
   try {
     await does();
@@ -125,6 +129,8 @@ async function act(button, does) {
     complain(e);
   }
   button.disabled = false;
+  button.removeAttribute("aria-busy");
+  lookAgain = true;
   await look();
 }
 
@@ -263,7 +269,9 @@ function chip(state) {
 }
 
 function clock(at, digits = 0) {
-  return new Date(at).toLocaleTimeString("en-GB", { hour12: false, fractionalSecondDigits: digits || undefined });
+  return new Date(at).toLocaleTimeString("en-GB", {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: digits || undefined,
+  });
 }
 
 function show() {
@@ -291,6 +299,11 @@ function show() {
 
   byId("empty").hidden = Boolean(order);
   byId("rows").replaceChildren(...rows().map(row));
+  byId("bar").replaceChildren(...rows().map((r) => {
+    const item = make("span", "", text("kind_" + r.kind) + " ");
+    item.append(chip(r.state));
+    return item;
+  }));
   byId("timeline-title").hidden = walk.timeline.length === 0;
   showTimeline();
   announce();
@@ -350,6 +363,7 @@ function showTimeline() {
     item.append(head, cause);
     return item;
   }));
+  byId("timeline").scrollTop = byId("timeline").scrollHeight; // the newest is last
 }
 
 let announced = {};

@@ -1782,8 +1782,9 @@ func (x *ParseNotificationRequest) GetReceivedAt() *timestamppb.Timestamp {
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In any case; names are compared without case.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As received: HTTP lets it hold bytes that are no UTF-8.
+	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1825,11 +1826,11 @@ func (x *Header) GetName() string {
 	return ""
 }
 
-func (x *Header) GetValue() string {
+func (x *Header) GetValue() []byte {
 	if x != nil {
 		return x.Value
 	}
-	return ""
+	return nil
 }
 
 // ParseNotificationResponse is what the callback says, and what to answer.
@@ -2327,7 +2328,7 @@ const file_plugins_proto_providerv1_provider_proto_rawDesc = "" +
 	"receivedAtJ\x06\b\xe8\a\x10\xd0\x0f\":\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05valueJ\x06\b\xe8\a\x10\xd0\x0f\"\xed\x03\n" +
+	"\x05value\x18\x02 \x01(\fR\x05valueJ\x06\b\xe8\a\x10\xd0\x0f\"\xed\x03\n" +
 	"\x19ParseNotificationResponse\x12?\n" +
 	"\apayment\x18\x01 \x01(\v2#.paybridge.provider.v1.PaymentFactsH\x00R\apayment\x12<\n" +
 	"\x06refund\x18\x02 \x01(\v2\".paybridge.provider.v1.RefundFactsH\x00R\x06refund\x127\n" +

@@ -30,9 +30,9 @@ const (
 	openID   = "oA1-alice-000000000000000001"
 )
 
-// wechat is a running wechatsim: its signatures and its ledger are another process's CPU. It never tells of a payment
+// simulator is a running wechatsim: its signatures and its ledger are another process's CPU. It never tells of a payment
 // by itself: callbacks are signed here beforehand (sign), so that only their receipt is measured.
-type wechat struct {
+type simulator struct {
 	BaseURL    string `json:"base_url"`
 	ControlURL string `json:"control_url"`
 
@@ -41,8 +41,8 @@ type wechat struct {
 	lifeline io.Closer // it ends with this process, however that ends
 }
 
-func startWeChat(ctx context.Context, dir, programs string) (*wechat, error) {
-	w := &wechat{dir: dir}
+func startWeChat(ctx context.Context, dir, programs string) (*simulator, error) {
+	w := &simulator{dir: dir}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(programs, "wechatsim"), "serve", "--ready-json",
 		"--stdin-lifeline", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--keys-dir", w.keys(), "--refund-delay", "200ms")
 	var err error
@@ -67,19 +67,19 @@ func startWeChat(ctx context.Context, dir, programs string) (*wechat, error) {
 	return w, w.control(ctx, http.MethodPut, "/faults", []sim.Fault{{Kind: sim.CallbackLost, Event: "TRANSACTION."}}, nil)
 }
 
-func (w *wechat) keys() string { return filepath.Join(w.dir, "wechat") }
+func (w *simulator) keys() string { return filepath.Join(w.dir, "wechat") }
 
-func (w *wechat) stop() error {
+func (w *simulator) stop() error {
 	_ = w.lifeline.Close()
 	return w.process.stop()
 }
 
-func (w *wechat) control(ctx context.Context, method, path string, body, into any) error {
+func (w *simulator) control(ctx context.Context, method, path string, body, into any) error {
 	return exchange(ctx, http.DefaultClient, method, w.ControlURL+"/control/v1"+path, "", body, into)
 }
 
 // paid lets the payer pay, and returns the trade.
-func (w *wechat) paid(ctx context.Context, number string) (sim.Trade, error) {
+func (w *simulator) paid(ctx context.Context, number string) (sim.Trade, error) {
 	var answer struct {
 		Trade sim.Trade `json:"trade"`
 	}
@@ -104,7 +104,7 @@ type callback struct {
 }
 
 // sign makes a valid callback about each trade, by the simulator's library with the keys of its process.
-func (w *wechat) sign(ctx context.Context, trades []sim.Trade) (made []callback, err error) {
+func (w *simulator) sign(ctx context.Context, trades []sim.Trade) (made []callback, err error) {
 	state, err := json.Marshal(map[string]any{"trades": trades})
 	if err != nil {
 		return nil, err
@@ -120,15 +120,15 @@ func (w *wechat) sign(ctx context.Context, trades []sim.Trade) (made []callback,
 	defer func() { err = errors.Join(err, s.Close()) }()
 	made = make([]callback, len(trades))
 	err = each(ctx, 4, len(trades), func(_ context.Context, i int) error {
-		c := &made[i]
-		c.url, c.header, c.body, err = s.SignedCallback(mchID, trades[i].OutTradeNo, "")
+		url, header, body, err := s.SignedCallback(mchID, trades[i].OutTradeNo, "")
+		made[i] = callback{url, header, body}
 		return err
 	})
 	return made, err
 }
 
 // merchant is the merchant with all keys, and WeChat's public key with its id.
-func (w *wechat) merchant(ctx context.Context) (m sim.Merchant, keyID, publicKey string, err error) {
+func (w *simulator) merchant(ctx context.Context) (m sim.Merchant, keyID, publicKey string, err error) {
 	s, err := sim.Start(ctx, sim.Config{KeysDir: w.keys()})
 	if err != nil {
 		return m, "", "", err
