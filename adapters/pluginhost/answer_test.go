@@ -103,6 +103,15 @@ func TestReasonsAndStatesOfALaterVersionDecideNothing(t *testing.T) {
 	}
 }
 
+func TestAttentionOfARefund(t *testing.T) {
+	t.Parallel()
+	a := refundAnswer(&pb.QueryRefundResponse{Outcome: accepted(), Facts: &pb.RefundFacts{
+		State: pb.RefundState_REFUND_STATE_PROCESSING, Attention: pb.Attention_ATTENTION_NOT_ENOUGH}})
+	if a.Facts == nil || !strings.Contains(a.Outcome.NeedsAttention, "top it up") {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestNotificationsThatBreakTheContract(t *testing.T) {
 	t.Parallel()
 	paid := &pb.ParseNotificationResponse_Payment{Payment: pendingFacts()}

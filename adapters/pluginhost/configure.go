@@ -41,7 +41,7 @@ func (a *account) problemText() string {
 // ConfigError says which fields of an account's or an entry's configuration are wrong. It never holds a value.
 type ConfigError struct {
 	What   string // "account NAME" or "entry NAME"
-	Fields  []FieldProblem
+	Fields []FieldProblem
 }
 
 // FieldProblem is one wrong field.

@@ -26,7 +26,8 @@ func TestR45_ConfigureNamesTheFieldAndNotTheValue(t *testing.T) {
 		{"a field breaks a rule", merchant, `{"key": "s3cr3t"}`, []string{"/key must have at least 8 characters, has 6"}},
 		{"a merchant number breaks a pattern", "s3cr3t", `{"key": "` + secret + `"}`, []string{"/mchid must match ^[0-9]{10}$"}},
 		{"the plugin finds two faults", merchant, `{"key": "bad s3cr3t"}`, []string{"/key is no key", "/mchid is not the key's"}},
-		{"other merchant numbers", merchant, `{"key": "` + secret + `", "mchid": "1900000002"}`, []string{`reads merchant "1900000002"`}},
+		{"other merchant numbers", merchant, `{"key": "` + secret + `", "mchid": "1900000002"}`, []string{`/mchid is "1900000002", and the account is of "1900000001"`}},
+		{"a sub merchant of an account that has none", merchant, `{"key": "` + secret + `", "sub_mchid": "1900000002"}`, []string{`/sub_mchid is "1900000002"`}},
 		{"not an object", merchant, `["s3cr3t"]`, []string{"is not a JSON object"}},
 	} {
 		a := account("new", 1)
@@ -66,6 +67,46 @@ func TestConfigureReplacesWholeOrNotAtAll(t *testing.T) {
 	wrong.Config = json.RawMessage(`{"key": "bad-bad-bad"}`)
 	if err := h.Configure(t.Context(), wrong); err == nil || generation() != "5" {
 		t.Errorf("a wrong one leaves what was there: %v, in use %s", err, generation())
+	}
+}
+
+func TestR13_AnotherMerchantNeverReplacesAnAccount(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	other := account("one", 5)
+	other.Config = json.RawMessage(`{"key":"` + secret + `","mchid":"1900000002"}`)
+	if err := h.Configure(t.Context(), other); err == nil {
+		t.Error("the account was taken with the keys of another merchant")
+	}
+	if o := provider(t, h, "one").CreatePayment(t.Context(), payment("one", "generation")).Outcome; o.Code != "1" {
+		t.Errorf("what was in use is not any more: %s, %s", o, o.Message)
+	}
+	lying := account("one", 6)
+	lying.Config = json.RawMessage(`{"key":"another-merchants-key"}`)
+	if err := h.Configure(t.Context(), lying); err == nil || errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("the plugin signs for another merchant: %v", err)
+	}
+	if _, err := h.For(payment("one", "").Route); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("an account whose plugin signs for another merchant is in use: %v", err)
+	}
+}
+
+func TestEntriesAreHeldAgainstTheirSchema(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	for options, want := range map[string]string{
+		``:                    "",
+		`{"goods_tag": "A"}`:  "",
+		`{"goods-tag": "A"}`:  "entry oa: has unknown fields: goods-tag",
+		`{"goods_tag": 4711}`: "entry oa: /goods_tag must be of type string, not number",
+	} {
+		err := h.CheckEntry("unruly", "oa", []byte(options))
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %q", options, err, want)
+		}
+	}
+	if err := h.CheckEntry("nobody", "oa", nil); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("of a provider that is not here: %v", err)
 	}
 }
 

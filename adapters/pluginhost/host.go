@@ -66,7 +66,8 @@ type Host struct {
 	held  *os.File // the lock of Dir
 	stop  context.CancelFunc
 	live  context.Context
-	cut   chan struct{} // closed when plugins must end now
+	force context.CancelFunc // ends cut
+	cut   context.Context    // ends when plugins must end now
 	loops sync.WaitGroup
 
 	mu        sync.Mutex
@@ -83,7 +84,8 @@ func New(o Options) (*Host, error) {
 		return nil, fmt.Errorf("plugin folder: %w", err)
 	}
 	live, stop := context.WithCancel(context.Background())
-	return &Host{o: o, held: held, live: live, stop: stop, cut: make(chan struct{}), instances: map[string]*instance{}}, nil
+	cut, force := context.WithCancel(context.Background())
+	return &Host{o: o, held: held, live: live, stop: stop, cut: cut, force: force, instances: map[string]*instance{}}, nil
 }
 
 // takeFolder makes the private folder ours alone and empty.
@@ -140,7 +142,7 @@ func (h *Host) Start(ctx context.Context, providers ...string) error {
 			failed = errors.Join(failed, fmt.Errorf("start plugin %w", err))
 			continue
 		}
-		i := newInstance(h.o, pin, h.cut)
+		i := newInstance(h.o, pin, h.cut.Done())
 		h.mu.Lock()
 		_, twice := h.instances[name]
 		if !twice {
@@ -167,8 +169,7 @@ func (h *Host) Start(ctx context.Context, providers ...string) error {
 }
 
 // Close takes no more calls, waits for those in flight, and then ends the plugins, by force when they do not listen or
-// when ctx ends. Afterwards there is no plugin process left, or the error tells of one that cannot be ended. Close is
-// called once.
+// when ctx ends. Afterwards there is no plugin process left, or the error tells of one that cannot be ended.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	var drained []<-chan struct{}
@@ -193,7 +194,7 @@ func (h *Host) Close(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		close(h.cut)
+		h.force()
 		select {
 		case <-ended:
 		case <-time.After(killTime):

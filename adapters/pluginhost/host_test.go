@@ -137,6 +137,45 @@ func TestNotification(t *testing.T) {
 	}
 }
 
+// The keys of a provider verify what it tells to any of its merchants: an address proves nothing.
+func TestR13_ANotificationOfAnotherMerchantIsRefused(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	sub := account("sub", 1)
+	sub.SubMchID = "1900000100"
+	if err := h.Configure(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		account, body, mchid, sub string
+		want                      ports.RefuseCause
+	}{
+		{"one", "number-1", merchant, "", ""},
+		{"one", "number-1", merchant, "1900000100", ""}, // the account names no sub merchant: it is of all of them
+		{"one", "number-1", "1900000009", "", ports.RefusedSignature},
+		{"one", "refund", merchant, "", ""},
+		{"one", "refund", "1900000009", "", ports.RefusedSignature},
+		{"sub", "number-1", merchant, "1900000100", ""},
+		{"sub", "number-1", merchant, "1900000101", ports.RefusedSignature},
+		{"sub", "refund", merchant, "1900000101", ports.RefusedSignature},
+	} {
+		n, err := h.ParseNotification(t.Context(), "unruly", c.account, ports.RawMessage{Method: "POST", Body: []byte(c.body),
+			Headers: map[string][]string{"Signature": {secret}, "Merchant": {c.mchid}, "Sub-Merchant": {c.sub}}})
+		if err != nil || n.Refused != c.want || c.want != "" && (n.Payment != nil || n.Refund != nil || len(n.Nack.Body) == 0) {
+			t.Errorf("%+v: %+v, %v", c, n, err)
+		}
+	}
+}
+
+func TestNotificationWithBytesInItsHeaders(t *testing.T) {
+	t.Parallel()
+	n, err := start(t).ParseNotification(t.Context(), "unruly", "one", ports.RawMessage{Method: "POST", Body: []byte("number-1"),
+		Headers: map[string][]string{"Signature": {secret}, "User-Agent": {"caf\xe9"}}})
+	if err != nil || n.Payment == nil {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
+
 func TestR36_UnknownOrDownHereIsUnavailable(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(o *pluginhost.Options) { o.FirstBack, o.LongestBack = time.Hour, time.Hour })
@@ -185,11 +224,39 @@ func TestR36_ADeadPluginIsStartedAgainAndConfigured(t *testing.T) {
 	}
 }
 
+// A process that the plugin started must neither outlive it nor, when it got away, hide its death.
+func TestR36_APluginEndsWhateverItStarted(t *testing.T) {
+	t.Parallel()
+	for _, do := range []string{"child", "stray"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			h := start(t)
+			first := pid(h)
+			o := provider(t, h, "one").CreatePayment(t.Context(), payment("one", do)).Outcome
+			started, err := strconv.Atoi(o.Code)
+			if err != nil {
+				t.Fatalf("%s, %s", o, o.Message)
+			}
+			if do == "stray" {
+				t.Cleanup(func() { kill(t, started, syscall.SIGKILL) })
+			}
+			kill(t, first, syscall.SIGKILL)
+			eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+			if do == "child" {
+				eventually(t, "its child has gone", func() bool { return !alive(started) })
+			}
+		})
+	}
+}
+
 func TestR36_OneBrokenAccountSlowsNoOther(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(o *pluginhost.Options) { o.Calls = 2 })
+	h := start(t, func(o *pluginhost.Options) { o.Calls = 8 }) // 4 for each account
 	p := provider(t, h, "one")
 	held := hold(t, p, "one")
+	for range 3 {
+		hold(t, p, "one")
+	}
 	waiting, cancel := context.WithCancel(t.Context())
 	second := make(chan ports.PaymentAnswer)
 	go func() { second <- p.CreatePayment(waiting, payment("one", "")) }()

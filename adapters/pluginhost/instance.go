@@ -21,7 +21,7 @@ type instance struct {
 	calls  slots // about money
 	parses slots // notifications do not wait behind a slow provider
 
-	cut    <-chan struct{} // closed when the plugin must end now
+	cut <-chan struct{} // closed when the plugin must end now
 	// Holds one value while accounts are given or replayed, so that none is given twice or missed.
 	configuring chan struct{}
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paybridge/paybridge/adapters/pluginhost"
 )
@@ -90,6 +91,56 @@ func TestWhatIsNotStarted(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// lockOf is the lock of a shell script in place of a plugin.
+func lockOf(t *testing.T, script string) pluginhost.Lock {
+	path := filepath.Join(shortDir(t), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return pluginhost.Lock{Plugins: []pluginhost.Pin{{Name: "unruly", Version: "1.0.0", Path: path}}}
+}
+
+func TestWhatAFailedPluginSaysIsBounded(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.Lock = lockOf(t, "echo '"+strings.Repeat("x", 4096)+"'\nexec /bin/sleep 60\n")
+	})
+	if err := h.Start(t.Context(), "unruly"); err == nil || len(err.Error()) > 1024 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+}
+
+func TestCloseWhileAPluginStarts(t *testing.T) {
+	t.Parallel()
+	var dir string
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.Lock, dir = lockOf(t, "echo $$ >\"$0.pid\"\nexec /bin/sleep 60\n"), o.Dir
+	})
+	go func() { _ = h.Start(context.Background(), "unruly") }() // it never hears of a handshake
+	var process int
+	eventually(t, "it has started", func() bool {
+		files, _ := filepath.Glob(filepath.Join(dir, "bin", "*.pid"))
+		if len(files) == 0 {
+			return false
+		}
+		text, _ := os.ReadFile(files[0])
+		var err error
+		process, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		return err == nil
+	})
+	closed := make(chan error, 1)
+	go func() { closed <- h.Close(context.Background()) }()
+	// Well before go-plugin gives up waiting for the handshake, after 10 seconds.
+	select {
+	case err := <-closed:
+		if err != nil || alive(process) {
+			t.Errorf("%v, alive: %v", err, alive(process))
+		}
+	case <-time.After(8 * time.Second):
+		t.Error("the start was waited for")
 	}
 }
 

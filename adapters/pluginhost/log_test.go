@@ -23,6 +23,7 @@ func TestPluginLines(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, in, want string }{
 		{"a JSON line", `{"@message":"m","@level":"error","@timestamp":"x","n":1}` + "\n", "level=ERROR msg=\"plugin: m\" plugin_log.n=1\n"},
+		{"objects and lists in it", `{"@message":"m","@level":"info","r":{"h":[{"key":"k"}],"n":1.5}}` + "\n", "level=INFO msg=\"plugin: m\" plugin_log.r.h.0.key=k plugin_log.r.n=1.5\n"},
 		{"any other line", "panic: oh\n", "level=WARN msg=\"plugin: panic: oh\"\n"},
 		{"fields of the wrong type", `{"@message":7,"@level":[]}` + "\n", ""},
 		{"blank lines", "\n \n", ""},

@@ -48,7 +48,7 @@ func TestR05_HandOffOfAClosingPayment(t *testing.T) {
 		w := newWorld(t, db)
 		g := w.start()
 		order := w.order("visit-1", 100)
-		w.fault(sim.Fault{Kind: sim.Slow, Path: "POST /v3/pay/transactions/jsapi", Count: 1, Delay: sim.Duration(3 * time.Second)})
+		w.fault(sim.Fault{Kind: sim.Slow, Path: "POST /v3/pay/transactions/jsapi", Count: 1, Delay: sim.Duration(5 * time.Second)})
 		opened := make(chan answer, 1)
 		go func() {
 			a, err := g.try("POST", "/v1/orders/"+order+"/payments", payBy(entry, payer))

@@ -162,6 +162,33 @@ func TestPartsOfAnAnswer(t *testing.T) {
 	}
 }
 
+// gRPC refuses text that is not UTF-8: a provider's odd words must not make an error of a trade that was made.
+func TestOddWordsDoNotSpoilAnAnswer(t *testing.T) {
+	t.Parallel()
+	odd := strings.Repeat("caf\xe9 费", 1000)
+	result := sdk.Accepted(sdk.RequestID(odd), sdk.NeedsPerson(sdk.AttentionOperator, odd), sdk.PaymentFacts{StateName: odd,
+		Payer: sdk.PayerFacts{FundsSource: odd}, Medical: &sdk.MedicalFacts{FailReason: odd}},
+		sdk.RefundFacts{ReceivedAccount: odd, StateName: odd})
+	result.Code, result.Message = odd, odd
+	s := &scripted{result: result, failed: sdk.Field("/key", "%s", odd), parsed: sdk.Refuse(sdk.Malformed, "%s", odd)}
+	c := pb.NewProviderClient(dial(t, s))
+	made, err := c.CreatePayment(t.Context(), &pb.CreatePaymentRequest{Number: "n1"})
+	o := made.GetOutcome()
+	if err != nil || o.GetVerdict() != pb.Verdict_VERDICT_ACCEPTED || !strings.HasPrefix(o.GetMessage(), "caf 费") ||
+		len(o.GetMessage()) > 1<<10 || len(o.GetCode()) > 128 || len(o.GetRequestId()) > 128 || len(o.GetRemedy()) > 512 {
+		t.Errorf("create: %v, %v", o, err)
+	}
+	if _, err := c.QueryRefund(t.Context(), &pb.QueryRefundRequest{}); err != nil {
+		t.Errorf("refund: %v", err)
+	}
+	if a, err := c.Configure(t.Context(), &pb.ConfigureRequest{}); err != nil || len(a.GetErrors()) != 1 {
+		t.Errorf("configure: %v, %v", a, err)
+	}
+	if n, err := c.ParseNotification(t.Context(), &pb.ParseNotificationRequest{}); err != nil || n.GetRefused() == nil {
+		t.Errorf("notification: %v, %v", n, err)
+	}
+}
+
 func TestFactsThatAnAcceptedCallImplies(t *testing.T) {
 	t.Parallel()
 	c := pb.NewProviderClient(dial(t, &scripted{result: sdk.Accepted()}))
@@ -338,5 +365,19 @@ func TestConfigureNamesEachField(t *testing.T) {
 	}
 	if a := c(errors.New("all of it")); len(a.GetErrors()) != 1 || a.GetGeneration() != 0 {
 		t.Errorf("the whole: %v", a)
+	}
+}
+
+func TestConfigureTellsTheGenerationInUse(t *testing.T) {
+	t.Parallel()
+	c := pb.NewProviderClient(dial(t, &scripted{}))
+	for _, step := range []struct{ given, want int64 }{{3, 3}, {2, 3}, {3, 3}, {4, 4}} {
+		a, err := c.Configure(t.Context(), &pb.ConfigureRequest{Account: "a", Generation: step.given})
+		if err != nil || a.GetGeneration() != step.want || a.GetMchid() != "m" {
+			t.Errorf("given %d: %v, %v", step.given, a, err)
+		}
+	}
+	if a, err := c.Configure(t.Context(), &pb.ConfigureRequest{Account: "b", Generation: 1}); err != nil || a.GetGeneration() != 1 {
+		t.Errorf("another account: %v, %v", a, err)
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
@@ -30,6 +32,7 @@ const schema = `{
   "additionalProperties": false,
   "properties": {
     "mchid": {"type": "string", "pattern": "^[0-9]{10}$"},
+    "sub_mchid": {"type": "string"},
     "key": {"type": "string", "minLength": 8, "writeOnly": true}
   }
 }`
@@ -37,20 +40,27 @@ const schema = `{
 func (c *channel) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "unruly", Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(schema),
-		Renewable: true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
+		EntrySchema: []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
+		Renewable:   true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
 		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
 	}
 }
 
 func (c *channel) Configure(_ context.Context, a sdk.Account) (sdk.Merchant, error) {
-	var config struct{ MchID, Key string }
+	var config struct {
+		MchID, Key string
+		SubMchID   string `json:"sub_mchid"`
+	}
 	if err := a.Decode(&config); err != nil {
 		return sdk.Merchant{}, err
 	}
 	if strings.Contains(config.Key, "bad") {
 		return sdk.Merchant{}, errors.Join(sdk.Field("/key", "is no key"), sdk.Field("/mchid", "is not the key's"))
 	}
-	merchant := sdk.Merchant{MchID: config.MchID}
+	merchant := sdk.Merchant{MchID: config.MchID, SubMchID: config.SubMchID}
+	if strings.Contains(config.Key, "another") {
+		merchant.SubMchID = "1900000009"
+	}
 	c.accounts.Set(a, merchant, account{a.Generation, config.Key})
 	return merchant, nil
 }
@@ -85,8 +95,16 @@ func (c *channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	case "log":
 		slog.Info("a line", "number", r.Number)
 		fmt.Fprintln(os.NewFile(2, "stderr"), `{"@message": 7, "@level": {}, "@timestamp": []}`)
+	case "child", "stray": // one that dies with us, and one that left our process group and holds our pipes
+		child := exec.Command("/bin/sleep", "60")
+		child.Stdout, child.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: r.Description == "stray"}
+		if err := child.Start(); err != nil {
+			return sdk.NotSent(err)
+		}
+		return sdk.Rejected(sdk.Declined, fmt.Sprint(child.Process.Pid), "")
 	case "big":
-		return sdk.Rejected(sdk.Declined, "", strings.Repeat("x", 8<<20))
+		return sdk.Accepted(sdk.QRCode(strings.Repeat("x", 8<<20)))
 	case "print":
 		fmt.Println("to standard output, where no plugin should write")
 	}
@@ -147,9 +165,12 @@ func (c *channel) ParseNotification(_ context.Context, n sdk.Notification) sdk.P
 		return sdk.Refuse(sdk.UnknownAccount, "account %s", n.Account)
 	case n.Method != http.MethodPost || n.Header.Get("Signature") != acc.key:
 		return answers(sdk.Refuse(sdk.BadSignature, "signature"))
+	case string(n.Body) == "refund":
+		return answers(sdk.NotifiedRefund(sdk.RefundFacts{State: sdk.RefundSucceeded, Number: "r1", PaymentNumber: "number-1",
+			MchID: n.Header.Get("Merchant"), SubMchID: n.Header.Get("Sub-Merchant")}, "r1"))
 	case string(n.Body) == "notice":
 		return answers(sdk.Noticed(sdk.Notice{Kind: "complaint.created", ID: "c1", Body: []byte(`{}`)}, "n1"))
 	}
 	return answers(sdk.Notified(sdk.PaymentFacts{State: sdk.PaymentSucceeded, Number: string(n.Body),
-		Amount: sdk.Amount{Minor: 100, Currency: "CNY"}, PaidAt: n.ReceivedAt}, "p1"))
+		MchID: n.Header.Get("Merchant"), SubMchID: n.Header.Get("Sub-Merchant"), Amount: sdk.Amount{Minor: 100, Currency: "CNY"}, PaidAt: n.ReceivedAt}, "p1"))
 }
