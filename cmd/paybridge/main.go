@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/adapters/pluginhost"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -27,7 +28,8 @@ func main() {
 func exitCode(err error) int {
 	var invalid *config.Invalid
 	var refused *ports.SettingsRefusal
-	if errors.As(err, &invalid) || errors.As(err, &refused) {
+	var wrong *pluginhost.ConfigError
+	if errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &wrong) {
 		return 2
 	}
 	return 1

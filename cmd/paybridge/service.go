@@ -93,6 +93,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
 		return s, err
 	}
+	if err = checkEntries(s.host, rows.Entries); err != nil {
+		return s, err
+	}
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
@@ -187,6 +190,18 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
+}
+
+// checkEntries holds the entries' options against the schemas of their plugins. One whose plugin is down is checked by
+// the plugin itself, with its first payment.
+func checkEntries(host *pluginhost.Host, entries []ports.Entry) error {
+	var errs []error
+	for _, e := range entries {
+		if err := host.CheckEntry(e.Provider, e.Name, e.Options); err != nil && !errors.Is(err, ports.ErrUnavailable) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // pluginMetrics shows the host to the metrics: adapters do not know each other.

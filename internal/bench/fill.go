@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +25,14 @@ var tables = []struct{ name, key string }{
 type template struct {
 	order, payment, refund string // numbers; refund may be empty
 	createdAt              time.Time
-	rows                   [][]map[string]any // as tables
+	sheets                 []sheet  // as tables
+	names                  []string // beside the numbers: what a provider or an app calls its own, different in each copy
+}
+
+// sheet is rows of one table.
+type sheet struct {
+	columns []string
+	rows    [][]any
 }
 
 // readTemplate reads all rows of a finished order.
@@ -37,48 +43,74 @@ func readTemplate(ctx context.Context, db *bun.DB, order, payment, refund string
 		if table.name == "inbox" {
 			number = payment
 		}
-		found, err := readRows(ctx, db, table.name, table.key, number)
+		found, err := readSheet(ctx, db, table.name, table.key, number)
 		if err != nil {
 			return nil, fmt.Errorf("read %s of order %s: %w", table.name, order, err)
 		}
-		t.rows = append(t.rows, found)
+		t.sheets = append(t.sheets, found)
 	}
-	at, ok := t.rows[0][0]["created_at"].(int64)
-	if !ok {
+	t.nameAll()
+	at := slices.Index(t.sheets[0].columns, "created_at")
+	if len(t.sheets[0].rows) != 1 || at < 0 {
 		return nil, fmt.Errorf("order %s was not found, or has no time", order)
 	}
-	t.createdAt = time.UnixMicro(at)
+	made, _ := t.sheets[0].rows[0][at].(int64)
+	t.createdAt = time.UnixMicro(made)
 	return t, nil
 }
 
-func readRows(ctx context.Context, db *bun.DB, table, key, number string) (all []map[string]any, err error) {
+// nameAll finds what must be another name in each copy.
+func (t *template) nameAll() {
+	for i, s := range t.sheets {
+		for c, column := range s.columns {
+			ours := column == "reference" && tables[i].name == "orders"
+			if !ours && column != "provider_id" && column != "dedupe_key" && column != "id" {
+				continue
+			}
+			for _, row := range s.rows {
+				if text, ok := row[c].(string); ok && text != "" && !slices.Contains(t.names, text) {
+					t.names = append(t.names, text)
+				}
+			}
+		}
+	}
+}
+
+func readSheet(ctx context.Context, db *bun.DB, table, key, number string) (s sheet, err error) {
 	rows, err := db.QueryContext(ctx, "select * from ? where ? = ?", bun.Ident(table), bun.Ident(key), number)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	defer func() { _ = rows.Close() }()
-	columns, err := rows.ColumnTypes()
+	types, err := rows.ColumnTypes()
 	if err != nil {
-		return nil, err
+		return s, err
+	}
+	counted := -1 // the column that the database fills by counting
+	for i, c := range types {
+		if c.Name() == "id" && strings.Contains("INTEGER INT8 BIGINT", strings.ToUpper(c.DatabaseTypeName())) {
+			counted = i
+			continue
+		}
+		s.columns = append(s.columns, c.Name())
 	}
 	for rows.Next() {
-		values, into := make([]any, len(columns)), make([]any, len(columns))
+		values, into := make([]any, len(types)), make([]any, len(types))
 		for i := range values {
 			into[i] = &values[i]
 		}
 		if err := rows.Scan(into...); err != nil {
-			return nil, err
+			return s, err
 		}
-		row := map[string]any{}
-		for i, c := range columns {
-			row[c.Name()] = plain(c, values[i])
+		for i, c := range types {
+			values[i] = plain(c, values[i])
 		}
-		if _, counted := row["id"].(int64); counted {
-			delete(row, "id") // the database gives another
+		if counted >= 0 {
+			values = slices.Delete(values, counted, counted+1)
 		}
-		all = append(all, row)
+		s.rows = append(s.rows, values)
 	}
-	return all, rows.Err()
+	return s, rows.Err()
 }
 
 // plain is a value as it is written again.
@@ -95,8 +127,8 @@ func plain(c *sql.ColumnType, v any) any {
 	return v
 }
 
-// copyAs is the template's rows as those of another order, made at another time.
-func (t *template) copyAs(i int, at time.Time) (rows [][]map[string]any, payment string, err error) {
+// copyAs is the template's rows as those of another order, made at another time: its rows by table, and its payment.
+func (t *template) copyAs(i int, at time.Time) (copied [][][]any, payment string, err error) {
 	order, err := renumber(t.order, at)
 	if err != nil {
 		return nil, "", err
@@ -104,46 +136,42 @@ func (t *template) copyAs(i int, at time.Time) (rows [][]map[string]any, payment
 	if payment, err = renumber(t.payment, at); err != nil {
 		return nil, "", err
 	}
-	pairs := []string{t.order, order, t.payment, payment}
+	olds, news := []string{t.order, t.payment}, []string{order, payment}
 	if t.refund != "" {
 		refund, err := tradeno.ForRefund(payment, fmt.Sprint(i), func(string) bool { return false })
 		if err != nil {
 			return nil, "", err
 		}
-		pairs = append(pairs, t.refund, refund)
+		olds, news = append(olds, t.refund), append(news, refund)
 	}
-	for table, all := range t.rows {
-		for _, row := range all { // what a provider or an app names must be another one in each copy
-			for _, column := range []string{"provider_id", "dedupe_key", "id"} {
-				if text, ok := row[column].(string); ok && text != "" {
-					pairs = append(pairs, text, fmt.Sprintf("%.12s-%d", text, i))
-				}
-			}
-			if text, ok := row["reference"].(string); ok && tables[table].name == "orders" {
-				pairs = append(pairs, text, fmt.Sprintf("stored-%d", i))
-			}
+	for _, name := range t.names {
+		if !slices.Contains(olds, name) {
+			olds, news = append(olds, name), append(news, fmt.Sprintf("%.16s-%d.%d", name, len(olds), i))
 		}
 	}
-	other, shift := strings.NewReplacer(pairs...), at.Sub(t.createdAt).Microseconds()
-	for _, all := range t.rows {
-		var copied []map[string]any
-		for _, row := range all {
-			row = maps.Clone(row)
-			for column, v := range row {
+	shift := at.Sub(t.createdAt).Microseconds()
+	for _, s := range t.sheets {
+		var rows [][]any
+		for _, row := range s.rows {
+			row = slices.Clone(row)
+			for c, v := range row {
 				switch v := v.(type) {
 				case string:
-					row[column] = other.Replace(v)
+					for n, old := range olds {
+						v = strings.ReplaceAll(v, old, news[n])
+					}
+					row[c] = v
 				case int64:
 					if v > year2001 {
-						row[column] = v + shift
+						row[c] = v + shift
 					}
 				}
 			}
-			copied = append(copied, row)
+			rows = append(rows, row)
 		}
-		rows = append(rows, copied)
+		copied = append(copied, rows)
 	}
-	return rows, payment, nil
+	return copied, payment, nil
 }
 
 // year2001 in microseconds since 1970: a number above it is a time, since no amount, count or version is so large.
@@ -158,22 +186,16 @@ func renumber(number string, at time.Time) (string, error) {
 	return tradeno.New(p.Kind, p.Method, p.ProductType, p.Installation, at)
 }
 
-// insert writes rows that have the same columns by one statement.
-func insert(ctx context.Context, db bun.IDB, table string, rows []map[string]any) error {
+// insert writes rows by one statement.
+func insert(ctx context.Context, db bun.IDB, table string, columns []string, rows [][]any) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(rows[0]))
-	columns, values := make([]bun.Ident, len(names)), make([][]any, len(rows))
-	for i, name := range names {
-		columns[i] = bun.Ident(name)
+	names := make([]bun.Ident, len(columns))
+	for i, name := range columns {
+		names[i] = bun.Ident(name)
 	}
-	for i, row := range rows {
-		for _, name := range names {
-			values[i] = append(values[i], row[name])
-		}
-	}
-	_, err := db.ExecContext(ctx, "insert into ? (?) values ?", bun.Ident(table), bun.In(columns), bun.In(values))
+	_, err := db.ExecContext(ctx, "insert into ? (?) values ?", bun.Ident(table), bun.In(names), bun.In(rows))
 	return err
 }
 
@@ -184,7 +206,7 @@ func fill(ctx context.Context, db *bun.DB, count int, paid, refunded *template, 
 	payments := make([]string, 0, count)
 	began := time.Now().Add(-span)
 	for len(payments) < count {
-		batched := make([][]map[string]any, len(tables))
+		batched := make([][][]any, len(tables))
 		for range min(batch, count-len(payments)) {
 			i := len(payments)
 			from := paid
@@ -202,7 +224,7 @@ func fill(ctx context.Context, db *bun.DB, count int, paid, refunded *template, 
 		}
 		err := db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 			for t, rows := range batched {
-				if err := insert(ctx, tx, tables[t].name, rows); err != nil {
+				if err := insert(ctx, tx, tables[t].name, refunded.sheets[t].columns, rows); err != nil {
 					return fmt.Errorf("fill %s: %w", tables[t].name, err)
 				}
 			}

@@ -14,7 +14,7 @@ var programs string
 
 // TestMain builds what the tests run, once. Most of a test here is waiting for a due time, so many run side by side.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "48"); err != nil {
+	if err := flag.Set("test.parallel", "20"); err != nil {
 		panic(err)
 	}
 	flag.Parse()
