@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
@@ -64,9 +66,9 @@ func logLine(log *slog.Logger, line []byte) {
 		level = slog.LevelDebug // hclog's trace, or a lie
 	}
 	var attrs []any
-	for k, v := range fields {
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		if k != "@message" && k != "@level" && k != "@timestamp" {
-			attrs = append(attrs, logField(k, v))
+			attrs = append(attrs, logField(k, fields[k]))
 		}
 	}
 	log.Log(context.Background(), level, "plugin: "+message, slog.Group("plugin_log", attrs...))
@@ -77,8 +79,8 @@ func logField(name string, value any) slog.Attr {
 	var attrs []any
 	switch v := value.(type) {
 	case map[string]any:
-		for k, inner := range v {
-			attrs = append(attrs, logField(k, inner))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			attrs = append(attrs, logField(k, v[k]))
 		}
 	case []any:
 		for n, inner := range v {

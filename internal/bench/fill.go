@@ -195,7 +195,11 @@ func insert(ctx context.Context, db bun.IDB, table string, columns []string, row
 	for i, name := range columns {
 		names[i] = bun.Ident(name)
 	}
-	_, err := db.ExecContext(ctx, "insert into ? (?) values ?", bun.Ident(table), bun.In(names), bun.In(rows))
+	tuples := make([]bun.TupleValues, len(rows))
+	for i, row := range rows {
+		tuples[i] = bun.Tuple(row)
+	}
+	_, err := db.ExecContext(ctx, "insert into ? ? values ?", bun.Ident(table), bun.Tuple(names), bun.List(tuples))
 	return err
 }
 

@@ -241,16 +241,3 @@ func (o *output) forget() {
 	defer o.mu.Unlock()
 	o.text.Reset()
 }
-
-// says waits until the processes have written the text.
-func (o *output) says(t testing.TB, text string) {
-	t.Helper()
-	await(t, fmt.Sprintf("the gateway says %q", text), func() error {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if !bytes.Contains(o.text.Bytes(), []byte(text)) {
-			return errors.New("it has not")
-		}
-		return nil
-	})
-}
