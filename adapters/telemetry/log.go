@@ -50,8 +50,11 @@ var secretWords = []string{
 	"headers", "idnumber", "idcard", "phone", "mobile", "payer", "username", "realname",
 }
 
+// separators are what names are spelled with in different places. Made once: every attribute of every line is asked.
+var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
+
 func isSecret(name string) bool {
-	plain := strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(name))
+	plain := separators.Replace(strings.ToLower(name))
 	for _, word := range secretWords {
 		if strings.Contains(plain, word) {
 			return true
