@@ -63,14 +63,13 @@ type Entry struct {
 
 // Account is the credentials at a provider. Its merchant numbers never change under one name.
 type Account struct {
-	Name       string            `json:"name"`
-	Provider   string            `json:"provider"`
-	MchID      string            `json:"mchid"`
-	SubMchID   string            `json:"sub_mchid,omitempty"`
-	Config     json.RawMessage   `json:"config"`            // by the plugin's schema, without secrets
-	Secrets    map[string]string `json:"secrets"`           // by the plugin's schema: references (env:NAME, file:path), never values
-	Retired    bool              `json:"retired,omitempty"` // for refunds only
-	Generation int64             `json:"-"`
+	Name       string          `json:"name"`
+	Provider   string          `json:"provider"`
+	MchID      string          `json:"mchid"`
+	SubMchID   string          `json:"sub_mchid,omitempty"`
+	Config     json.RawMessage `json:"config"`            // by the plugin's schema; secrets in it are references (env:NAME, file:path), never values
+	Retired    bool            `json:"retired,omitempty"` // for refunds only
+	Generation int64           `json:"-"`
 }
 
 // SettingsRefusal says which stored rows forbid a change of settings, and what to do.

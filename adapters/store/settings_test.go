@@ -19,8 +19,8 @@ func settingsOfNow() ports.SettingsContent {
 			NotifyBase: "https://pay.example", ReturnURLs: []string{"https://clinic.example/?"}, LatePay: pay.LateRefund, Options: []byte(`{"a":"?"}`),
 		}},
 		Accounts: []ports.Account{
-			{Name: "main", Provider: "wechat", MchID: "1900000001", SubMchID: "1900000109", Config: []byte(`{"serial":"?"}`), Secrets: map[string]string{"key": "env:KEY"}},
-			{Name: "spare", Provider: "wechat", MchID: "1900000002", Config: []byte(`{}`), Secrets: map[string]string{}},
+			{Name: "main", Provider: "wechat", MchID: "1900000001", SubMchID: "1900000109", Config: []byte(`{"key":"env:KEY","serial":"?"}`)},
+			{Name: "spare", Provider: "wechat", MchID: "1900000002", Config: []byte(`{}`)},
 		},
 	}
 }
@@ -180,7 +180,7 @@ func TestR27_TheMerchantBehindANameNeverChanges(t *testing.T) {
 		other.Accounts[1].MchID = "1900000009"
 		refusal(t, s, "file", other, at) // also not after it was dropped
 		rotated := settingsOfNow()
-		rotated.Accounts[0].Secrets["key"] = "env:NEW_KEY"
+		rotated.Accounts[0].Config = []byte(`{"key":"env:NEW_KEY","serial":"?"}`)
 		if _, err := s.ApplySettings(t.Context(), "file", "rotated", rotated, at); err != nil {
 			t.Errorf("keys may rotate: %v", err)
 		}

@@ -131,10 +131,14 @@ func (d Decision) putOrder(from OrderState, o Order, cause string) (Decision, er
 }
 
 // putPayment adds a payment's move, checked against the table. A hand-off lives only as long as its payment is pending
-// (R05).
+// (R05), and the one leg of an ordinary payment is where the payment is.
 func (d Decision) putPayment(from PaymentState, p Payment, cause string) (Decision, error) {
 	if p.State != PaymentPending {
 		p.HandOff = nil
+	}
+	if len(p.Legs) == 1 {
+		p.Legs = slices.Clone(p.Legs)
+		p.Legs[0].State = p.State
 	}
 	d.Payments = append(d.Payments, Move[Payment, PaymentState]{from, p, cause})
 	return d, allowed("payment", p.Number, paymentMoves, from, p.State)
