@@ -176,3 +176,91 @@ func TestAttempt(t *testing.T) {
 		})
 	}
 }
+
+func TestR05_ADeadHandOffIsNotGivenOut(t *testing.T) {
+	t.Parallel()
+	old := aPayment(pNumber, PaymentPending)
+	old.HandOff = &HandOff{Kind: "wechat_jsapi", ValidUntil: now.Add(-time.Minute)}
+	rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{old}}
+	d, err := Renew(rows, pNumber, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = d.After(rows)
+	check(t, "hand-off once it is sent again", rows.Payments[0].HandOff, nil)
+
+	other := unpaidFacts
+	other.AppID = "wx02"
+	d, err = Created(rows, pNumber, Answer{Outcome: accepted, Facts: &other, HandOff: &HandOff{Kind: "wechat_jsapi"}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "R12 hand-off of an answer that contradicts", d.Payments[0].Row.HandOff, nil)
+	check(t, "R12 disputed", d.Payments[0].Row.Disputed != "", true)
+}
+
+func TestR47_AnIntentDecidedTwiceIsOne(t *testing.T) {
+	t.Parallel()
+	rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{aPayment(pNumber, PaymentPending)}}
+	d, err := Renew(rows, pNumber, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Renew(d.After(rows), pNumber, now); err != nil || !d.Empty() {
+		t.Errorf("a renewal whose commit's answer was lost: %+v, %v", d, err)
+	}
+
+	refunds := refundRows(aRefund("r", RefundCreated, 60))
+	number := refunds.Refunds[0].Number
+	d, _, err = SendRefund(refunds, number, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, ready, err := SendRefund(d.After(refunds), number, now)
+	if err != nil || !ready || !d.Empty() {
+		t.Errorf("a refund whose commit's answer was lost: ready %v, %+v, %v", ready, d, err)
+	}
+
+	state := ProviderState{Version: 1, Data: []byte("a")}
+	if d, err = Checkpoint(rows, pNumber, state); err != nil {
+		t.Fatal(err)
+	}
+	rows = d.After(rows)
+	if d, err = Checkpoint(rows, pNumber, state); err != nil || !d.Empty() {
+		t.Errorf("a checkpoint whose commit's answer was lost: %+v, %v", d, err)
+	}
+	for name, older := range map[string]ProviderState{"R35 older": {}, "R35 the same version, other data": {Version: 1, Data: []byte("b")}} {
+		if _, err := Checkpoint(rows, pNumber, older); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+	}
+}
+
+func TestR05_AReclosingPaymentIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{aPayment(pNumber, PaymentClosed), aPayment(qNumber, PaymentPending)}}
+	rows.Payments[1].HandOff = &HandOff{Kind: "wechat_jsapi", ValidUntil: now.Add(time.Hour)}
+	d, err := Settle(rows, pNumber, unpaidFacts, FromQuery, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = d.After(rows)
+	check(t, "state", rows.Payments[0].State, PaymentClosing)
+	check(t, "reclosing", rows.Payments[0].Reclosing, true)
+	for _, order := range [][2]int{{0, 1}, {1, 0}} {
+		step, p, err := Attempt(Rows{Order: rows.Order, Payments: []Payment{rows.Payments[order[0]], rows.Payments[order[1]]}}, Want{"oa", "o-1"}, now)
+		if err != nil || step != GiveAgain || p.Number != qNumber {
+			t.Errorf("the payer gets step %v of %s, %v; want the other payment's hand-off", step, p.Number, err)
+		}
+	}
+}
+
+func TestR07_ACreateInFlightIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := aPayment(pNumber, PaymentCreated)
+	p.Calling, p.Route.Policy.Renewable = true, false
+	step, _, err := Attempt(Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}, Want{"oa", "o-1"}, now)
+	if err != nil || step != WaitForIt {
+		t.Errorf("got step %v, %v", step, err)
+	}
+}

@@ -335,3 +335,34 @@ func TestR28_TheRowsWereLost(t *testing.T) {
 		t.Error("the same reference was taken with another amount")
 	}
 }
+
+func TestR21_WhatWentBackAlreadyIsNotGivenBackAgain(t *testing.T) {
+	t.Parallel()
+	refunded := paid
+	refunded.Refunded = true
+	for name, order := range map[string]Order{"R19 a duplicate": anOrder(OrderPaid), "R20 late": anOrder(OrderClosed)} {
+		if order.State == OrderPaid {
+			order.SettledBy = qNumber
+		}
+		d, err := Settle(Rows{Order: order, Payments: []Payment{aPayment(pNumber, PaymentClosed)}}, pNumber, refunded, FromQuery, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, name+": refunds", len(d.NewRefunds), 1)
+		check(t, name+": origin", d.NewRefunds[0].Origin, OriginExternal)
+		check(t, name+": alarms", len(d.Alarms), 1)
+	}
+}
+
+func TestR33_ARefundThatNobodyAskedForDoesNotFailInSilence(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[Origin]int{OriginAPI: 0, OriginDuplicate: 1, OriginLate: 1} {
+		f := aRefund("r", RefundProcessing, 60)
+		f.Origin = origin
+		d, err := RefundAnswered(refundRows(f), f.Number, declined, nil, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, string(origin)+": alarms", len(d.Alarms), want)
+	}
+}
