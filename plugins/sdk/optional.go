@@ -127,7 +127,7 @@ func (s *payerCodeServer) PayByCode(ctx context.Context, r *pb.PayByCodeRequest)
 		TimeExpire: fromTime(r.GetTimeExpire()), Legs: fromLegs(r.GetLegs()), Details: fromDetails(r.GetDetails()),
 		DeviceID: r.GetDeviceId(),
 	})
-	result = result.assumingPayment(PaymentPending, r.GetNumber())
+	result = result.assumingPayment(PaymentPending)
 	return &pb.PayByCodeResponse{Outcome: toOutcome(result), Facts: toPayment(result.Payment),
 		ProviderState: toState(result.State)}, nil
 }
@@ -136,7 +136,7 @@ func (s *payerCodeServer) ReverseByCode(ctx context.Context, r *pb.ReverseByCode
 	result := s.codes.ReverseByCode(ctx, CodeReversal{
 		Call: fromCall(r.GetCall()), Number: r.GetNumber(), ProviderID: r.GetProviderId(),
 	})
-	result = result.assumingPayment(PaymentClosed, r.GetNumber())
+	result = result.assumingPayment(PaymentClosed)
 	return &pb.ReverseByCodeResponse{Outcome: toOutcome(result), Facts: toPayment(result.Payment),
 		ProviderState: toState(result.State)}, nil
 }

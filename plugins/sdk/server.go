@@ -89,7 +89,7 @@ func (s *providerServer) CreatePayment(ctx context.Context, r *pb.CreatePaymentR
 		Legs: fromLegs(r.GetLegs()), Details: fromDetails(r.GetDetails()), Attach: r.GetAttach(),
 		ReturnURL: r.GetReturnUrl(),
 	})
-	result = result.assumingPayment(PaymentPending, r.GetNumber())
+	result = result.assumingPayment(PaymentPending)
 	handOff, err := toHandOff(result.HandOff)
 	if err != nil {
 		return nil, err // after the trade was made: a transport error, hence INDETERMINATE
@@ -114,7 +114,7 @@ func (s *providerServer) ClosePayment(ctx context.Context, r *pb.ClosePaymentReq
 	result := s.plugin.ClosePayment(ctx, Close{
 		Call: fromCall(r.GetCall()), Number: r.GetNumber(), ProviderID: r.GetProviderId(), Legs: fromLegs(r.GetLegs()),
 	})
-	result = result.assumingPayment(PaymentClosed, r.GetNumber())
+	result = result.assumingPayment(PaymentClosed)
 	return &pb.ClosePaymentResponse{Outcome: toOutcome(result), Facts: toPayment(result.Payment),
 		ProviderState: toState(result.State)}, nil
 }
@@ -148,10 +148,11 @@ func (s *providerServer) ParseNotification(ctx context.Context, r *pb.ParseNotif
 	return toParsed(s.plugin.ParseNotification(ctx, fromNotification(r))), nil
 }
 
-// assumingPayment adds the facts that an accepted create or close implies, and no more than that.
-func (r Result) assumingPayment(state PaymentState, number string) Result {
+// assumingPayment adds the state that an accepted create or close implies, and no more than that: a number repeated from
+// the request would look like the provider's word (R12).
+func (r Result) assumingPayment(state PaymentState) Result {
 	if r.Verdict == VerdictAccepted && r.Payment == nil {
-		r.Payment = &PaymentFacts{State: state, Number: number}
+		r.Payment = &PaymentFacts{State: state}
 	}
 	return r
 }
