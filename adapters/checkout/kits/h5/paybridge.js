@@ -138,7 +138,7 @@
       if (again) { again = false; return look(); }
       looks++;
       const unpaid = answer && !(said && said.said === "ok"); // the server says so, and the client does not contradict it
-      if (unpaid && said && looks > 3) return end("unpaid"); // thrice: what is called cancel may be an error after paying
+      if (unpaid && said && looks > 2) return end("unpaid"); // thrice in three seconds: what is called cancel may be an error after paying
       if (Date.now() - since > patience) return end(unpaid ? "unpaid" : "unconfirmed");
       timer = setTimeout(look, Math.min(1000 * looks, 4000));
     }

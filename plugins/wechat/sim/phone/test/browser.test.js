@@ -41,7 +41,6 @@ async function phone(t, person = "alice") {
 }
 
 const control = async (path) => (await fetch(CONTROL_URL + path)).json();
-const orderOf = (url) => /order=(\d{32})/.exec(url)[1];
 
 test("web-view: H5, native page, wrong password, cancel, pay, result, back", async (t) => {
   const p = await phone(t);
@@ -49,7 +48,7 @@ test("web-view: H5, native page, wrong password, cancel, pay, result, back", asy
   await p.frame().getByRole("button", { name: "Buy" }).click();
   await p.page.locator("#sheet .sum").getByText("¥12.05").waitFor();
   await p.sheet("wrong");
-  await p.page.locator("#sheet").getByText("Wrong password").waitFor();
+  await p.page.locator("#sheet .bad").getByText("Wrong password").waitFor();
   await p.sheet("cancel");
   await p.shows("You cancelled");
   await p.page.locator("#screen").getByRole("button", { name: "Pay again" }).click();
@@ -148,4 +147,3 @@ test("Chinese throughout", async (t) => {
   await p.open("miniprogram|wxa000000000000002", "pages/paybridge/pay");
   await p.shows("缺少支付参数");
 });
-void orderOf;
