@@ -233,12 +233,13 @@
       const done = Promise.resolve().then(() => work(o)).then(
         (result) => (typeof result === "string" ? { word: result } : result),
         (e) => ({ word: "fail " + (e && e.message ? e.message : e) }));
-      const answered = done.then(({ word, none, completeOnly, ...extra }) => {
+      const answered = done.then(({ word, none, completeOnly, after, ...extra }) => {
         if (none || !alive) return null;
         const answer = { errMsg: `${name}:${word}`, ...extra };
         const tell = (f) => typeof o[f] === "function" && guarded(`wx.${name} ${f}`, () => o[f](answer));
         if (!completeOnly) tell(word.startsWith("ok") ? "success" : "fail");
         tell("complete");
+        if (after) after();
         return answer;
       });
       if (["success", "fail", "complete"].some((f) => typeof o[f] === "function")) return undefined;
@@ -253,10 +254,14 @@
       lifecycle(page, "onHide");
       const told = await host.cashier({ api, params });
       const shown = () => { if (!page.gone) lifecycle(page, "onShow"); };
-      if (settings.platform === "ios" || told.word === "gone") shown();
-      else Promise.resolve().then(() => setTimeout(shown, 0));
-      if (told.word === "gone") return { none: true };
-      return words(told);
+      if (told.word === "gone") {
+        shown();
+        return { none: true };
+      }
+      const result = words(told);
+      if (settings.platform !== "ios") return { ...result, after: shown };
+      shown();
+      return result;
     }
 
     const needed = { requestPayment: ["timeStamp", "nonceStr", "package", "paySign"], requestMedicalInsurancePay: ["mixTradeNo"] };
@@ -272,7 +277,7 @@
           const { success, fail, complete, ...params } = o;
           return pay(api, params, ({ word, detail }) => {
             if (word === "cancel" && settings.old) return { word: "cancel", completeOnly: true };
-            return word === "ok" ? "ok" : word === "cancel" ? "fail cancel" : `fail ${detail || ""}`.trim();
+            return { word: word === "ok" ? "ok" : word === "cancel" ? "fail cancel" : `fail ${detail || ""}`.trim() };
           });
         });
       };
