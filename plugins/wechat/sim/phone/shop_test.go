@@ -92,11 +92,15 @@ func (s *shop) at(person string, h phone.HandOff, act string) error {
 func (s *shop) Cashier(_ context.Context, person string, h phone.HandOff) (phone.Bill, error) {
 	return phone.Bill{Merchant: "First Hospital", Description: "Registration", Amount: 1205}, s.at(person, h, "open")
 }
-func (s *shop) Pay(_ context.Context, person string, h phone.HandOff) error { return s.at(person, h, "pay") }
+func (s *shop) Pay(_ context.Context, person string, h phone.HandOff) error {
+	return s.at(person, h, "pay")
+}
 func (s *shop) WrongPassword(_ context.Context, person string, h phone.HandOff) error {
 	return s.at(person, h, "wrong")
 }
-func (s *shop) Cancel(_ context.Context, person string, h phone.HandOff) error { return s.at(person, h, "cancel") }
+func (s *shop) Cancel(_ context.Context, person string, h phone.HandOff) error {
+	return s.at(person, h, "cancel")
+}
 
 // paySign has the letters that base64 has and addresses must escape.
 func paySign(appID string) string { return appID + strings.Repeat("/+A", 100) + "==" }
