@@ -22,6 +22,9 @@ var claimables = map[ports.Kind]claimable{
 	ports.KindPayment: {"payments", "number", "account"},
 	ports.KindRefund:  {"refunds", "number", "account"},
 	ports.KindInbox:   {"inbox", "id", "account"},
+
+	ports.KindDelivery: {"deliveries", "order_number", "app"},
+	ports.KindAlarm:    {"alarms", "id", "kind"},
 }
 
 // Claim takes one row (ports.Store). It may run twice by itself when its answer is lost: then the row is claimed, and
