@@ -11,11 +11,22 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// alarmRow is an alarm as it is stored.
+// alarmRow is an alarm as it is raised.
 type alarmRow struct {
-	bun.BaseModel `bun:"table:alarms,alias:a"`
+	bun.BaseModel `bun:"table:alarms"`
 
-	ID             int64 `bun:",pk,autoincrement"`
+	Kind     string
+	Number   string
+	What     string
+	RaisedAt int64
+	Due      int64 `bun:",nullzero"`
+}
+
+// storedAlarm is an alarm as it is read: the database counts it, and its later life fills in the rest.
+type storedAlarm struct {
+	bun.BaseModel `bun:"table:alarms"`
+
+	ID             int64
 	Kind           string
 	Number         string
 	What           string
@@ -24,7 +35,6 @@ type alarmRow struct {
 	Attempts       int64
 	AcknowledgedAt int64 `bun:",nullzero"`
 	AcknowledgedBy string
-	Due            int64 `bun:",nullzero"`
 }
 
 // raised is a new alarm, which the operator's webhook is owed at once.
@@ -32,7 +42,7 @@ func raised(a pay.Alarm, now time.Time) alarmRow {
 	return alarmRow{Kind: a.Kind, Number: a.Number, What: a.What, RaisedAt: micros(now), Due: micros(now)}
 }
 
-func (r alarmRow) alarm() ports.AlarmRow {
+func (r storedAlarm) alarm() ports.AlarmRow {
 	return ports.AlarmRow{
 		Alarm: pay.Alarm{Kind: r.Kind, Number: r.Number, What: r.What}, ID: r.ID, RaisedAt: fromMicros(r.RaisedAt), SentAt: fromMicros(r.SentAt),
 		Attempts: int(r.Attempts), AcknowledgedAt: fromMicros(r.AcknowledgedAt), AcknowledgedBy: r.AcknowledgedBy,
@@ -67,7 +77,7 @@ func (s *Store) OpenAlarms(ctx context.Context) (map[string]int, error) {
 
 // Alarms lists alarms, newest first (ports.Alarms).
 func (s *Store) Alarms(ctx context.Context, q ports.AlarmQuery) ([]ports.AlarmRow, error) {
-	var found []alarmRow
+	var found []storedAlarm
 	sel := s.read.NewSelect().Model(&found).OrderExpr("id desc").Limit(int64(q.Limit))
 	if q.Open {
 		sel = sel.Where("acknowledged_at is null")
@@ -90,7 +100,7 @@ func (s *Store) Alarms(ctx context.Context, q ports.AlarmQuery) ([]ports.AlarmRo
 
 // Alarm reads one (ports.Alarms).
 func (s *Store) Alarm(ctx context.Context, id int64) (ports.AlarmRow, error) {
-	var row alarmRow
+	var row storedAlarm
 	err := one(ctx, s.read.NewSelect().Model(&row).Where("id = ?", id), fmt.Sprintf("alarm %d", id))
 	return row.alarm(), err
 }
@@ -101,7 +111,7 @@ func (s *Store) Acknowledge(ctx context.Context, id int64, name string, now time
 	if err != nil {
 		return ports.AlarmRow{}, failed(err, "acknowledge alarm %d", id)
 	}
-	var row alarmRow // from the writer: the row as it is after this very statement
+	var row storedAlarm // from the writer: the row as it is after this very statement
 	err = one(ctx, s.db.NewSelect().Model(&row).Where("id = ?", id), fmt.Sprintf("alarm %d", id))
 	return row.alarm(), err
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )

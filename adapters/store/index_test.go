@@ -235,7 +235,7 @@ func fill(t testing.TB, s *Store, n int) {
 			}
 			orders, payments, refunds, messages = append(orders, orderRow), append(payments, paymentRow), append(refunds, refundRow), append(messages, message)
 			audits = append(audits, auditRow{OrderNumber: o.Number, Payment: p.Number, Kind: "payment", Number: p.Number, New: "succeeded", Cause: "paid"})
-			alarms = append(alarms, alarmRow{Kind: "kind", Number: o.Number, What: "what", SentAt: 1})
+			alarms = append(alarms, alarmRow{Kind: "kind", Number: o.Number, What: "what", Due: 1})
 			events = append(events, eventRow{App: o.App, OrderNumber: o.Number, Seq: 1, Kind: "order.paid", Number: o.Number, Data: "{}", Place: drawn.Add(1)})
 			deliveries = append(deliveries, deliveryRow{OrderNumber: o.Number, App: o.App, NextSeq: 2, LastSeq: 1})
 		}
@@ -245,6 +245,6 @@ func fill(t testing.TB, s *Store, n int) {
 			}
 		}
 	}
-	exec(t, s, "update alarms set acknowledged_at = raised_at")
+	exec(t, s, "update alarms set acknowledged_at = raised_at, due = null")
 	exec(t, s, "insert into event_places (app, last) select app, max(place) from events group by app")
 }
