@@ -305,7 +305,7 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
+		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Log: s.log,
 	}), s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -220,14 +221,25 @@ func (e *endpoints) leave(app string, taken bool, now time.Time) {
 	}
 }
 
-// Events lists an app's events behind a cursor, in order, as JSON in the version that its endpoint is pinned to; without
-// an endpoint in the newest. next is the cursor for the next call.
-func (g *Gateway) ListEvents(ctx context.Context, app string, after int64, limit int) (events []pay.StoredEvent, next int64, err error) {
-	events, err = g.Store.AppEvents(ctx, app, after, limit)
-	if next = after; len(events) > 0 {
-		next = events[len(events)-1].Cursor
+// ListEvents lists an app's events behind a cursor, in order, as JSON in the version of the schema that its endpoint is
+// pinned to; without an endpoint in the newest. next is the cursor for the next call.
+func (g *Gateway) ListEvents(ctx context.Context, app string, after int64, limit int) (events []json.RawMessage, next int64, err error) {
+	version := pay.EventVersion
+	if to, ok := g.webhook(app); ok {
+		version = to.Version
 	}
-	return events, next, err
+	found, err := g.Store.AppEvents(ctx, app, after, limit)
+	if err != nil {
+		return nil, after, err
+	}
+	events, next = make([]json.RawMessage, len(found)), after
+	for i, e := range found {
+		if events[i], err = pay.EventPayload(e, version); err != nil {
+			return nil, after, fmt.Errorf("event %s: %w", e.ID(), err)
+		}
+		next = e.Cursor
+	}
+	return events, next, nil
 }
 
 // ResendEvent sends an event again, and what came after it in its order, in order. ErrNotFound; *Invalid: its app has no

@@ -25,6 +25,14 @@ const (
 	EventRefundSettledOutside EventKind = "refund.settled_outside"
 )
 
+// EventKinds lists them.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventOrderPaid, EventOrderClosed, EventPaymentSucceeded, EventPaymentClosed, EventPaymentFailed,
+		EventRefundSucceeded, EventRefundFailed, EventRefundClosed, EventRefundSettledOutside,
+	}
+}
+
 // Event is something that an app is told about one number. Its place in the order's gapless sequence is given by the
 // store, under the order's lock.
 type Event struct {
