@@ -59,9 +59,8 @@ func compact(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// write sends an answer. expected is the request's own Wechatpay-Serial: only who names the public key is
-// answered by it.
-func (s *Simulator) write(w http.ResponseWriter, a answer, expected string, wall time.Time, tamper bool) {
+// write sends an answer, signed unless it is one that never is.
+func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.Time, tamper bool) {
 	h := w.Header()
 	h["Date"] = []string{wall.UTC().Format(http.TimeFormat)}
 	h["Server"] = []string{"nginx"}
@@ -86,15 +85,11 @@ func (s *Simulator) write(w http.ResponseWriter, a answer, expected string, wall
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Content-Language"] = []string{"zh-CN"}
 	if !a.unsigned {
-		signing, serial := s.ring.platform.key, s.ring.platform.serial
-		if expected == s.ring.publicKeyID {
-			signing, serial = s.ring.public.key, s.ring.publicKeyID
-		}
-		sig := signMessage(signing, wall, answerNonce(), a.body)
+		sig := signMessage(by.key, wall, answerNonce(), a.body)
 		if tamper {
 			sig.signature = flip(sig.signature)
 		}
-		sig.set(h, serial)
+		sig.set(h, by.serial)
 	}
 	w.WriteHeader(a.status)
 	if len(a.body) > 0 {

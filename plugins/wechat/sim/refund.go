@@ -9,6 +9,7 @@ import (
 
 // refundFields is the body of POST /v3/refund/domestic/refunds.
 var refundFields = []field{
+	{path: "sub_mchid", label: labelSubMchID, max: 32},
 	{path: "transaction_id", label: "微信支付订单号", max: 32},
 	{path: "out_trade_no", label: "商户订单号", max: 32, pattern: numberText},
 	{path: "out_refund_no", label: "商户退款单号", required: true, max: 64, pattern: refundNumberText},
@@ -40,6 +41,9 @@ func (s *Simulator) refund(c *call) answer {
 	if body.text("transaction_id") == "" && body.text("out_trade_no") == "" {
 		return *missing("body", "transaction_id", "微信支付订单号")
 	}
+	if bad := s.refundParty(c.merchant, "body", body.text("sub_mchid")); bad != nil {
+		return *bad
+	}
 	if currency := body.text("amount/currency"); currency != "CNY" {
 		return *paramError("body", currency, "输入源“/body/amount/currency”映射到值字段“退款币种”字符串规则校验失败，字符串值不在枚举范围内")
 	}
@@ -60,7 +64,7 @@ func (s *Simulator) refund(c *call) answer {
 		return *bad
 	}
 	r := &Refund{
-		MchID: key.mchID, Serial: c.serial, OutRefundNo: key.number, RefundID: refundID(c.now),
+		MchID: key.mchID, SubMchID: t.SubMchID, Serial: c.serial, OutRefundNo: key.number, RefundID: refundID(c.now),
 		OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID,
 		Amount: body.number("amount/refund"), Total: t.Total, NotifyURL: body.text("notify_url"),
 		FundsAccount: body.text("funds_account"), Content: said, Status: RefundProcessing,
@@ -91,8 +95,9 @@ func (w *world) refundable(c *call, body content) (*Trade, *answer) {
 	} else {
 		t = w.trades[tradeKey{c.merchant.MchID, number}]
 	}
-	// The signer that took the money is the only one that can give it back: another's trade does not exist.
-	if t == nil || t.MchID != c.merchant.MchID || t.State != Paid && t.State != Refunded {
+	// The signer that took the money is the only one that can give it back, and for the sub merchant it was taken
+	// for: another's trade does not exist.
+	if t == nil || t.MchID != c.merchant.MchID || t.SubMchID != body.text("sub_mchid") || t.State != Paid && t.State != Refunded {
 		return no(http.StatusNotFound, "RESOURCE_NOT_EXISTS", textNoOrder)
 	}
 	if transaction != "" && number != "" && t.OutTradeNo != number {
@@ -126,12 +131,30 @@ func (w *world) refundable(c *call, body content) (*Trade, *answer) {
 	return t, nil
 }
 
-// queryRefund answers GET /v3/refund/domestic/refunds/{out_refund_no}.
+// refundParty checks the sub_mchid of a refund: a partner names one of its own, a direct merchant none.
+func (s *Simulator) refundParty(m *merchant, location, subMchID string) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case subMchID == "" && m.partner():
+		return missing(location, "sub_mchid", labelSubMchID)
+	case subMchID != "" && m.sub(subMchID) == nil:
+		bad := noRelation()
+		return &bad
+	}
+	return nil
+}
+
+// queryRefund answers GET /v3/refund/domestic/refunds/{out_refund_no}[?sub_mchid=].
 func (s *Simulator) queryRefund(c *call) answer {
+	subMchID := c.query.Get("sub_mchid")
+	if bad := s.refundParty(c.merchant, "query", subMchID); bad != nil {
+		return *bad
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.world.refunds[tradeKey{c.merchant.MchID, c.path["out_refund_no"]}]
-	if r == nil {
+	if r == nil || r.SubMchID != subMchID {
 		return refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", textNoRefund, causeUnspecified)
 	}
 	return ok(r.shown())

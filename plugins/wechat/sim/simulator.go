@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -72,7 +73,7 @@ func (c Config) withDefaults() Config {
 // Simulator is one simulated WeChat. Start or New makes it; Close ends it.
 type Simulator struct {
 	cfg     Config
-	ring    keyRing
+	ring    keyRing // its platform certificates under mu, the rest as at the start
 	clock   *clock
 	agenda  *agenda
 	store   *stateFile // nil: nothing is kept
@@ -202,10 +203,13 @@ func (s *Simulator) PublicKeyPEM() string {
 // PublicKey is the same, parsed.
 func (s *Simulator) PublicKey() *rsa.PublicKey { return &s.ring.public.key.PublicKey }
 
-// PlatformCertificate is the platform certificate that signs for those who do not use the public key: its
+// PlatformCertificate is the platform certificate that signs at present for those who do not use the public key: its
 // serial and PEM.
 func (s *Simulator) PlatformCertificate() (serial, pem string) {
-	return s.ring.platform.serial, s.ring.platform.certPEM()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.ring.platform[s.ring.signing]
+	return k.serial, k.certPEM()
 }
 
 // Merchant is a merchant with everything its operator would hold.
@@ -219,6 +223,16 @@ type Merchant struct {
 	CertificatePEM string
 	APIv3Key       string // 32 characters
 	Apps           []SeedApp
+
+	Partner      bool
+	SubMerchants []SubMerchant // of a partner
+}
+
+// SubMerchant is a merchant below a partner, with the apps of its own.
+type SubMerchant struct {
+	MchID string    `json:"sub_mchid"`
+	Name  string    `json:"name"`
+	Apps  []SeedApp `json:"apps,omitempty"`
 }
 
 // Merchant is the merchant of that number; it panics when there is none, as a test could not go on.
@@ -245,15 +259,26 @@ func (s *Simulator) Merchants() []Merchant {
 		out := Merchant{
 			MchID: m.MchID, Name: m.Name, KeyMode: m.KeyMode, Serial: m.keys.serial, PrivateKey: m.keys.key,
 			PrivateKeyPEM: private, CertificatePEM: m.keys.certPEM(), APIv3Key: m.keys.apiV3Key,
+			Partner: m.partner(),
 		}
-		for _, id := range m.AppIDs {
-			a := s.world.apps[id].SeedApp
-			a.Users = append([]SeedUser(nil), a.Users...)
-			out.Apps = append(out.Apps, a)
+		out.Apps = s.world.appsOf(m.AppIDs)
+		for _, sub := range m.SubMerchants {
+			out.SubMerchants = append(out.SubMerchants, SubMerchant{sub.MchID, sub.Name, s.world.appsOf(sub.AppIDs)})
 		}
 		all = append(all, out)
 	}
 	return all
+}
+
+// appsOf copies the apps of those ids, as they are now.
+func (w *world) appsOf(ids []string) []SeedApp {
+	var apps []SeedApp
+	for _, id := range ids {
+		a := w.apps[id].SeedApp
+		a.Users = slices.Clone(a.Users)
+		apps = append(apps, a)
+	}
+	return apps
 }
 
 // AddUser makes a payer known to an app, as if they had opened it for the first time.
