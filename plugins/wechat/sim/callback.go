@@ -19,6 +19,14 @@ var schedule = []time.Duration{
 	6 * time.Hour, 6 * time.Hour,
 }
 
+// retries is the part of the schedule that applies: an echo is sent 10 times at most.
+func (c *Callback) retries() []time.Duration {
+	if c.EventType == eventEcho {
+		return schedule[:9]
+	}
+	return schedule
+}
+
 // answerTime is how long a merchant may take to answer, on the machine's clock.
 const answerTime = 5 * time.Second
 
@@ -314,7 +322,7 @@ func (s *Simulator) noteAttempt(c *Callback, epoch int, a Attempt, header http.H
 	switch {
 	case acknowledged:
 		c.Delivered = true
-	case next < len(schedule):
+	case next < len(c.retries()):
 		// Counted from when this attempt was due, so that a leap of the simulated time plays every attempt in it.
 		c.NextAt = a.At.Add(schedule[next])
 		s.planAttempt(c, epoch)

@@ -46,6 +46,7 @@ var endpoints = []endpoint{
 	{http.MethodPost, "/v3/refund/domestic/refunds", (*Simulator).refund, "refund", true},
 	{http.MethodGet, "/v3/refund/domestic/refunds/{out_refund_no}", (*Simulator).queryRefund, "", true},
 	{http.MethodGet, "/v3/certificates", (*Simulator).certificates, "", true},
+	{http.MethodPost, "/v3/security/echo", (*Simulator).echo, "", true},
 }
 
 // route finds the endpoint of a path. Status 404: no such path; 405: not with this method.
