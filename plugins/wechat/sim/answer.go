@@ -21,6 +21,7 @@ type answer struct {
 	cause  int    // the end of Request-ID; 0 on success
 	code   string // of a refusal, for the ledger
 
+	contentType string // of what is not JSON
 	unsigned    bool
 	noRequestID bool
 }
@@ -74,6 +75,9 @@ func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.
 		return
 	}
 	h["Content-Type"] = []string{"application/json; charset=utf-8"}
+	if a.contentType != "" {
+		h["Content-Type"] = []string{a.contentType}
+	}
 	length := "Content-Length"
 	if a.status == http.StatusNoContent {
 		length = "content-length" // net/http takes the usual spelling out of a 204; WeChat sends the header

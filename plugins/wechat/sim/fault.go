@@ -51,6 +51,20 @@ const (
 	CallbackProbe         FaultKind = "callback_signtest"
 )
 
+// Faults of bills.
+const (
+	BillCreating     FaultKind = "bill_creating"
+	BillMissing      FaultKind = "bill_missing"
+	BillWrongHash    FaultKind = "bill_wrong_hash"
+	BillTruncated    FaultKind = "bill_truncated"
+	BillColumnsMoved FaultKind = "bill_columns_moved"
+	BillExtraRow     FaultKind = "bill_extra_row"
+	BillMissingRow   FaultKind = "bill_missing_row"
+	BillAmountOff    FaultKind = "bill_amount_off"
+	BillTotalsWrong  FaultKind = "bill_totals_wrong"
+	BillPlain        FaultKind = "bill_plain"
+)
+
 // faultText says what each kind does; the README's table holds the same list, and a test compares them.
 var faultText = map[FaultKind]string{
 	TimeoutExecuted:     "executes the request, then never answers",
@@ -81,7 +95,18 @@ var faultText = map[FaultKind]string{
 	CallbackOtherKey:      "signed with a key that is not WeChat's, under the known serial",
 	CallbackUnknownSerial: "signed with a key that nobody was told of, under its own serial",
 	CallbackStale:         "signed with a time 20 minutes ago",
-	CallbackProbe:         "a probe with a signature beginning WECHATPAY/SIGNTEST/ goes first, as WeChat does to see that it is refused",
+	BillCreating:          "a bill is answered by 400 STATEMENT_CREATING",
+	BillMissing:           "a bill is answered by 400 NO_STATEMENT_EXIST",
+	BillWrongHash:         "a bill's hash_value is another file's",
+	BillTruncated:         "a bill's download ends half way",
+	BillColumnsMoved:      "a bill's columns come in another order",
+	BillExtraRow:          "a bill has a row of a trade that nobody made",
+	BillMissingRow:        "a bill's first row is missing",
+	BillAmountOff:         "a bill's first row has a fen too much",
+	BillTotalsWrong:       "a bill's totals count a row too many",
+	BillPlain:             "a bill comes without byte order mark and with LF alone, as some have been seen",
+
+	CallbackProbe: "a probe with a signature beginning WECHATPAY/SIGNTEST/ goes first, as WeChat does to see that it is refused",
 }
 
 // Fault is a rule: what goes wrong, where, how often.
@@ -91,7 +116,7 @@ type Fault struct {
 
 	// Where. Empty fields match everything.
 	Path   string `json:"path,omitempty"`   // a part of "METHOD /path?query", for faults of requests
-	Number string `json:"number,omitempty"` // out_trade_no or out_refund_no
+	Number string `json:"number,omitempty"` // out_trade_no or out_refund_no; of bills the bill_date
 	Event  string `json:"event,omitempty"`  // a callback's event_type, or its beginning
 	MchID  string `json:"mchid,omitempty"`
 

@@ -41,6 +41,8 @@ var forms = map[string]*regexp.Regexp{
 	"mchid":                  regexp.MustCompile(`^[0-9]{10}$`),
 	"appid":                  regexp.MustCompile(`^wx`),
 	"openid":                 regexp.MustCompile(`^o.{27}$`),
+	"download_url":           regexp.MustCompile(`^https?://[^/]+/v3/billdownload/file\?token=[0-9A-Za-z_-]{64}(&tartype=gzip)?$`),
+	"hash_value":             regexp.MustCompile(`^[0-9a-f]{40}$`),
 	"sp_mchid":               regexp.MustCompile(`^[0-9]{10}$`),
 	"sub_mchid":              regexp.MustCompile(`^[0-9]{10}$`),
 	"sp_appid":               regexp.MustCompile(`^wx`),

@@ -45,6 +45,9 @@ var endpoints = []endpoint{
 	{http.MethodPost, "/v3/pay/partner/transactions/out-trade-no/{out_trade_no}/close", (*Simulator).partnerCloseTrade, "", false},
 	{http.MethodPost, "/v3/refund/domestic/refunds", (*Simulator).refund, "refund", true},
 	{http.MethodGet, "/v3/refund/domestic/refunds/{out_refund_no}", (*Simulator).queryRefund, "", true},
+	{http.MethodGet, "/v3/bill/tradebill", (*Simulator).tradeBill, "", true},
+	{http.MethodGet, "/v3/bill/fundflowbill", (*Simulator).fundBill, "", true},
+	{http.MethodGet, billPath, (*Simulator).downloadBill, "", false},
 	{http.MethodGet, "/v3/certificates", (*Simulator).certificates, "", true},
 	{http.MethodPost, "/v3/security/echo", (*Simulator).echo, "", true},
 }

@@ -24,7 +24,8 @@ type world struct {
 	numbers   map[sentKey]*Sent
 	sent      []*Sent
 	requests  requestLog
-	epoch     int // rises with each Reset, so that what was under way then changes nothing
+	bills     map[string]billFile // by the token of their download_url
+	epoch     int                 // rises with each Reset, so that what was under way then changes nothing
 }
 
 // tradeKey names a trade or a refund: numbers are unique per merchant, not in the world.
@@ -98,6 +99,7 @@ func (w *world) forget() {
 	w.trades, w.byTxn, w.byPrepay = map[tradeKey]*Trade{}, map[string]*Trade{}, map[string]*Trade{}
 	w.spent, w.refunds, w.numbers = map[tradeKey]bool{}, map[tradeKey]*Refund{}, map[sentKey]*Sent{}
 	w.refundsOf = map[string][]*Refund{}
+	w.bills = map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.requests.forget()
 	w.epoch++
@@ -207,5 +209,6 @@ type Refund struct {
 	Status        RefundStatus `json:"status"`
 	CreatedAt     time.Time    `json:"created_at"`
 	SettlesAt     time.Time    `json:"settles_at"`
+	EndedAt       time.Time    `json:"ended_at,omitzero"` // when it came to its present state
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
 }
