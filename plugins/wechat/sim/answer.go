@@ -60,8 +60,8 @@ func compact(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// write sends an answer, signed unless it is one that never is.
-func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.Time, tamper bool) {
+// write sends an answer, signed unless it is one that never is; spoil is AnswerTampered, AnswerProbe or nothing.
+func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.Time, spoil FaultKind) {
 	h := w.Header()
 	h["Date"] = []string{wall.UTC().Format(http.TimeFormat)}
 	h["Server"] = []string{"nginx"}
@@ -90,8 +90,11 @@ func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.
 	h["Content-Language"] = []string{"zh-CN"}
 	if !a.unsigned {
 		sig := signMessage(by.key, wall, answerNonce(), a.body)
-		if tamper {
+		switch spoil {
+		case AnswerTampered:
 			sig.signature = flip(sig.signature)
+		case AnswerProbe:
+			sig.signature = probePrefix + sig.signature
 		}
 		sig.set(h, by.serial)
 	}
@@ -125,6 +128,9 @@ func (sig wechatSignature) set(h http.Header, serial string) {
 	h["Wechatpay-Serial"] = []string{serial}
 	h["Wechatpay-Signature-Type"] = []string{"WECHATPAY2-SHA256-RSA2048"}
 }
+
+// probePrefix begins the signatures that WeChat sends to see whether a merchant refuses them.
+const probePrefix = "WECHATPAY/SIGNTEST/"
 
 // flip changes one character of a base64 text and leaves it base64.
 func flip(text string) string {

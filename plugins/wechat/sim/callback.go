@@ -130,7 +130,7 @@ var refundSummary = map[RefundStatus]string{
 func refundCallback(r Refund, keys merchantKeys, at time.Time) *Callback {
 	n := refundNotice{
 		paidParties: Parties{MchID: r.MchID, SubMchID: r.SubMchID}.told(), OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo,
-		RefundID: r.RefundID, RefundStatus: r.Status, UserReceivedAccount: payerAccount,
+		RefundID: r.RefundID, RefundStatus: r.Status, UserReceivedAccount: r.account(),
 	}
 	if r.Status == RefundSuccess {
 		n.SuccessTime = onWire(r.SuccessAt)
@@ -359,7 +359,7 @@ func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []b
 	case CallbackBodyTampered:
 		body = []byte(flip(c.Envelope))
 	case CallbackProbe:
-		sig.signature = "WECHATPAY/SIGNTEST/" + sig.signature
+		sig.signature = probePrefix + sig.signature
 	}
 	h := http.Header{}
 	h["Accept"] = []string{"*/*"}

@@ -26,6 +26,7 @@ const (
 	NotEnough           FaultKind = "not_enough"
 	NumberUsedCode      FaultKind = "number_used_code"
 	AnswerTampered      FaultKind = "answer_tampered"
+	AnswerProbe         FaultKind = "answer_signtest"
 	Slow                FaultKind = "slow"
 	ClockOff            FaultKind = "clock_off"
 )
@@ -79,6 +80,7 @@ var faultText = map[FaultKind]string{
 	NotEnough:           "refuses a refund with 403 NOT_ENOUGH",
 	NumberUsedCode:      "answers a number sent with other content by 403 OUT_TRADE_NO_USED instead of 400 INVALID_REQUEST",
 	AnswerTampered:      "answers with a signature that does not verify",
+	AnswerProbe:         "executes the request and answers with a signature beginning WECHATPAY/SIGNTEST/",
 	Slow:                "answers after delay (1s unless given), on the machine's clock",
 	ClockOff:            "WeChat's clock is off by delay (10m unless given; may be negative), in requests and callbacks",
 

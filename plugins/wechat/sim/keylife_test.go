@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
@@ -257,13 +256,7 @@ func TestEcho(t *testing.T) {
 	s := stopped(t)
 	c := newClient(t, s, "1900000001")
 	url, got := inbox(t, always(http.StatusServiceUnavailable))
-	encrypt := func(key *rsa.PublicKey, text string) string {
-		raw, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, key, []byte(text), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return base64.StdEncoding.EncodeToString(raw)
-	}
+	encrypt := func(key *rsa.PublicKey, text string) string { return encryptTo(t, key, text) }
 	open := func(text string) string {
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {

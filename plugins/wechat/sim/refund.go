@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -163,6 +164,10 @@ func (s *Simulator) queryRefund(c *call) answer {
 // payerAccount is where the money goes back to: the payer's balance.
 const payerAccount = "支付用户零钱"
 
+func (r *Refund) account() string { return cmp.Or(r.Account, payerAccount) }
+
+func (r *Refund) channel() string { return cmp.Or(r.Channel, "ORIGINAL") }
+
 // shown is the refund as the create and the query answer it.
 func (r *Refund) shown() map[string]any {
 	v := map[string]any{
@@ -170,7 +175,7 @@ func (r *Refund) shown() map[string]any {
 			"currency": "CNY", "discount_refund": 0, "from": []any{}, "payer_refund": r.Amount, "payer_total": r.Total,
 			"refund": r.Amount, "refund_fee": 0, "settlement_refund": r.Amount, "settlement_total": r.Total, "total": r.Total,
 		},
-		"channel":               "ORIGINAL",
+		"channel":               r.channel(),
 		"create_time":           onWire(r.CreatedAt),
 		"funds_account":         r.FundsAccount,
 		"out_refund_no":         r.OutRefundNo,
@@ -179,7 +184,7 @@ func (r *Refund) shown() map[string]any {
 		"refund_id":             r.RefundID,
 		"status":                r.Status,
 		"transaction_id":        r.TransactionID,
-		"user_received_account": payerAccount,
+		"user_received_account": r.account(),
 	}
 	if r.Status == RefundSuccess {
 		v["success_time"] = onWire(r.SuccessAt)
@@ -189,10 +194,10 @@ func (r *Refund) shown() map[string]any {
 
 // planRefund puts the end of a refund on the agenda. Nothing happens then when a person was faster.
 func (s *Simulator) planRefund(r *Refund) {
-	epoch := s.world.epoch
-	s.agenda.at(r.SettlesAt, func(_ context.Context, due time.Time) {
+	epoch, settles := s.world.epoch, r.SettlesAt
+	s.agenda.at(settles, func(_ context.Context, due time.Time) {
 		s.mu.Lock()
-		if s.world.epoch != epoch || r.Status != RefundProcessing {
+		if s.world.epoch != epoch || r.Status != RefundProcessing || !r.SettlesAt.Equal(settles) {
 			s.mu.Unlock()
 			return
 		}

@@ -45,6 +45,7 @@ var endpoints = []endpoint{
 	{http.MethodPost, "/v3/pay/partner/transactions/out-trade-no/{out_trade_no}/close", (*Simulator).partnerCloseTrade, "", false},
 	{http.MethodPost, "/v3/refund/domestic/refunds", (*Simulator).refund, "refund", true},
 	{http.MethodGet, "/v3/refund/domestic/refunds/{out_refund_no}", (*Simulator).queryRefund, "", true},
+	{http.MethodPost, "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", (*Simulator).abnormalRefund, "", true},
 	{http.MethodGet, "/v3/bill/tradebill", (*Simulator).tradeBill, "", true},
 	{http.MethodGet, "/v3/bill/fundflowbill", (*Simulator).fundBill, "", true},
 	{http.MethodGet, billPath, (*Simulator).downloadBill, "", false},
@@ -106,21 +107,21 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	if status != http.StatusOK {
 		a := answer{status: status, unsigned: true}
 		s.outcome(note, Answered, a, "")
-		s.write(w, a, signer{}, wall, false)
+		s.write(w, a, signer{}, wall, "")
 		return
 	}
 	if e.agent && (r.Header.Get("Accept") == "" || r.Header.Get("User-Agent") == "") {
 		a := refuse(http.StatusBadRequest, "INVALID_REQUEST", "Http头缺少Accept或User-Agent", causeParam)
 		a.unsigned = true
 		s.outcome(note, Answered, a, "")
-		s.write(w, a, signer{}, wall, false)
+		s.write(w, a, signer{}, wall, "")
 		return
 	}
 	auth, m, refused := s.authorize(r, body, wall)
 	s.noteSigner(note, auth, path)
 	if refused != nil {
 		s.outcome(note, Answered, *refused, "")
-		s.write(w, *refused, signer{}, wall, false)
+		s.write(w, *refused, signer{}, wall, "")
 		return
 	}
 	named := r.Header.Get("Wechatpay-Serial")
@@ -157,9 +158,9 @@ func (s *Simulator) perform(w http.ResponseWriter, r *http.Request, e endpoint, 
 		s.finish(w, r, c, f.afterwards(a), f, wall, ExecutedNotAnswered)
 		return
 	}
-	if _, tamper := s.fault(o, AnswerTampered); tamper {
-		s.outcome(c.request, Answered, a, AnswerTampered)
-		s.write(w, a, c.signer, wall, true)
+	if f, spoiled := s.fault(o, AnswerTampered, AnswerProbe); spoiled {
+		s.outcome(c.request, Answered, a, f.Kind)
+		s.write(w, a, c.signer, wall, f.Kind)
 		return
 	}
 	s.finish(w, r, c, a, Fault{}, wall, Answered)
@@ -222,7 +223,7 @@ func (s *Simulator) finish(w http.ResponseWriter, r *http.Request, c *call, a an
 	s.outcome(c.request, o, a, f.Kind)
 	switch {
 	case a.status != 0:
-		s.write(w, a, c.signer, wall, false)
+		s.write(w, a, c.signer, wall, "")
 	case f.Kind == TimeoutExecuted || f.Kind == TimeoutNotExecuted:
 		select {
 		case <-r.Context().Done():

@@ -209,6 +209,8 @@ type Refund struct {
 	Status        RefundStatus `json:"status"`
 	CreatedAt     time.Time    `json:"created_at"`
 	SettlesAt     time.Time    `json:"settles_at"`
-	EndedAt       time.Time    `json:"ended_at,omitzero"` // when it came to its present state
+	Account       string       `json:"user_received_account,omitempty"` // empty: the payer's balance
+	Channel       string       `json:"channel,omitempty"`               // empty: ORIGINAL
+	EndedAt       time.Time    `json:"ended_at,omitzero"`               // when it came to its present state
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
 }
