@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 type Config struct {
 	Listen string // address of the v3 API; 127.0.0.1:0 when empty
 	Seed   Seed   // DefaultSeed when it has no merchant
+	TLS    bool   // the v3 API speaks HTTPS, with a certificate of CAPEM's
 
 	// KeysDir is a folder for the generated keys, read again at the next start; empty: keys live in this process.
 	KeysDir string
@@ -88,6 +90,7 @@ type Simulator struct {
 	watched chan struct{} // closed at the next change of a request; nil: nobody waits
 
 	listener net.Listener
+	caPEM    string // of the local CA; empty without TLS
 	server   *http.Server
 	closing  chan struct{} // closed by Close: releases requests that are never answered
 	stop     context.CancelFunc
@@ -136,9 +139,28 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	if s.listener, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("listen for the v3 API on %s: %w", cfg.Listen, err)
 	}
+	if cfg.TLS {
+		if err := s.secure(); err != nil {
+			return nil, errors.Join(err, s.listener.Close())
+		}
+	}
 	s.run()
 	cfg.Logger.Info("the simulated WeChat listens", "base_url", s.BaseURL(), "random_seed", cfg.RandomSeed)
 	return s, nil
+}
+
+// secure puts TLS around the listener.
+func (s *Simulator) secure() error {
+	ca, err := loadCA(s.cfg.KeysDir)
+	if err != nil {
+		return err
+	}
+	secured, err := ca.serverConfig(s.listener.Addr())
+	if err != nil {
+		return err
+	}
+	s.caPEM, s.listener = ca.certPEM(), tls.NewListener(s.listener, secured)
+	return nil
 }
 
 func (s *Simulator) run() {
@@ -183,7 +205,16 @@ func (s *Simulator) Close() error {
 }
 
 // BaseURL is where a client sends what it would send to https://api.mch.weixin.qq.com.
-func (s *Simulator) BaseURL() string { return "http://" + s.listener.Addr().String() }
+func (s *Simulator) BaseURL() string {
+	if s.cfg.TLS {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
+
+// CAPEM is the certificate of the local CA that a client must trust, in PEM; empty unless Config.TLS is set. With a
+// keys folder it is also there, as ca.pem.
+func (s *Simulator) CAPEM() string { return s.caPEM }
 
 // RandomSeed repeats the faults of this run when it is given to the next in Config.RandomSeed.
 func (s *Simulator) RandomSeed() uint64 { return s.cfg.RandomSeed }
