@@ -20,8 +20,8 @@ type ControlOptions struct {
 	AllowOrigin string
 }
 
-// Control is the API by which tests and people play the payer, set faults, move the time and read the ledger.
-// It has no login: serve it on loopback.
+// Control is the API by which tests and people play the payer, set faults, move the time and read the ledger, and
+// at / a page that does the same with buttons. It has no login: serve it on loopback.
 func (s *Simulator) Control(o ControlOptions) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
@@ -45,6 +45,7 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"POST /control/v1/fail":   func(r *http.Request) (any, error) { return s.controlPayer(r, "fail", s.FailPayment) },
 		"POST /control/v1/cancel": func(r *http.Request) (any, error) { return s.controlPayer(r, "cancel", s.CancelPayment) },
 
+		"GET /control/v1/overview":                   s.controlOverview,
 		"GET /control/v1/ledger":                     func(*http.Request) (any, error) { return s.Ledger(), nil },
 		"GET /control/v1/requests":                   s.controlRequests,
 		"GET /control/v1/trades/{number}":            s.controlTrade,
@@ -70,6 +71,7 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answerControl(w, r, handle) })
 	}
+	pageRoutes(mux)
 	return guard(mux, o)
 }
 
@@ -160,12 +162,16 @@ type shownMerchant struct {
 	SubMerchants []SubMerchant `json:"sub_merchants,omitempty"`
 }
 
-func (s *Simulator) controlMerchants(*http.Request) (any, error) {
+func (s *Simulator) shownMerchants() []shownMerchant {
 	var merchants []shownMerchant
 	for _, m := range s.Merchants() {
 		merchants = append(merchants, shownMerchant{m.MchID, m.Name, m.KeyMode, m.Serial, m.Apps, m.SubMerchants})
 	}
-	return map[string]any{"merchants": merchants, "public_key_id": s.PublicKeyID(), "public_key": s.PublicKeyPEM()}, nil
+	return merchants
+}
+
+func (s *Simulator) controlMerchants(*http.Request) (any, error) {
+	return map[string]any{"merchants": s.shownMerchants(), "public_key_id": s.PublicKeyID(), "public_key": s.PublicKeyPEM()}, nil
 }
 
 func (s *Simulator) controlUsers(*http.Request) (any, error) {

@@ -17,11 +17,10 @@ import (
 	"time"
 )
 
-// The local CA's certificate lies where a client is pointed at, its key among WeChat's own.
-const (
-	caFile    = "ca.pem"
-	caKeyFile = "ca_key.pem"
-)
+// CAFile is the local CA's certificate in a keys folder. Its key lies among WeChat's own.
+const CAFile = "ca.pem"
+
+const caKeyFile = "ca_key.pem"
 
 // servedNames are the hosts that the HTTPS listener answers for: this machine, and WeChat's own for a client whose
 // host is built in and whose resolver is told otherwise.
@@ -39,7 +38,7 @@ func loadCA(dir string) (localCA, error) {
 	if dir == "" {
 		return newCA()
 	}
-	certPath, keyPath := filepath.Join(dir, caFile), filepath.Join(wechatDir(dir), caKeyFile)
+	certPath, keyPath := filepath.Join(dir, CAFile), filepath.Join(wechatDir(dir), caKeyFile)
 	keyText, err := os.ReadFile(keyPath)
 	if errors.Is(err, os.ErrNotExist) {
 		ca, err := newCA()
