@@ -65,7 +65,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 		Apps: []ports.App{
 			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
-			}},
+			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
 			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}}},
 		},
 		Entries: []ports.Entry{
@@ -213,6 +213,14 @@ func (w *world) paid(reference string) (order, payment string) {
 		w.t.Fatalf("the payment is %v", r.json["state"])
 	}
 	return order, payment
+}
+
+// publish gives new events their place, as a worker would.
+func (w *world) publish() {
+	w.t.Helper()
+	if _, err := w.db.PublishEvents(w.t.Context(), 1000, func(app string) bool { return app == "clinic" }, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // answers are those that came, as in "GET /v1/orders 200".

@@ -235,7 +235,7 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 		// An earlier step of this payment did something: that a later one was refused, or not sent, does not undo it (R04).
 		answer.Outcome.Verdict = pay.Indeterminate
 	}
-	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
 }
 

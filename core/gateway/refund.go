@@ -111,7 +111,7 @@ func (g *Gateway) callRefund(ctx context.Context, p pay.Payment, f pay.Refund, n
 	defer cancel()
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p, f)
-	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
 }
 
