@@ -110,6 +110,9 @@ func (s *shape) fit(key string, v any, t reflect.Type) (any, bool) {
 	case reflect.Slice:
 		return s.fitList(key, v, t)
 	case reflect.Map:
+		if t.Elem().Kind() == reflect.Struct {
+			return s.fitNamed(key, v, t.Elem())
+		}
 		return s.fitFree(key, v)
 	case reflect.String:
 		text, ok := v.(string)
@@ -195,6 +198,22 @@ func (s *shape) fitList(key string, v any, t reflect.Type) (any, bool) {
 			fit = map[string]any{}
 		}
 		fits = append(fits, fit)
+	}
+	return fits, true
+}
+
+// fitNamed takes a map whose keys are names that the file chooses.
+func (s *shape) fitNamed(key string, v any, t reflect.Type) (any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		s.problem(key, "has names below it, each with keys of its own; here stands %s", describe(v))
+		return nil, false
+	}
+	fits := map[string]any{}
+	for name, inner := range m {
+		if fit, ok := s.fit(below(key, name), inner, t); ok {
+			fits[name] = fit
+		}
 	}
 	return fits, true
 }

@@ -15,7 +15,7 @@ import (
 type Account struct {
 	Provider   string
 	Name       string
-	MchID      string // the signer's; put into Config as "mchid" when it is not there
+	MchID      string // the signer's; put into Config as "mchid" where the plugin's schema has that and Config does not
 	SubMchID   string // likewise "sub_mchid"; empty for direct merchants
 	Generation int64
 	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets resolved
@@ -25,9 +25,7 @@ type Account struct {
 
 // account is what the host keeps of one, to replay it.
 type account struct {
-	request *pb.ConfigureRequest
-	mchid   string
-	sub     string
+	Account
 	problem error // why the plugin does not use it; nil: it does
 }
 
@@ -75,14 +73,6 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 	if err != nil {
 		return fmt.Errorf("configure account %s: %w", a.Name, err)
 	}
-	config, err := withMerchant(a)
-	if err != nil {
-		return err
-	}
-	next := &account{mchid: a.MchID, sub: a.SubMchID, request: &pb.ConfigureRequest{
-		Account: a.Name, Generation: a.Generation, Config: config,
-		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: h.o.Production},
-	}}
 	select {
 	case i.configuring <- struct{}{}:
 		defer func() { <-i.configuring }()
@@ -90,41 +80,42 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 		return fmt.Errorf("configure account %s: wait for other accounts: %w", a.Name, ctx.Err())
 	}
 	r, about := i.current()
-	if about != nil {
-		if err := checkSchema("account "+a.Name, about.GetAccountSchema(), config); err != nil {
+	next := &account{Account: a}
+	if r != nil {
+		next.problem = i.give(ctx, r, a)
+	} else if next.problem = fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable); about != nil {
+		if _, err := withMerchant(a, about.GetAccountSchema()); err != nil {
 			return err
 		}
-	}
-	if r == nil {
-		next.problem = fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)
-	} else {
-		next.problem = r.configure(ctx, next)
 	}
 	failed := next.problem
 	var wrong *ConfigError
 	switch held := i.account(a.Name); {
-	case held == nil || failed == nil:
+	case held == nil || held.problem != nil || failed == nil:
 	case errors.As(failed, &wrong):
 		return failed // the plugin kept what it had; so do we
 	case errors.Is(failed, ports.ErrUnavailable):
-		next.problem = held.problem // one of the two is in use, and both are good; the new one is replayed at a restart
+		next.problem = nil // one of the two is in use, and both are good; the new one is replayed at a restart
 	}
 	i.keepAccount(a.Name, next)
 	return failed
 }
 
-// withMerchant is the account's configuration with its merchant numbers in it. Other ones are refused before the plugin
-// sees them: it would replace what it has.
-func withMerchant(a Account) ([]byte, error) {
+// withMerchant is the account's configuration with the merchant numbers in it that the plugin's schema has a place for.
+// Other ones are refused before the plugin sees them: it would replace what it has.
+func withMerchant(a Account, schema []byte) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(a.Config, &fields); err != nil {
 		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"", "is not a JSON object"}}}
 	}
+	var known struct{ Properties map[string]json.RawMessage }
+	_ = json.Unmarshal(schema, &known) // a broken schema knows no field; checkSchema says that it is broken
 	for name, value := range map[string]string{"mchid": a.MchID, "sub_mchid": a.SubMchID} {
 		given, there := fields[name]
+		_, asked := known.Properties[name]
 		var text string
 		switch {
-		case !there && value != "":
+		case !there && asked && value != "":
 			fields[name], _ = json.Marshal(value) // a string always marshals
 		case there && json.Unmarshal(given, &text) == nil && text != value:
 			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"/" + name,
@@ -134,28 +125,37 @@ func withMerchant(a Account) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// configure gives one account to one process.
-func (r *running) configure(ctx context.Context, a *account) error {
+// give gives one account to one process, after holding it against the plugin's schema.
+func (i *instance) give(ctx context.Context, r *running, a Account) error {
+	config, err := withMerchant(a, r.about.GetAccountSchema())
+	if err != nil {
+		return err
+	}
+	if err := checkSchema("account "+a.Name, r.about.GetAccountSchema(), config); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	name := a.request.GetAccount()
-	answer, err := pb.NewProviderClient(r.conn).Configure(ctx, a.request)
+	answer, err := pb.NewProviderClient(r.conn).Configure(ctx, &pb.ConfigureRequest{
+		Account: a.Name, Generation: a.Generation, Config: config,
+		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: i.o.Production},
+	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("configure account %s: %s: %w", name, faultText(err), ports.ErrUnavailable)
+		return fmt.Errorf("configure account %s: %s: %w", a.Name, faultText(err), ports.ErrUnavailable)
 	case len(answer.GetErrors()) > 0:
-		wrong := &ConfigError{What: "account " + name}
+		wrong := &ConfigError{What: "account " + a.Name}
 		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
 			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
 		}
 		return wrong
-	case answer.GetGeneration() > a.request.GetGeneration(): // it has a newer one, and keeps that
-	case answer.GetGeneration() < a.request.GetGeneration():
-		return fmt.Errorf("account %s: the plugin uses generation %d and was given %d", name, answer.GetGeneration(),
-			a.request.GetGeneration())
-	case answer.GetMchid() != a.mchid || answer.GetSubMchid() != a.sub:
-		return fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", name,
-			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.mchid, a.sub)
+	case answer.GetGeneration() > a.Generation: // it has a newer one, and keeps that
+	case answer.GetGeneration() < a.Generation:
+		return fmt.Errorf("account %s: the plugin uses generation %d and was given %d", a.Name, answer.GetGeneration(), a.Generation)
+	case answer.GetMchid() == "" && answer.GetSubMchid() == "": // its configuration names no merchant
+	case answer.GetMchid() != a.MchID || answer.GetSubMchid() != a.SubMchID:
+		return fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", a.Name,
+			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.MchID, a.SubMchID)
 	}
 	return nil
 }
@@ -168,14 +168,11 @@ func (i *instance) replay(ctx context.Context, r *running) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	for name, a := range i.copyAccounts() {
-		problem := checkSchema("account "+name, r.about.GetAccountSchema(), a.request.GetConfig())
-		if problem == nil {
-			problem = r.configure(ctx, a)
-		}
+		problem := i.give(ctx, r, a.Account)
 		if problem != nil {
 			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", problem.Error())
 		}
-		i.keepAccount(name, &account{request: a.request, mchid: a.mchid, sub: a.sub, problem: problem})
+		i.keepAccount(name, &account{Account: a.Account, problem: problem})
 	}
 }
 
@@ -195,7 +192,7 @@ func (i *instance) account(name string) *account {
 func (i *instance) keepAccount(name string, a *account) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if held := i.accounts[name]; held != nil && held.request.GetGeneration() > a.request.GetGeneration() {
+	if held := i.accounts[name]; held != nil && held.Generation > a.Generation {
 		return
 	}
 	i.accounts[name] = a

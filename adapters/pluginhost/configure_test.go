@@ -91,6 +91,29 @@ func TestR13_AnotherMerchantNeverReplacesAnAccount(t *testing.T) {
 	}
 }
 
+// A channel's account is what its schema says: one that knows no merchant number is given none.
+func TestAnAccountWithoutMerchantNumbers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	if err := h.Start(t.Context(), "unruly-tokens"); err != nil {
+		t.Fatal(err)
+	}
+	a := account("one", 1)
+	a.Provider, a.MchID = "unruly-tokens", "shop-7"
+	if err := h.Configure(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	m := payment("one", "")
+	m.Route.Provider, m.Route.MchID, m.Route.AppID, m.Route.OpenIDKind = "unruly-tokens", "shop-7", "", ""
+	p, err := h.For(m.Route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := p.CreatePayment(t.Context(), m).Outcome; o.Verdict != pay.Accepted {
+		t.Errorf("a payment: %s, %s", o, o.Message)
+	}
+}
+
 func TestEntriesAreHeldAgainstTheirSchema(t *testing.T) {
 	t.Parallel()
 	h := start(t)

@@ -263,9 +263,10 @@ func (s *service) configure(ctx context.Context, a ports.Account) error {
 	if err != nil {
 		return fmt.Errorf("account %s: %w", a.Name, err)
 	}
+	world := s.cfg.Provider(a.Provider)
 	return s.host.Configure(ctx, pluginhost.Account{
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
-		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
+		Config: text, BaseURL: world.BaseURL, Test: world.Test,
 	})
 }
 
