@@ -18,7 +18,7 @@ type Account struct {
 	MchID      string // the signer's; put into Config as "mchid" where the plugin's schema has that and Config does not
 	SubMchID   string // likewise "sub_mchid"; empty for direct merchants
 	Generation int64
-	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets resolved
+	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets references that Options.Resolve reads
 	BaseURL    string          // where the provider's API is; empty: the provider's own
 	Test       bool            // the provider's test flag
 }
@@ -67,7 +67,7 @@ func (e *ConfigError) Error() string {
 // it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
 // error that wraps ports.ErrUnavailable says that the plugin is down or did not answer: the account is kept and given at
 // its next start; to have it in use before, call again. Any other error says that the account is not in use: ctx ended
-// before its turn, or the plugin signs for another merchant.
+// before its turn, its secrets cannot be read, or the plugin signs for another merchant.
 func (h *Host) Configure(ctx context.Context, a Account) error {
 	i, err := h.instance(a.Provider)
 	if err != nil {
@@ -79,33 +79,29 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 	case <-ctx.Done():
 		return fmt.Errorf("configure account %s: wait for other accounts: %w", a.Name, ctx.Err())
 	}
-	r, about := i.current()
-	next := &account{Account: a}
+	r, _ := i.current()
+	given, err := false, fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)
 	if r != nil {
-		next.problem = i.give(ctx, r, a)
-	} else if next.problem = fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable); about != nil {
-		if _, err := withMerchant(a, about.GetAccountSchema()); err != nil {
-			return err
-		}
+		given, err = i.give(ctx, r, a)
 	}
-	failed := next.problem
+	inUse := err
 	var wrong *ConfigError
 	switch held := i.account(a.Name); {
-	case held == nil || held.problem != nil || failed == nil:
-	case errors.As(failed, &wrong):
-		return failed // the plugin kept what it had; so do we
-	case errors.Is(failed, ports.ErrUnavailable):
-		next.problem = nil // one of the two is in use, and both are good; the new one is replayed at a restart
+	case err == nil || held == nil || held.problem != nil:
+	case r != nil && !given || errors.As(err, &wrong):
+		return err // the plugin keeps what it had; so do we
+	case errors.Is(err, ports.ErrUnavailable):
+		inUse = nil // one of the two is in use, and both are good; the new one is replayed at a restart
 	}
-	i.keepAccount(a.Name, next)
-	return failed
+	i.keepAccount(&account{Account: a, problem: inUse})
+	return err
 }
 
 // withMerchant is the account's configuration with the merchant numbers in it that the plugin's schema has a place for.
 // Other ones are refused before the plugin sees them: it would replace what it has.
-func withMerchant(a Account, schema []byte) ([]byte, error) {
+func withMerchant(a Account, config, schema []byte) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(a.Config, &fields); err != nil {
+	if err := json.Unmarshal(config, &fields); err != nil {
 		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"", "is not a JSON object"}}}
 	}
 	var known struct{ Properties map[string]json.RawMessage }
@@ -125,14 +121,18 @@ func withMerchant(a Account, schema []byte) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// give gives one account to one process, after holding it against the plugin's schema.
-func (i *instance) give(ctx context.Context, r *running, a Account) error {
-	config, err := withMerchant(a, r.about.GetAccountSchema())
+// give gives one account to one process, its secrets read now, after holding it against the plugin's schema. given is
+// false when the plugin was not asked.
+func (i *instance) give(ctx context.Context, r *running, a Account) (given bool, err error) {
+	config, err := i.o.Resolve(a.Config)
 	if err != nil {
-		return err
+		return false, fmt.Errorf("account %s: %w", a.Name, err)
+	}
+	if config, err = withMerchant(a, config, r.about.GetAccountSchema()); err != nil {
+		return false, err
 	}
 	if err := checkSchema("account "+a.Name, r.about.GetAccountSchema(), config); err != nil {
-		return err
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -142,22 +142,22 @@ func (i *instance) give(ctx context.Context, r *running, a Account) error {
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("configure account %s: %s: %w", a.Name, faultText(err), ports.ErrUnavailable)
+		return true, fmt.Errorf("configure account %s: %s: %w", a.Name, faultText(err), ports.ErrUnavailable)
 	case len(answer.GetErrors()) > 0:
 		wrong := &ConfigError{What: "account " + a.Name}
 		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
 			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
 		}
-		return wrong
+		return true, wrong
 	case answer.GetGeneration() > a.Generation: // it has a newer one, and keeps that
 	case answer.GetGeneration() < a.Generation:
-		return fmt.Errorf("account %s: the plugin uses generation %d and was given %d", a.Name, answer.GetGeneration(), a.Generation)
+		return true, fmt.Errorf("account %s: the plugin uses generation %d and was given %d", a.Name, answer.GetGeneration(), a.Generation)
 	case answer.GetMchid() == "" && answer.GetSubMchid() == "": // its configuration names no merchant
 	case answer.GetMchid() != a.MchID || answer.GetSubMchid() != a.SubMchID:
-		return fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", a.Name,
+		return true, fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", a.Name,
 			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.MchID, a.SubMchID)
 	}
-	return nil
+	return true, nil
 }
 
 // replayTime is the most that a replay of all accounts may take: until then the plugin serves none of them.
@@ -168,11 +168,11 @@ func (i *instance) replay(ctx context.Context, r *running) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	for name, a := range i.copyAccounts() {
-		problem := i.give(ctx, r, a.Account)
+		_, problem := i.give(ctx, r, a.Account)
 		if problem != nil {
 			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", problem.Error())
 		}
-		i.keepAccount(name, &account{Account: a.Account, problem: problem})
+		i.keepAccount(&account{Account: a.Account, problem: problem})
 	}
 }
 
@@ -189,13 +189,13 @@ func (i *instance) account(name string) *account {
 	return i.accounts[name]
 }
 
-func (i *instance) keepAccount(name string, a *account) {
+func (i *instance) keepAccount(a *account) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if held := i.accounts[name]; held != nil && held.Generation > a.Generation {
+	if held := i.accounts[a.Name]; held != nil && held.Generation > a.Generation {
 		return
 	}
-	i.accounts[name] = a
+	i.accounts[a.Name] = a
 }
 
 func (i *instance) copyAccounts() map[string]*account {

@@ -1,10 +1,14 @@
 package pluginhost_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +71,56 @@ func TestConfigureReplacesWholeOrNotAtAll(t *testing.T) {
 	wrong.Config = json.RawMessage(`{"key": "bad-bad-bad"}`)
 	if err := h.Configure(t.Context(), wrong); err == nil || generation() != "5" {
 		t.Errorf("a wrong one leaves what was there: %v, in use %s", err, generation())
+	}
+}
+
+// A process that takes another's place is given the secrets as they are by then.
+func TestR38_ARotatedSecretIsReadAgain(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	write := func(key string) {
+		if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) {
+			key, err := os.ReadFile(file)
+			return bytes.ReplaceAll(config, []byte("file:key"), key), err
+		}
+	})
+	if err := h.Start(t.Context(), "unruly"); err != nil {
+		t.Fatal(err)
+	}
+	one := account("one", 1)
+	one.Config = json.RawMessage(`{"key":"file:key"}`)
+	if err := h.Configure(t.Context(), one); err == nil || errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("an account whose secret is not there: %v", err)
+	}
+	write("the-first-secret")
+	if err := h.Configure(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	verified := func(key string) bool {
+		n, err := h.ParseNotification(t.Context(), "unruly", "one", ports.RawMessage{Method: "POST", Body: []byte("number-1"),
+			Headers: map[string][]string{"Signature": {key}}})
+		return err == nil && n.Payment != nil
+	}
+	if !verified("the-first-secret") {
+		t.Error("the secret is not in use")
+	}
+	write("the-second-secret")
+	first := pid(h)
+	kill(t, first, syscall.SIGKILL)
+	eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+	if !verified("the-second-secret") || verified("the-first-secret") {
+		t.Error("the new process has the secret of before")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Configure(t.Context(), one); err == nil || !verified("the-second-secret") {
+		t.Errorf("a secret that cannot be read now leaves what was there: %v", err)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -37,8 +38,10 @@ type service struct {
 	metrics *telemetry.Metrics
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64    // the provider's clock minus ours, at its last answer, in nanoseconds
-	waiting []ports.Account // accounts that their plugin has not taken yet
+	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
+
+	accounts []ports.Account // of the newest settings
+	waiting  map[string]bool // accounts that their plugin has not taken as they are now
 }
 
 // options are what dev, demo and serve do differently.
@@ -171,7 +174,8 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 	}
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Log: log, Now: clock.Now,
+		Resolve: func(config json.RawMessage) (json.RawMessage, error) { return resolve(cfg, config) },
+		Log:     log, Now: clock.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -225,8 +229,8 @@ func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
 // followTime is how long the database may take to tell of new settings.
 const followTime = 10 * time.Second
 
-// follow gives the plugins the accounts of the newest settings, and again those that they have not taken: a secret's
-// file may come later than its row.
+// follow gives the plugins the accounts of the newest settings, and again those that it has not taken: a secret's file may
+// come later than its row.
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
@@ -234,40 +238,44 @@ func (s *service) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !changed {
-		accounts = s.waiting
+	if changed {
+		s.accounts = accounts
 	}
-	var waiting []ports.Account
-	for _, a := range accounts {
+	was := s.waiting
+	s.waiting = map[string]bool{}
+	for _, a := range s.accounts {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+			continue
+		}
 		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			waiting = append(waiting, a)
+			s.waiting[a.Name] = true
 			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
 				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 			}
 		}
 	}
-	s.waiting = waiting
 	return nil
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
-	var stored map[string]any
-	if err := json.Unmarshal(a.Config, &stored); err != nil {
-		return fmt.Errorf("account %s: read its row: %w", a.Name, err)
-	}
-	resolved, err := s.cfg.ResolveConfig(stored)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
-	text, err := json.Marshal(resolved)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
 	world := s.cfg.Provider(a.Provider)
 	return s.host.Configure(ctx, pluginhost.Account{
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
-		Config: text, BaseURL: world.BaseURL, Test: world.Test,
+		Config: a.Config, BaseURL: world.BaseURL, Test: world.Test,
 	})
+}
+
+// resolve reads the secrets that an account's configuration refers to.
+func resolve(cfg config.Config, stored json.RawMessage) (json.RawMessage, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(stored, &fields); err != nil {
+		return nil, fmt.Errorf("read its row: %w", err)
+	}
+	fields, err := cfg.ResolveConfig(fields)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
 }
 
 // closeTime is the part of the shutdown grace that is left for the plugins to end in.
