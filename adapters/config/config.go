@@ -40,6 +40,8 @@ type Config struct {
 	Apps     []App     `koanf:"apps"`
 	Entries  []Entry   `koanf:"entries"`
 	Accounts []Account `koanf:"accounts"`
+
+	where func(key string) string // the place that said a key; nil when it was not loaded
 }
 
 // Mode says how strict the gateway is. The default is Production.

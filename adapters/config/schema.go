@@ -37,10 +37,11 @@ type field struct {
 }
 
 func fieldsOf(t reflect.Type) []field {
-	fields := make([]field, t.NumField())
-	for i := range fields {
-		f := t.Field(i)
-		fields[i] = field{f.Tag.Get(tag), f.Tag.Get("help"), f.Type}
+	fields := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() {
+			fields = append(fields, field{f.Tag.Get(tag), f.Tag.Get("help"), f.Type})
+		}
 	}
 	return fields
 }
@@ -173,13 +174,10 @@ func (s *shape) fitStruct(key string, v any, t reflect.Type) (any, bool) {
 
 // unknown refuses a key, and says what it probably should be.
 func (s *shape) unknown(key, name string, known []string) {
-	meant := nearest(name, known)
-	if meant == "" {
-		s.problem(below(key, name), "this key is unknown; remove it. Known here: %s", strings.Join(known, ", "))
-		return
+	if meant := nearest(name, known); meant != "" {
+		s.meant[below(key, meant)] = true
 	}
-	s.meant[below(key, meant)] = true
-	s.problem(below(key, name), "this key is unknown; did you mean %s?", meant)
+	s.problem(below(key, name), "%s", unknownKey(name, known))
 }
 
 func (s *shape) fitList(key string, v any, t reflect.Type) (any, bool) {

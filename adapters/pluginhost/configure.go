@@ -46,6 +46,13 @@ type ConfigError struct {
 type FieldProblem struct {
 	Pointer string // JSON Pointer, for example "/api_v3_keys/0"; empty: the whole
 	Problem string
+	Known   []string // of a field that is unknown: those that there are
+}
+
+func asConfigError(err error) (*ConfigError, bool) {
+	var wrong *ConfigError
+	ok := errors.As(err, &wrong)
+	return wrong, ok
 }
 
 func (e *ConfigError) Error() string {
@@ -85,10 +92,10 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 		given, err = i.give(ctx, r, a)
 	}
 	inUse := err
-	var wrong *ConfigError
+	_, wrong := asConfigError(err)
 	switch held := i.account(a.Name); {
 	case err == nil || held == nil || held.problem != nil:
-	case r != nil && !given || errors.As(err, &wrong):
+	case r != nil && !given || wrong:
 		return err // the plugin keeps what it had; so do we
 	case errors.Is(err, ports.ErrUnavailable):
 		inUse = nil // one of the two is in use, and both are good; the new one is replayed at a restart
@@ -102,7 +109,7 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 func withMerchant(a Account, config, schema []byte) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(config, &fields); err != nil {
-		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"", "is not a JSON object"}}}
+		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{Problem: "is not a JSON object"}}}
 	}
 	var known struct{ Properties map[string]json.RawMessage }
 	_ = json.Unmarshal(schema, &known) // a broken schema knows no field; checkSchema says that it is broken
@@ -114,8 +121,8 @@ func withMerchant(a Account, config, schema []byte) ([]byte, error) {
 		case !there && asked && value != "":
 			fields[name], _ = json.Marshal(value) // a string always marshals
 		case there && json.Unmarshal(given, &text) == nil && text != value:
-			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"/" + name,
-				fmt.Sprintf("is %q, and the account is of %q", clean(text, 32), value)}}}
+			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{Pointer: "/" + name,
+				Problem: fmt.Sprintf("is %q, and the account is of %q", clean(text, 32), value)}}}
 		}
 	}
 	return json.Marshal(fields)
@@ -146,7 +153,7 @@ func (i *instance) give(ctx context.Context, r *running, a Account) (given bool,
 	case len(answer.GetErrors()) > 0:
 		wrong := &ConfigError{What: "account " + a.Name}
 		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
-			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
+			wrong.Fields = append(wrong.Fields, FieldProblem{Pointer: clean(f.GetField(), 128), Problem: clean(f.GetMessage(), 256)})
 		}
 		return true, wrong
 	case answer.GetGeneration() > a.Generation: // it has a newer one, and keeps that

@@ -25,7 +25,7 @@ func TestR45_ConfigureNamesTheFieldAndNotTheValue(t *testing.T) {
 		want                []string
 	}{
 		{"a field is missing", merchant, `{}`, []string{"lacks key"}},
-		{"a field is unknown", merchant, `{"key": "` + secret + `", "kee": 1}`, []string{"unknown fields: kee"}},
+		{"a field is unknown", merchant, `{"key": "` + secret + `", "kee": 1}`, []string{"/kee is unknown; known here: key, mchid, sub_mchid"}},
 		{"a field is of another type", merchant, `{"key": 4711471147}`, []string{"/key must be of type string, not number"}},
 		{"a field breaks a rule", merchant, `{"key": "s3cr3t"}`, []string{"/key must have at least 8 characters, has 6"}},
 		{"a merchant number breaks a pattern", "s3cr3t", `{"key": "` + secret + `"}`, []string{"/mchid must match ^[0-9]{10}$"}},
@@ -124,6 +124,44 @@ func TestR38_ARotatedSecretIsReadAgain(t *testing.T) {
 	}
 }
 
+func TestR45_ASecretInTheClearIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.IsReference = func(s string) bool { return strings.HasPrefix(s, "file:") }
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) {
+			if bytes.Contains(config, []byte("file:none")) {
+				return nil, errors.New("file:none is not there")
+			}
+			return bytes.ReplaceAll(config, []byte("file:key"), []byte("key-of-12-letters")), nil
+		}
+	})
+	if err := h.Start(t.Context(), "unruly"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, config, want string }{
+		{"a reference", `{"key": "file:key"}`, ""},
+		{"in the clear", `{"key": "s3cr3t-s3cr3t"}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"a short one is told once", `{"key": "s3cr3t"}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"digits", `{"key": 4711}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"one that is not there; the rest is checked", `{"key": "file:none", "kee": 1}`, "account one: file:none is not there; /kee is unknown; known here: key, mchid, sub_mchid"},
+	} {
+		a := account("one", 1)
+		a.Config = json.RawMessage(c.config)
+		err := h.CheckAccount(a)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err := h.CheckClearSecrets(a); (err != nil) != strings.Contains(c.want, "in the clear") {
+			t.Errorf("%s: only secrets: %v", c.name, err)
+		}
+	}
+	nobodys := account("one", 1)
+	nobodys.Provider = "nobody"
+	if err := h.CheckAccount(nobodys); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("of a provider that is not here: %v", err)
+	}
+}
+
 func TestR13_AnotherMerchantNeverReplacesAnAccount(t *testing.T) {
 	t.Parallel()
 	h := start(t)
@@ -174,7 +212,7 @@ func TestEntriesAreHeldAgainstTheirSchema(t *testing.T) {
 	for options, want := range map[string]string{
 		``:                    "",
 		`{"goods_tag": "A"}`:  "",
-		`{"goods-tag": "A"}`:  "entry oa: has unknown fields: goods-tag",
+		`{"goods-tag": "A"}`:  "entry oa: /goods-tag is unknown; known here: goods_tag",
 		`{"goods_tag": 4711}`: "entry oa: /goods_tag must be of type string, not number",
 	} {
 		err := h.CheckEntry("unruly", "oa", []byte(options))

@@ -23,8 +23,10 @@ type Options struct {
 	Production  bool     // refuse unpinned binaries and writable plugin folders
 	Environment []string // names of our variables that plugins may see, beside proxy, certificates and zone
 	// Resolve puts the secrets of an account's configuration in the place of their references, each time that a plugin is
-	// given the account: after a rotation the next process gets the new ones. nil: there are no references.
+	// given the account: after a rotation the next process gets the new ones. IsReference tells one from a secret. nil:
+	// there are no references.
 	Resolve     func(config json.RawMessage) (json.RawMessage, error)
+	IsReference func(string) bool
 	Log         *slog.Logger     // also gets what plugins log
 	Now         func() time.Time // what the clock window of notifications is measured by
 	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
@@ -47,6 +49,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Resolve == nil {
 		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) { return config, nil }
+	}
+	if o.IsReference == nil {
+		o.IsReference = func(string) bool { return false }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

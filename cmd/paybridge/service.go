@@ -83,6 +83,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+		return s, err
+	}
+	if err = refuseWrongSettings(cfg, s.host); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
@@ -91,12 +97,6 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		s.log.Info("apps, entries and accounts of this configuration were applied before; the database's stand")
 	}
 	if err = s.store.Live(ctx); err != nil {
-		return s, err
-	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
-		return s, err
-	}
-	if err = checkEntries(s.host, rows.Entries); err != nil {
 		return s, err
 	}
 	s.gateway = gateway.New(gateway.Options{
@@ -157,33 +157,31 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
 }
 
-// startPlugins starts one process for each provider that an account names. One that does not start is tried again in
-// the background: its provider is unavailable, and the others serve (R36).
+// startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
+// background: its provider is unavailable, and the others serve (R36).
 func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	path := cfg.Plugins.Lock
-	if path == "" {
-		path = filepath.Join(cfg.Plugins.Dir, pluginhost.LockName)
-	}
-	lock, err := pluginhost.ReadLock(path)
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, p := range lock.Plugins {
-		names = append(names, p.Name)
-	}
-	host, err := pluginhost.New(pluginhost.Options{
-		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Resolve: func(config json.RawMessage) (json.RawMessage, error) { return resolve(cfg, config) },
-		Log:     log, Now: clock.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := host.Start(ctx, names...); err != nil {
+	if err := host.Start(ctx, lock.Names()...); err != nil {
 		log.Error("not every plugin started; it is tried again", "error", err)
 	}
 	return host, nil
+}
+
+// newHost makes a host of the configured plugins that works in a folder of its own.
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
+	if err != nil {
+		return nil, lock, err
+	}
+	host, err := pluginhost.New(pluginhost.Options{
+		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
+		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
+		IsReference: config.IsReference, Log: log, Now: clock.Now,
+	})
+	return host, lock, err
 }
 
 // pluginFolder is private to one gateway of this machine, and short: a socket's path has a limit of about 100 bytes.
@@ -194,18 +192,6 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
-}
-
-// checkEntries holds the entries' options against the schemas of their plugins. One whose plugin is down is checked by
-// the plugin itself, with its first payment.
-func checkEntries(host *pluginhost.Host, entries []ports.Entry) error {
-	var errs []error
-	for _, e := range entries {
-		if err := host.CheckEntry(e.Provider, e.Name, e.Options); err != nil && !errors.Is(err, ports.ErrUnavailable) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // pluginMetrics shows the host to the metrics: adapters do not know each other.
@@ -263,19 +249,6 @@ func (s *service) configure(ctx context.Context, a ports.Account) error {
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
 		Config: a.Config, BaseURL: world.BaseURL, Test: world.Test,
 	})
-}
-
-// resolve reads the secrets that an account's configuration refers to.
-func resolve(cfg config.Config, stored json.RawMessage) (json.RawMessage, error) {
-	var fields map[string]any
-	if err := json.Unmarshal(stored, &fields); err != nil {
-		return nil, fmt.Errorf("read its row: %w", err)
-	}
-	fields, err := cfg.ResolveConfig(fields)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(fields)
 }
 
 // closeTime is the part of the shutdown grace that is left for the plugins to end in.
