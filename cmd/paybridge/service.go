@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -38,7 +39,6 @@ type service struct {
 	metrics *telemetry.Metrics
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
 
 	accounts []ports.Account // of the newest settings
 	waiting  map[string]bool // accounts that their plugin has not taken as they are now
@@ -102,11 +102,8 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
-			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
-			ProviderTime: func(provider string, offset time.Duration) {
-				s.offset.Store(int64(offset))
-				s.metrics.ProviderTime(provider, offset)
-			},
+			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
+			Notification: s.metrics.Notification, Work: s.metrics.Work,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
@@ -321,8 +318,30 @@ func (s *service) followChanges(ctx context.Context) {
 	}
 }
 
-// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
-const tooFar = 240 * time.Second
+const (
+	// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
+	tooFar = 240 * time.Second
+	// clockFresh is how long a provider's word on our clock holds: a gateway that gets no traffic for it asks nobody, and
+	// would never hear that the clock was set right.
+	clockFresh = 10 * time.Minute
+)
+
+// clockChecks say how far our clock is off each provider's (R39). Where another provider says at the same time that it is
+// right, the one may be wrong itself, and takes the gateway out of no traffic.
+func clockChecks(clocks map[string]gateway.ClockSeen, now time.Time) (checks []httpapi.Check) {
+	right := false
+	for _, seen := range clocks {
+		right = right || seen.Offset.Abs() <= tooFar && now.Sub(seen.At) < clockFresh
+	}
+	for _, provider := range slices.Sorted(maps.Keys(clocks)) {
+		seen := clocks[provider]
+		checks = append(checks, httpapi.Check{
+			Name: "clock " + provider, OK: seen.Offset.Abs() <= tooFar, Blocks: !right && now.Sub(seen.At) < clockFresh,
+			Detail: fmt.Sprintf("the provider's clock minus ours: %s, at %s", seen.Offset.Round(time.Second), seen.At.UTC().Format(time.RFC3339)),
+		})
+	}
+	return checks
+}
 
 // checks is what readiness looks at (R39).
 func (s *service) checks(ctx context.Context) []httpapi.Check {
@@ -332,9 +351,7 @@ func (s *service) checks(ctx context.Context) []httpapi.Check {
 	if err := s.store.Ready(ctx); err != nil {
 		database.OK, database.Detail = false, "the database does not answer: "+err.Error()
 	}
-	offset := time.Duration(s.offset.Load())
-	clock := httpapi.Check{Name: "clock", OK: offset.Abs() <= tooFar, Blocks: true, Detail: "the provider's clock minus ours: " + offset.Round(time.Second).String()}
-	checks := []httpapi.Check{database, clock}
+	checks := append([]httpapi.Check{database}, clockChecks(s.gateway.Clocks(), s.gateway.Clock.Now())...)
 	for _, p := range s.host.Status() {
 		checks = append(checks, httpapi.Check{Name: "plugin " + p.Provider, OK: p.Problem == "", Detail: p.Problem})
 		for account, problem := range p.Accounts {

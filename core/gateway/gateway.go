@@ -42,6 +42,7 @@ type Gateway struct {
 	nudged   map[ports.Kind]chan struct{}
 	stopping chan struct{} // closed by Stop
 	breakers breakers
+	clocks   clocks
 }
 
 const (
@@ -209,13 +210,13 @@ func (g *Gateway) nudge() {
 func (g *Gateway) Stop() { close(g.stopping) }
 
 // observe reports one provider call.
-func (g *Gateway) observe(route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
+func (g *Gateway) observe(ctx context.Context, route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
 	now := g.Clock.Now()
 	if g.Observe.ProviderCall != nil {
 		g.Observe.ProviderCall(route.Provider, call, o, now.Sub(began))
 	}
-	if g.Observe.ProviderTime != nil && !providerTime.IsZero() {
-		g.Observe.ProviderTime(route.Provider, providerTime.Sub(now))
+	if !providerTime.IsZero() {
+		g.tellTime(ctx, route.Provider, providerTime, now)
 	}
 	g.breakers.report(route.Account, o, now)
 }

@@ -89,6 +89,7 @@ const (
 	AlarmNotifyUnreadable = "notify.unreadable"
 	AlarmNotifyUnmatched  = "notify.unmatched"
 	AlarmProviderRejected = "payment.rejected"
+	AlarmClockOff         = "clock.off"
 )
 
 // The tables are the whole life of an order, a payment and a refund (design section 4). A state may always stay.
