@@ -24,6 +24,7 @@ import (
 	"github.com/paybridge/paybridge/adapters/pluginhost"
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
+	"github.com/paybridge/paybridge/adapters/webhook"
 	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -37,6 +38,7 @@ type service struct {
 	host    *pluginhost.Host
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
+	sink    *webhook.Sink
 	public  net.Listener
 	admin   net.Listener
 
@@ -47,7 +49,7 @@ type service struct {
 // options are what dev, demo and serve do differently.
 type options struct {
 	clock ports.Clock       // nil: the machine's
-	hold  bool              // send no refunds
+	hold  bool              // send no refunds and no events
 	mount func(*mux.Router) // adds pages to the public listener
 	logTo io.Writer         // nil: standard error
 }
@@ -99,11 +101,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
+	s.sink = newSink(cfg, o.clock)
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
-			Notification: s.metrics.Notification, Work: s.metrics.Work,
+			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
@@ -152,6 +155,18 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+}
+
+// newSink makes what sends events to apps and alarms to the operator.
+func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
+	o := webhook.Options{
+		Secret: cfg.ResolveSecret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
+		Version: version, Now: clock.Now,
+	}
+	if !cfg.Alarms.URL.IsZero() {
+		o.Operator = &webhook.Operator{URL: cfg.Alarms.URL.String(), Format: webhook.Format(cfg.Alarms.Format), Secret: cfg.Alarms.Secret.String()}
+	}
+	return webhook.New(o)
 }
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
@@ -370,6 +385,9 @@ func (s *service) close(ctx context.Context) error {
 				errs = append(errs, err)
 			}
 		}
+	}
+	if s.sink != nil {
+		s.sink.Close()
 	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)

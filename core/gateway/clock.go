@@ -12,8 +12,8 @@ import (
 const (
 	// clockAlarm is how far our clock may be off a provider's before a person is told (R39). WeChat refuses us at 300 s.
 	clockAlarm = 60 * time.Second
-	// clockAlarmEvery is how often the alarm is written while it stays so: it is one row as long as it is open.
-	clockAlarmEvery = time.Minute
+	// clockAlarmEvery is how often the alarm is raised while it stays so: it is one row as long as nobody acknowledged it.
+	clockAlarmEvery = time.Hour
 )
 
 // ClockSeen is a provider's clock minus ours, at its last answer.
@@ -48,7 +48,11 @@ func (c *clocks) note(provider string, offset time.Duration, now time.Time) (ala
 		c.seen, c.alarmed = map[string]ClockSeen{}, map[string]time.Time{}
 	}
 	c.seen[provider] = ClockSeen{offset, now}
-	if offset.Abs() <= clockAlarm || now.Sub(c.alarmed[provider]) < clockAlarmEvery {
+	if offset.Abs() <= clockAlarm {
+		delete(c.alarmed, provider)
+		return false
+	}
+	if last, ok := c.alarmed[provider]; ok && now.Sub(last) < clockAlarmEvery {
 		return false
 	}
 	c.alarmed[provider] = now
@@ -68,10 +72,8 @@ func (g *Gateway) tellTime(ctx context.Context, provider string, theirs, now tim
 	if offset < 0 {
 		side = "ahead of"
 	}
-	what := fmt.Sprintf("this machine's clock is %s %s that of provider %s: set it right by a time service; WeChat refuses calls at 300 s", offset.Abs().Round(time.Second), side, provider)
 	ctx, cancel := detached(ctx, commitTime)
 	defer cancel()
-	if err := g.Store.RaiseAlarm(ctx, pay.AlarmClockOff, provider, what, now); err != nil {
-		g.Log.Warn("an alarm was not raised", "kind", pay.AlarmClockOff, "provider", provider, "error", err)
-	}
+	g.raise(ctx, pay.Alarm{Kind: pay.AlarmClockOff, Number: provider,
+		What: fmt.Sprintf("our clock is %s %s that of %s", offset.Abs().Round(time.Second), side, provider)})
 }
