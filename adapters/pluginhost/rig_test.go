@@ -76,7 +76,8 @@ func start(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 
 func newHost(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 	t.Helper()
-	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond}
+	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond,
+		ProbeTime: time.Minute} // a busy machine is no frozen plugin
 	for _, f := range change {
 		f(&o)
 	}
