@@ -240,8 +240,8 @@ type Status struct {
 	// accounts, ends it.
 	Quarantined time.Time
 	Restarts    int
-	InFlight int
-	Accounts map[string]string // account to its problem; empty: in use
+	InFlight    int
+	Accounts    map[string]string // account to its problem; empty: in use
 }
 
 // Status tells of every plugin, by name.

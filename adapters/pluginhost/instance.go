@@ -20,6 +20,7 @@ type instance struct {
 	pin    Pin
 	calls  slots // about money
 	parses slots // notifications do not wait behind a slow provider
+	bills  slots // nor does money behind a long statement
 
 	cut <-chan struct{} // closed when the plugin must end now
 	// Holds one value while accounts are given or replayed, so that none is given twice or missed.
@@ -38,7 +39,7 @@ type instance struct {
 }
 
 func newInstance(o Options, pin Pin, cut <-chan struct{}) *instance {
-	return &instance{o: o, pin: pin, cut: cut, calls: newSlots(o.Calls), parses: newSlots(o.Calls),
+	return &instance{o: o, pin: pin, cut: cut, calls: newSlots(o.Calls), parses: newSlots(o.Calls), bills: newSlots(billsAtOnce),
 		configuring: make(chan struct{}, 1), accounts: map[string]*account{}}
 }
 
