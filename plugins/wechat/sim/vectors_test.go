@@ -182,7 +182,12 @@ func FuzzRefundBody(f *testing.F) {
 // FuzzSeed: a seed that is taken makes a world.
 func FuzzSeed(f *testing.F) {
 	f.Add([]byte(`{"merchants":[{"mchid":"1900000003","app_ids":["wx1"]}],"apps":[{"app_id":"wx1","users":[{"openid":"o"}]}]}`))
+	f.Add([]byte(`{"merchants":[{"mchid":"1900000003","sub_merchants":[{"sub_mchid":"1900000004"}]}]}`))
 	f.Add([]byte(`{"merchants":[]}`))
+	pair, err := pooledKey("1900000001")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		seed, err := ParseSeed(text)
 		if err != nil {
@@ -190,7 +195,7 @@ func FuzzSeed(f *testing.F) {
 		}
 		ring := keyRing{merchants: map[string]merchantKeys{}}
 		for _, id := range seed.mchIDs() {
-			ring.merchants[id] = merchantKeys{}
+			ring.merchants[id] = merchantKeys{keyPair: pair}
 		}
 		if _, err := newWorld(seed, ring, 1); err != nil {
 			t.Errorf("%q: %v", text, err)
