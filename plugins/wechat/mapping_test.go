@@ -13,7 +13,7 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-const mapping = "../wechat-jsapi/MAPPING.md"
+const mapping = "MAPPING.md"
 
 // rows are the cells of the table of MAPPING.md whose first heading is this one.
 func rows(t *testing.T, heading string) [][]string {
@@ -60,8 +60,29 @@ var (
 		sdk.RefundUnknown: "UNSPECIFIED", sdk.RefundProcessing: "PROCESSING", sdk.RefundSucceeded: "SUCCEEDED",
 		sdk.RefundClosed: "CLOSED", sdk.RefundAbnormal: "ABNORMAL",
 	}
-	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery}
+	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery, OpAbnormal, OpBill, OpEcho}
 )
+
+// ops reads the cell that names calls: "all", some, or "all but" some.
+func ops(t *testing.T, cell string) []Op {
+	t.Helper()
+	if cell == "all" {
+		return allOps
+	}
+	names, others := strings.CutPrefix(cell, "all but ")
+	var some []Op
+	for name := range strings.SplitSeq(names, ", ") {
+		op := Op(map[string]string{"refund": string(OpRefund), "abnormal": string(OpAbnormal)}[name])
+		if op == "" {
+			t.Fatalf("calls %q", cell)
+		}
+		some = append(some, op)
+	}
+	if !others {
+		return some
+	}
+	return slices.DeleteFunc(slices.Clone(allOps), func(o Op) bool { return slices.Contains(some, o) })
+}
 
 func TestTheCodesOfTheMappingAreTheCodesOfTheTable(t *testing.T) {
 	t.Parallel()
@@ -70,18 +91,7 @@ func TestTheCodesOfTheMappingAreTheCodesOfTheTable(t *testing.T) {
 		code, cause, _ := strings.Cut(row[0], " with cause ")
 		code = strings.Trim(code, "`")
 		documented[strings.ReplaceAll(code, "_", "")] = true
-		var ops []Op
-		switch row[1] {
-		case "all":
-			ops = allOps
-		case "all but refund":
-			ops = []Op{OpPrepay, OpQuery, OpClose, OpRefundQuery}
-		case "refund":
-			ops = []Op{OpRefund}
-		default:
-			t.Fatalf("%s: calls %q", code, row[1])
-		}
-		for _, op := range ops {
+		for _, op := range ops(t, row[1]) {
 			for _, status := range []int{400, 403, 404, 429, 500} { // a known code beats the status
 				e := &Error{Op: op, Kind: Refused, Status: status, Code: code, RequestID: "0A-" + cause}
 				r := outcome(e)
@@ -118,11 +128,11 @@ func TestTheStatusesOfTheMappingAreTheStatusesOfTheTable(t *testing.T) {
 			continue
 		}
 		named = append(named, status)
-		everywhere, ofARefund, differs := strings.Cut(row[2], "; ")
+		everywhere, otherwise, differs := strings.Cut(row[2], "; ")
 		for _, op := range allOps {
 			want := []string{row[1], everywhere}
-			if op == OpRefund && differs {
-				verdict, reason, _ := strings.Cut(strings.TrimSuffix(ofARefund, " for a refund"), " ")
+			if what, calls, _ := strings.Cut(otherwise, " for "); differs && slices.Contains(ops(t, calls), op) {
+				verdict, reason, _ := strings.Cut(what, " ")
 				want = []string{verdict, reason}
 			}
 			m := (&Error{Op: op, Kind: Refused, Status: status, Code: "SOMETHING_NEW"}).meaning()
