@@ -106,7 +106,10 @@ const maxChecks = 50
 
 func selfTestChecks(r *pb.RunSelfTestResponse) (all []ports.SelfTestCheck) {
 	for _, c := range r.GetChecks()[:min(len(r.GetChecks()), maxChecks)] {
-		check := ports.SelfTestCheck{Name: clean(c.GetName(), 64), Detail: clean(c.GetDetail(), 512), Remedy: clean(c.GetRemedy(), 512)}
+		check := ports.SelfTestCheck{
+			Name: clean(c.GetName(), 64), Code: clean(c.GetCode(), 64), Detail: clean(c.GetDetail(), 512),
+			Remedy: clean(c.GetRemedy(), 512), RemedyZH: clean(c.GetRemedyZh(), 512),
+		}
 		switch c.GetStatus() {
 		case pb.SelfTestStatus_SELF_TEST_STATUS_OK:
 			check.Status = ports.CheckOK

@@ -15,10 +15,12 @@ type SelfTest struct {
 
 // Check is one thing proven or not.
 type Check struct {
-	Name   string // stable, for example "request_signature"
-	Status CheckStatus
-	Detail string // what was seen
-	Remedy string // with CheckFailed: what to do
+	Name     string // stable, for example "request_signature"
+	Status   CheckStatus
+	Code     string // unless CheckOK: what was found, for programs; stable, for example "clock_off"
+	Detail   string // what was seen, for people
+	Remedy   string // unless CheckOK: what to do, in English
+	RemedyZH string // the same in Chinese
 }
 
 // CheckStatus is how one check ended.
