@@ -176,6 +176,66 @@ func TestTheStatesOfTheMappingAreTheStatesOfTheTable(t *testing.T) {
 	}
 }
 
+func TestTheStatementsOfTheMappingAreTheStatementsThatAreRead(t *testing.T) {
+	t.Parallel()
+	headings := func(table, suffix string) (all []string) {
+		for _, row := range rows(t, table) {
+			if strings.HasSuffix(row[1], suffix) {
+				all = append(all, strings.Trim(row[0], "`"))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	for kind, name := range map[sdk.BillKind]string{sdk.TradeBill: "TRADE", sdk.FundBill: "FUND"} {
+		b := billReaders[kind]
+		for table, want := range map[string][2][]string{
+			"lines":  {headings(name+" heading", ""), slices.Sorted(slices.Values(b.needs))},
+			"totals": {headings("heading of the totals", "("+name+")"), slices.Sorted(slices.Values(b.totals))},
+		} {
+			if !slices.Equal(want[0], want[1]) {
+				t.Errorf("%s, %s: %s has %q, the reader needs %q", name, table, mapping, want[0], want[1])
+			}
+		}
+	}
+	documented := 0
+	for _, row := range rows(t, "a line's `退款状态`") {
+		state := strings.Trim(row[0], "`")
+		if _, known := billRefundStates[state]; known {
+			documented++
+		}
+		if got := refundNames[billRefundStates[state]]; got != row[1] {
+			t.Errorf("退款状态 %s: got %s, want %s", state, got, row[1])
+		}
+	}
+	if documented != len(billRefundStates) {
+		t.Errorf("%d of %d states of a statement's refund are in %s", documented, len(billRefundStates), mapping)
+	}
+}
+
+func TestTheFindingsOfTheMappingAreTheFindings(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for _, row := range rows(t, "finding") {
+		for code := range strings.SplitSeq(row[0], ", ") {
+			documented[strings.Trim(code, "`")] = true
+		}
+	}
+	for code, f := range findings {
+		if !documented[code] {
+			t.Errorf("%s is not in %s", code, mapping)
+		}
+		if f.remedy == "" || f.zh == "" || len(f.remedy) > 512 || len(f.zh) > 512 {
+			t.Errorf("%s: a remedy has 1 to 512 bytes in each language", code)
+		}
+	}
+	for code := range documented {
+		if _, known := findings[code]; !known {
+			t.Errorf("%s of %s is not known", code, mapping)
+		}
+	}
+}
+
 // A payment is given up as never made only when WeChat says so by a code that means it.
 func TestOnlyListedCodesSayThatNothingIsThere(t *testing.T) {
 	t.Parallel()
