@@ -52,7 +52,7 @@ func (s *service) guarded(token string, next http.Handler) http.Handler {
 	})
 }
 
-// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock", "ok": false, …}]}.
+// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock wechat-jsapi", "ok": false, …}]}.
 func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
 	checks, ready := s.readiness(r.Context())
 	status := http.StatusOK

@@ -243,3 +243,81 @@ func TestEventsAreSentAgain(t *testing.T) {
 		t.Errorf("without a cursor: %d %s", r.status, r.text)
 	}
 }
+
+// sync asks the provider about a payment, whatever the answer.
+func (w *world) sync(payment string) {
+	w.t.Helper()
+	w.call(clinicKey, "POST", "/v1/payments/"+payment+"/sync", "")
+}
+
+// wantAlarms checks how many alarms of a kind are open.
+func (w *world) wantAlarms(what, kind string, want int) {
+	w.t.Helper()
+	open, err := w.db.OpenAlarms(w.t.Context())
+	if err != nil || open[kind] != want {
+		w.t.Errorf("%s: open are %v, %v; want %d of %s", what, open, err, want, kind)
+	}
+}
+
+// R36: what keeps an account from its provider is told to a person, once: refused credentials, too many calls, silence.
+func TestR36_AnAccountThatDoesNotGetThroughAlarms(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []pay.Outcome{
+		{Verdict: pay.Rejected, Reason: pay.Auth}, {Verdict: pay.Rejected, Reason: pay.RateLimited}, {}, // the last one is a time-out
+		{Verdict: pay.NotSent, Reason: pay.Unavailable},
+	} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			payment := w.payment(w.order("REG-1"))
+			w.channel.ends(&outcome)
+			for range 4 {
+				w.sync(payment)
+			}
+			w.wantAlarms("after four in a row", pay.AlarmAccountDown, 0)
+			for range 3 {
+				w.sync(payment)
+			}
+			w.wantAlarms("after seven", pay.AlarmAccountDown, 1)
+			alarms := w.operator("GET", "/admin/v1/alarms", "")
+			if !strings.Contains(alarms.text, `"number":"hospital"`) || !strings.Contains(alarms.text, outcome.String()) {
+				t.Errorf("it does not say what is wrong: %s", alarms.text)
+			}
+			if _, err := w.db.DB().ExecContext(t.Context(), "update alarms set acknowledged_at = 1, due = null"); err != nil {
+				t.Fatal(err)
+			}
+			w.sync(payment)
+			w.wantAlarms("acknowledged, and no better yet", pay.AlarmAccountDown, 0)
+			w.channel.ends(nil)
+			w.sync(payment)
+			w.channel.ends(&outcome)
+			for range 5 {
+				w.sync(payment)
+			}
+			w.wantAlarms("it was well and is not again", pay.AlarmAccountDown, 1)
+		})
+	}
+}
+
+// R39: a clock that is off is told to a person before the provider refuses us, once for each time.
+func TestR39_AClockThatIsOffAlarms(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	payment := w.payment(w.order("REG-1"))
+	for _, row := range []struct {
+		ahead time.Duration
+		want  int
+	}{{30 * time.Second, 0}, {-70 * time.Second, 1}, {-80 * time.Second, 1}} {
+		w.channel.shows(row.ahead)
+		w.sync(payment)
+		w.wantAlarms(row.ahead.String(), pay.AlarmClockOff, row.want)
+	}
+	w.operator("POST", "/admin/v1/alarms/1/acknowledge", `{"name":"li"}`)
+	w.sync(payment)
+	w.wantAlarms("acknowledged", pay.AlarmClockOff, 0)
+	w.channel.shows(0)
+	w.sync(payment)
+	w.channel.shows(time.Hour)
+	w.sync(payment)
+	w.wantAlarms("it was right and is off again", pay.AlarmClockOff, 1)
+}

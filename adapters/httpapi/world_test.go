@@ -309,6 +309,7 @@ type channel struct {
 	states  map[string]pay.FactState // by payment number; unpaid unless set
 	outcome *pay.Outcome             // of every call while set
 	gone    bool                     // no plugin serves it
+	ahead   time.Duration            // that its clock is before ours
 	parse   func(ports.RawMessage) (ports.Notification, error)
 }
 
@@ -340,6 +341,13 @@ func (c *channel) ends(o *pay.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outcome = o
+}
+
+// shows sets how far the channel's clock is before ours.
+func (c *channel) shows(ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = ahead
 }
 
 func (c *channel) For(pay.Route) (ports.Provider, error) {
@@ -390,13 +398,14 @@ func (c *channel) about(p pay.Payment) ports.PaymentAnswer {
 	if c.outcome != nil {
 		return ports.PaymentAnswer{Outcome: *c.outcome}
 	}
+	at := time.Now().Add(c.ahead)
 	facts := pay.Facts{
 		State: cmp.Or(c.states[p.Number], pay.FactUnpaid), Number: p.OutTradeNo(), MchID: p.Route.MchID, AppID: p.Route.AppID, Amount: p.Content.Amount,
 	}
 	if facts.State == pay.FactSucceeded {
 		facts.ProviderID, facts.PaidAt, facts.PayerTotal = "4200"+p.Number, time.Now(), p.Content.Amount.Minor
 	}
-	return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.Accepted}, Facts: &facts}
+	return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.Accepted}, Facts: &facts, ProviderTime: at}
 }
 
 func (c *channel) CreateRefund(_ context.Context, p pay.Payment, r pay.Refund) ports.RefundAnswer {

@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -25,6 +26,7 @@ import (
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/adapters/webhook"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -39,8 +41,9 @@ type service struct {
 	sink    *webhook.Sink
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64    // the provider's clock minus ours, at its last answer, in nanoseconds
-	waiting []ports.Account // accounts that their plugin has not taken yet
+
+	accounts []ports.Account // of the newest settings
+	waiting  map[string]bool // accounts that their plugin has not taken as they are now
 }
 
 // options are what dev, demo and serve do differently.
@@ -82,6 +85,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+		return s, err
+	}
+	if err = refuseWrongSettings(cfg, s.host); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
@@ -92,22 +101,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
-		return s, err
-	}
-	if err = checkEntries(s.host, rows.Entries); err != nil {
-		return s, err
-	}
 	s.sink = newSink(cfg, o.clock)
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
-			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
-			Event: s.metrics.Event, Breaker: s.metrics.Breaker,
-			ProviderTime: func(provider string, offset time.Duration) {
-				s.offset.Store(int64(offset))
-				s.metrics.ProviderTime(provider, offset)
-			},
+			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
+			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
@@ -170,32 +169,31 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 	return webhook.New(o)
 }
 
-// startPlugins starts one process for each provider that an account names. One that does not start is tried again in
-// the background: its provider is unavailable, and the others serve (R36).
+// startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
+// background: its provider is unavailable, and the others serve (R36).
 func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	path := cfg.Plugins.Lock
-	if path == "" {
-		path = filepath.Join(cfg.Plugins.Dir, pluginhost.LockName)
-	}
-	lock, err := pluginhost.ReadLock(path)
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, p := range lock.Plugins {
-		names = append(names, p.Name)
-	}
-	host, err := pluginhost.New(pluginhost.Options{
-		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Log: log, Now: clock.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := host.Start(ctx, names...); err != nil {
+	if err := host.Start(ctx, lock.Names()...); err != nil {
 		log.Error("not every plugin started; it is tried again", "error", err)
 	}
 	return host, nil
+}
+
+// newHost makes a host of the configured plugins that works in a folder of its own.
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
+	if err != nil {
+		return nil, lock, err
+	}
+	host, err := pluginhost.New(pluginhost.Options{
+		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
+		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
+		IsReference: config.IsReference, Log: log, Now: clock.Now,
+	})
+	return host, lock, err
 }
 
 // pluginFolder is private to one gateway of this machine, and short: a socket's path has a limit of about 100 bytes.
@@ -206,18 +204,6 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
-}
-
-// checkEntries holds the entries' options against the schemas of their plugins. One whose plugin is down is checked by
-// the plugin itself, with its first payment.
-func checkEntries(host *pluginhost.Host, entries []ports.Entry) error {
-	var errs []error
-	for _, e := range entries {
-		if err := host.CheckEntry(e.Provider, e.Name, e.Options); err != nil && !errors.Is(err, ports.ErrUnavailable) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // pluginMetrics shows the host to the metrics: adapters do not know each other.
@@ -241,8 +227,8 @@ func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
 // followTime is how long the database may take to tell of new settings.
 const followTime = 10 * time.Second
 
-// follow gives the plugins the accounts of the newest settings, and again those that they have not taken: a secret's
-// file may come later than its row.
+// follow gives the plugins the accounts of the newest settings, and again those that it has not taken: a secret's file may
+// come later than its row.
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
@@ -250,38 +236,30 @@ func (s *service) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !changed {
-		accounts = s.waiting
+	if changed {
+		s.accounts = accounts
 	}
-	var waiting []ports.Account
-	for _, a := range accounts {
+	was := s.waiting
+	s.waiting = map[string]bool{}
+	for _, a := range s.accounts {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+			continue
+		}
 		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			waiting = append(waiting, a)
+			s.waiting[a.Name] = true
 			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
 				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 			}
 		}
 	}
-	s.waiting = waiting
 	return nil
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
-	var stored map[string]any
-	if err := json.Unmarshal(a.Config, &stored); err != nil {
-		return fmt.Errorf("account %s: read its row: %w", a.Name, err)
-	}
-	resolved, err := s.cfg.ResolveConfig(stored)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
-	text, err := json.Marshal(resolved)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
+	world := s.cfg.Provider(a.Provider)
 	return s.host.Configure(ctx, pluginhost.Account{
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
-		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
+		Config: a.Config, BaseURL: world.BaseURL, Test: world.Test,
 	})
 }
 
@@ -355,8 +333,30 @@ func (s *service) followChanges(ctx context.Context) {
 	}
 }
 
-// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
-const tooFar = 240 * time.Second
+const (
+	// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
+	tooFar = 240 * time.Second
+	// clockFresh is how long a provider's word on our clock holds: a gateway that gets no traffic for it asks nobody, and
+	// would never hear that the clock was set right.
+	clockFresh = 10 * time.Minute
+)
+
+// clockChecks say how far our clock is off each provider's (R39). Where another provider says at the same time that it is
+// right, the one may be wrong itself, and takes the gateway out of no traffic.
+func clockChecks(clocks map[string]gateway.ClockSeen, now time.Time) (checks []httpapi.Check) {
+	right := false
+	for _, seen := range clocks {
+		right = right || seen.Offset.Abs() <= tooFar && now.Sub(seen.At) < clockFresh
+	}
+	for _, provider := range slices.Sorted(maps.Keys(clocks)) {
+		seen := clocks[provider]
+		checks = append(checks, httpapi.Check{
+			Name: "clock " + provider, OK: seen.Offset.Abs() <= tooFar, Blocks: !right && now.Sub(seen.At) < clockFresh,
+			Detail: fmt.Sprintf("the provider's clock minus ours: %s, at %s", seen.Offset.Round(time.Second), seen.At.UTC().Format(time.RFC3339)),
+		})
+	}
+	return checks
+}
 
 // checks is what readiness looks at (R39).
 func (s *service) checks(ctx context.Context) []httpapi.Check {
@@ -366,9 +366,7 @@ func (s *service) checks(ctx context.Context) []httpapi.Check {
 	if err := s.store.Ready(ctx); err != nil {
 		database.OK, database.Detail = false, "the database does not answer: "+err.Error()
 	}
-	offset := time.Duration(s.offset.Load())
-	clock := httpapi.Check{Name: "clock", OK: offset.Abs() <= tooFar, Blocks: true, Detail: "the provider's clock minus ours: " + offset.Round(time.Second).String()}
-	checks := []httpapi.Check{database, clock}
+	checks := append([]httpapi.Check{database}, clockChecks(s.gateway.Clocks(), s.gateway.Clock.Now())...)
 	for _, p := range s.host.Status() {
 		checks = append(checks, httpapi.Check{Name: "plugin " + p.Provider, OK: p.Problem == "", Detail: p.Problem})
 		for account, problem := range p.Accounts {

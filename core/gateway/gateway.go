@@ -48,9 +48,9 @@ type Gateway struct {
 	happened chan struct{} // an event was committed
 	stopping chan struct{} // closed by Stop
 	breakers breakers
+	clocks   clocks
 
 	endpoints endpoints
-	clockOff  atomic.Bool // our clock was found to be off, and the alarm was raised
 }
 
 const (
@@ -256,7 +256,7 @@ func (g *Gateway) observe(ctx context.Context, route pay.Route, call string, o p
 		g.Observe.ProviderCall(route.Provider, call, o, now.Sub(began))
 	}
 	if !providerTime.IsZero() {
-		g.checkClock(ctx, route.Provider, providerTime.Sub(now))
+		g.tellTime(ctx, route.Provider, providerTime, now)
 	}
 	opened, closed := g.breakers.report(route.Account, o, now)
 	if (opened || closed) && g.Observe.Breaker != nil {
@@ -267,21 +267,4 @@ func (g *Gateway) observe(ctx context.Context, route pay.Route, call string, o p
 		defer cancel()
 		g.raise(ctx, pay.Alarm{Kind: pay.AlarmAccountDown, Number: route.Account, What: "the last calls in a row got no answer that decides anything; the last one, " + call + ": " + o.String()})
 	}
-}
-
-// clockTolerance is how far our clock may be off before a person has to know. WeChat refuses us at 5 minutes (R39).
-const clockTolerance = time.Minute
-
-// checkClock compares the provider's clock with ours, and alarms once for each time that ours goes astray.
-func (g *Gateway) checkClock(ctx context.Context, provider string, offset time.Duration) {
-	if g.Observe.ProviderTime != nil {
-		g.Observe.ProviderTime(provider, offset)
-	}
-	off := offset.Abs() > clockTolerance
-	if g.clockOff.Swap(off) || !off {
-		return
-	}
-	ctx, cancel := detached(ctx, commitTime)
-	defer cancel()
-	g.raise(ctx, pay.Alarm{Kind: pay.AlarmClockOff, Number: provider, What: "the clock of " + provider + " minus ours is " + offset.Round(time.Second).String()})
 }

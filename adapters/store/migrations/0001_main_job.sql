@@ -55,6 +55,7 @@ create table payments (
     hand_off       text   not null,
     provider_state text   not null, -- sealed
     provider_state_version bigint not null,
+    not_payable_after bigint not null, -- 0: not said
     attempts       bigint not null,
     sent_at        bigint not null,
     created_at     bigint not null,
