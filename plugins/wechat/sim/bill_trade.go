@@ -130,14 +130,6 @@ func (r *Refund) billed(t *Trade, made time.Time) billRow {
 	return row
 }
 
-// statusAt is the state that the refund had at a time.
-func (r *Refund) statusAt(at time.Time) RefundStatus {
-	if r.EndedAt.IsZero() || r.EndedAt.After(at) {
-		return RefundProcessing
-	}
-	return r.Status
-}
-
 func tradeTotals(rows []billRow) (headings, cells []string) {
 	var settled, refunded, fees, ordered, applied int64
 	for _, r := range rows {

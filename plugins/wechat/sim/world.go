@@ -192,6 +192,12 @@ const (
 	RefundClosed     RefundStatus = "CLOSED"
 )
 
+// RefundStep is a state that a refund came to.
+type RefundStep struct {
+	Status RefundStatus `json:"status"`
+	At     time.Time    `json:"at"`
+}
+
 // Refund is one refund as WeChat keeps it.
 type Refund struct {
 	MchID         string       `json:"mchid"`               // the signer
@@ -211,6 +217,29 @@ type Refund struct {
 	SettlesAt     time.Time    `json:"settles_at"`
 	Account       string       `json:"user_received_account,omitempty"` // empty: the payer's balance
 	Channel       string       `json:"channel,omitempty"`               // empty: ORIGINAL
-	EndedAt       time.Time    `json:"ended_at,omitzero"`               // when it came to its present state
+	Steps         []RefundStep `json:"steps,omitempty"`                 // each state after the first PROCESSING
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
+}
+
+// become moves the refund to a state.
+func (r *Refund) become(status RefundStatus, at time.Time) {
+	r.Status = status
+	r.Steps = append(r.Steps, RefundStep{status, at})
+}
+
+// statusAt is the state that the refund had at a time.
+func (r *Refund) statusAt(at time.Time) RefundStatus {
+	status := RefundProcessing
+	for _, s := range r.Steps {
+		if !s.At.After(at) {
+			status = s.Status
+		}
+	}
+	return status
+}
+
+func (r *Refund) copy() Refund {
+	c := *r
+	c.Steps = slices.Clone(r.Steps)
+	return c
 }
