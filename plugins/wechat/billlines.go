@@ -19,9 +19,9 @@ const longestBillLine = 64 << 10
 // billReader reads one kind of statement. Columns are found by their headings: WeChat's order is not promised, and one
 // that is not named here may come and go.
 type billReader struct {
-	needs  []string                                          // headings without which the statement cannot be read
-	totals []string                                          // the same of its last two lines
-	line   func(row *billRow) sdk.BillItem                   // one data line
+	needs  []string                                           // headings without which the statement cannot be read
+	totals []string                                           // the same of its last two lines
+	line   func(row *billRow) sdk.BillItem                    // one data line
 	sums   func(row *billRow, lines int64) (s sdk.BillTotals) // the last line
 }
 
