@@ -51,7 +51,7 @@ func (s *Simulator) abnormalRefund(c *call) answer {
 		return refuse(http.StatusBadRequest, "INVALID_REQUEST", "退款单状态不是退款异常，不能发起异常退款", causeUnspecified)
 	}
 	r.Account = account
-	r.become(RefundProcessing, c.now)
+	s.world.become(r, RefundProcessing, c.now)
 	if body.text("type") == toUserCard {
 		r.Channel = "OTHER_BANKCARD"
 	}

@@ -290,7 +290,7 @@ func (s *Simulator) controlRefund(status RefundStatus) func(*http.Request) (any,
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.world.refunds[tradeKey{mchID, r.PathValue("number")}].copy(), nil
+		return *s.world.refunds[tradeKey{mchID, r.PathValue("number")}], nil
 	}
 }
 

@@ -142,7 +142,7 @@ func (s *Simulator) Ledger() Ledger {
 		l.Trades = append(l.Trades, t.copy())
 	}
 	for _, r := range s.world.refunded {
-		l.Refunds = append(l.Refunds, r.copy())
+		l.Refunds = append(l.Refunds, *r)
 	}
 	for _, c := range s.world.callbacks {
 		l.Callbacks = append(l.Callbacks, c.copy())

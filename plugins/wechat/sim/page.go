@@ -152,7 +152,7 @@ func (s *Simulator) controlOverview(*http.Request) (any, error) {
 		o.Trades = append(o.Trades, t.copy())
 	}
 	for r := range newest(w.refunded) {
-		o.Refunds = append(o.Refunds, r.copy())
+		o.Refunds = append(o.Refunds, *r)
 	}
 	for c := range newest(w.callbacks) {
 		o.Callbacks = append(o.Callbacks, shownCallback{

@@ -20,12 +20,13 @@ const savePause = 200 * time.Millisecond
 
 // state is what is kept between runs. Undelivered callbacks and refunds under way go on from it.
 type state struct {
-	Time      time.Time   `json:"time"` // simulated, when it was written
-	Trades    []Trade     `json:"trades"`
-	Refunds   []Refund    `json:"refunds"`
-	Callbacks []Callback  `json:"callbacks"`
-	Sent      []Sent      `json:"sent"`
-	Spent     [][2]string `json:"spent"` // mchid and number of closed numbers that were never used
+	Time      time.Time               `json:"time"` // simulated, when it was written
+	Trades    []Trade                 `json:"trades"`
+	Refunds   []Refund                `json:"refunds"`
+	Callbacks []Callback              `json:"callbacks"`
+	Sent      []Sent                  `json:"sent"`
+	Steps     map[string][]RefundStep `json:"refund_steps"` // by refund_id
+	Spent     [][2]string             `json:"spent"`        // mchid and number of closed numbers that were never used
 
 	// SubMerchants are each partner's, those that came while it ran among them.
 	SubMerchants map[string][]SeedSubMerchant `json:"sub_merchants,omitempty"`
@@ -126,6 +127,10 @@ func (s *Simulator) snapshot() state {
 			st.SubMerchants[id] = slices.Clone(m.SubMerchants)
 		}
 	}
+	st.Steps = map[string][]RefundStep{}
+	for id, steps := range s.world.steps {
+		st.Steps[id] = slices.Clone(steps)
+	}
 	for key := range s.world.spent {
 		st.Spent = append(st.Spent, [2]string{key.mchID, key.number})
 	}
@@ -161,6 +166,7 @@ func (s *Simulator) restore() error {
 	}
 	for _, r := range st.Refunds {
 		w.keepRefund(&r)
+		w.steps[r.RefundID] = st.Steps[r.RefundID]
 		if r.Status == RefundProcessing {
 			s.planRefund(&r)
 		}

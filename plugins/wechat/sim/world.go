@@ -18,8 +18,9 @@ type world struct {
 	order     []*Trade // as they were made
 	spent     map[tradeKey]bool
 	refunds   map[tradeKey]*Refund
-	refunded  []*Refund            // as they were made
-	refundsOf map[string][]*Refund // of a transaction
+	refunded  []*Refund               // as they were made
+	refundsOf map[string][]*Refund    // of a transaction
+	steps     map[string][]RefundStep // of a refund_id: each state after the first PROCESSING
 	callbacks []*Callback
 	numbers   map[sentKey]*Sent
 	sent      []*Sent
@@ -99,7 +100,7 @@ func (w *world) forget() {
 	w.trades, w.byTxn, w.byPrepay = map[tradeKey]*Trade{}, map[string]*Trade{}, map[string]*Trade{}
 	w.spent, w.refunds, w.numbers = map[tradeKey]bool{}, map[tradeKey]*Refund{}, map[sentKey]*Sent{}
 	w.refundsOf = map[string][]*Refund{}
-	w.bills = map[string]billFile{}
+	w.steps, w.bills = map[string][]RefundStep{}, map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.requests.forget()
 	w.epoch++
@@ -217,29 +218,22 @@ type Refund struct {
 	SettlesAt     time.Time    `json:"settles_at"`
 	Account       string       `json:"user_received_account,omitempty"` // empty: the payer's balance
 	Channel       string       `json:"channel,omitempty"`               // empty: ORIGINAL
-	Steps         []RefundStep `json:"steps,omitempty"`                 // each state after the first PROCESSING
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
 }
 
-// become moves the refund to a state.
-func (r *Refund) become(status RefundStatus, at time.Time) {
+// become moves a refund to a state; s.mu is held.
+func (w *world) become(r *Refund, status RefundStatus, at time.Time) {
 	r.Status = status
-	r.Steps = append(r.Steps, RefundStep{status, at})
+	w.steps[r.RefundID] = append(w.steps[r.RefundID], RefundStep{status, at})
 }
 
-// statusAt is the state that the refund had at a time.
-func (r *Refund) statusAt(at time.Time) RefundStatus {
+// statusAt is the state that a refund had at a time; s.mu is held.
+func (w *world) statusAt(r *Refund, at time.Time) RefundStatus {
 	status := RefundProcessing
-	for _, s := range r.Steps {
+	for _, s := range w.steps[r.RefundID] {
 		if !s.At.After(at) {
 			status = s.Status
 		}
 	}
 	return status
-}
-
-func (r *Refund) copy() Refund {
-	c := *r
-	c.Steps = slices.Clone(r.Steps)
-	return c
 }
