@@ -84,8 +84,12 @@ func (i *instance) keep(ctx context.Context, tried chan<- error) {
 	}
 }
 
-// errExited says that a plugin that had been in use ended.
-var errExited = errors.New("the plugin process exited")
+var (
+	// errExited says that a plugin that had been in use ended.
+	errExited = errors.New("the plugin process exited")
+	// errNothingRan says that there is no binary to start, or not the pinned one. To look again harms nobody.
+	errNothingRan = errors.New("nothing was started")
+)
 
 // run is the life of one process. The accounts are replayed before the first call is let in.
 func (i *instance) run(ctx context.Context, inUse func()) error {
@@ -156,7 +160,7 @@ func (i *instance) down(why error) (freed <-chan struct{}) {
 	i.up, i.problem = nil, why
 	i.restarts++
 	now := i.o.Now()
-	if !i.exits.tooMany(now) {
+	if errors.Is(why, errNothingRan) || !i.exits.tooMany(now) {
 		return nil
 	}
 	i.freed = make(chan struct{})

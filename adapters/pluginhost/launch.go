@@ -41,7 +41,7 @@ type running struct {
 func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 	path, err := privateCopy(pin, filepath.Join(o.Dir, binFolder), o.Production)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNothingRan, err)
 	}
 	log := o.Log.With("provider", pin.Name)
 	proc := newProcess(pin.Name, log)

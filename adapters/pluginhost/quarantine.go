@@ -9,7 +9,7 @@ const (
 	exitWindow = 10 * time.Minute
 )
 
-// exits are the last times that a plugin ended, or could not be started, oldest first.
+// exits are the last times that a plugin ended, at its start or later, oldest first.
 type exits []time.Time
 
 // tooMany notes one more and tells whether there are too many in the window before it.

@@ -47,7 +47,9 @@ type event struct {
 	} `json:"data"`
 }
 
-func (e event) String() string { return fmt.Sprint(e.Data.Order.Reference, " ", e.Type, " ", e.Sequence) }
+func (e event) String() string {
+	return fmt.Sprint(e.Data.Order.Reference, " ", e.Type, " ", e.Sequence)
+}
 
 // receive gives an app a webhook endpoint, which is not up yet, and lets the gateway go to this machine.
 func (w *world) receive(app int) *receiver {

@@ -15,7 +15,7 @@ import (
 func certificateWorld(t *testing.T) (w world, ahead *atomic.Int64) {
 	t.Helper()
 	w, ahead = newWorld(t), new(atomic.Int64)
-	w.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	w.Options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	if err := w.sim.SetKeyMode(merchant, sim.PlatformCertificate, 0); err != nil {
 		t.Fatal(err)
 	}

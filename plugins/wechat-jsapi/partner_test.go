@@ -242,11 +242,6 @@ func TestR13_ManySubMerchantsAtOnce(t *testing.T) {
 			t.Errorf("trade %s is of %s: %v", number(i), trade.SubMchID, err)
 		}
 	}
-	one, _ := w.accounts.Named(withApp)
-	other, _ := w.accounts.Named("1910000000")
-	if one != other {
-		t.Error("accounts of one signer with the same keys hold them twice")
-	}
 }
 
 // What WeChat is sent names both merchants, and the payer under the app that knows her.

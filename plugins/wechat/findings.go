@@ -123,8 +123,8 @@ var findings = map[string]finding{
 	},
 }
 
-// NotConfigured is the self-test of an account that is not here.
-func NotConfigured(refusal sdk.Result) []sdk.Check {
+// notConfigured is the self-test of an account that is not here.
+func notConfigured(refusal sdk.Result) []sdk.Check {
 	t := selfTest{}
 	t.fail("account_not_configured", refusal.Message, checkConnection)
 	return t.checks

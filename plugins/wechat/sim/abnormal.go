@@ -45,12 +45,13 @@ func (s *Simulator) abnormalRefund(c *call) answer {
 	switch {
 	case r == nil || r.SubMchID != sub || r.RefundID != c.path["refund_id"]:
 		return refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", textNoRefund, causeUnspecified)
-	case r.Account == account:
+	case r.Account == account && r.Status != RefundAbnormal:
 		return ok(r.shown())
 	case r.Status != RefundAbnormal:
 		return refuse(http.StatusBadRequest, "INVALID_REQUEST", "退款单状态不是退款异常，不能发起异常退款", causeUnspecified)
 	}
-	r.Status, r.EndedAt, r.Account = RefundProcessing, c.now, account
+	r.Account = account
+	s.world.become(r, RefundProcessing, c.now)
 	if body.text("type") == toUserCard {
 		r.Channel = "OTHER_BANKCARD"
 	}

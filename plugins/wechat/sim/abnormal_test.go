@@ -95,6 +95,12 @@ func TestAbnormalRefundEndsAgain(t *testing.T) {
 	c.must(http.MethodPost, abnormalPath(id), c.rerouted("A2")).wants(t, "apply", 200, "PROCESSING")
 	advance(t, s, 3*time.Second)
 	c.must(http.MethodGet, refundPath+"/A2", "").wants(t, "the other card is gone too", 200, "ABNORMAL")
+	if err := s.SetFaults(sim.Fault{Kind: sim.RefundGoesBad, Number: "A2", Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	c.must(http.MethodPost, abnormalPath(id), c.rerouted("A2")).wants(t, "the same card once more", 200, "PROCESSING")
+	advance(t, s, 3*time.Second)
+	c.must(http.MethodGet, refundPath+"/A2", "").wants(t, "in vain", 200, "ABNORMAL")
 	c.must(http.MethodPost, abnormalPath(id), `{"out_refund_no":"A2","type":"MERCHANT_BANK_CARD"}`).wants(t, "to the merchant", 200, "商户结算银行账户")
 	advance(t, s, 3*time.Second)
 	c.must(http.MethodGet, refundPath+"/A2", "").wants(t, "at last", 200, `"status":"SUCCESS"`)

@@ -78,7 +78,7 @@ func (w *world) fundMoves(mchID string, known time.Time) []fundMove {
 		}
 	}
 	for _, r := range w.refunded {
-		if r.MchID != mchID || r.SubMchID != "" || r.statusAt(known) == RefundClosed {
+		if r.MchID != mchID || r.SubMchID != "" || w.statusAt(r, known) == RefundClosed {
 			continue
 		}
 		back := feeOf(r.Amount)

@@ -267,21 +267,31 @@ func TestWhenThereIsNoBill(t *testing.T) {
 	c.must(http.MethodGet, "/v3/billdownload/file?token=x", "").wants(t, "a token of nobody's", 400, "INVALID_REQUEST")
 }
 
-// TestABillIsNeverChangedLater: a refund that ends after the bill was made stays PROCESSING in it.
+// TestABillIsNeverChangedLater: what a refund comes to after the bill was made is not in it.
 func TestABillIsNeverChangedLater(t *testing.T) {
 	t.Parallel()
-	s := stopped(t, sim.With(func(c *sim.Config) { c.RefundDelay = 1000 * time.Hour }))
-	c := newClient(t, s, "1900000001")
-	day := noon(t, s)
-	c.paid("LATER00001")
-	c.must(http.MethodPost, refundPath, c.back("LATER00001", "R1", 40))
-	advance(t, s, 24*time.Hour)
-	before := download(t, c, tradeBillPath, "bill_date="+day)
-	if err := s.SettleRefund(c.m.MchID, "R1", sim.RefundSuccess); err != nil {
-		t.Fatal(err)
-	}
-	if after := download(t, c, tradeBillPath, "bill_date="+day); after != before || !strings.Contains(after.file, "`ORIGINAL,`PROCESSING,") {
-		t.Errorf("before %q\nafter  %q", before.file, after.file)
+	for before, later := range map[sim.RefundStatus]sim.RefundStatus{
+		sim.RefundProcessing: sim.RefundSuccess, sim.RefundAbnormal: sim.RefundClosed,
+	} {
+		s := stopped(t, sim.With(func(c *sim.Config) { c.RefundDelay = 1000 * time.Hour }))
+		c := newClient(t, s, "1900000001")
+		day := noon(t, s)
+		c.paid("LATER00001")
+		c.must(http.MethodPost, refundPath, c.back("LATER00001", "R1", 40))
+		if before == sim.RefundAbnormal {
+			if err := s.SettleRefund(c.m.MchID, "R1", before); err != nil {
+				t.Fatal(err)
+			}
+		}
+		advance(t, s, 24*time.Hour)
+		first := download(t, c, tradeBillPath, "bill_date="+day)
+		if err := s.SettleRefund(c.m.MchID, "R1", later); err != nil {
+			t.Fatal(err)
+		}
+		wants := map[sim.RefundStatus]string{sim.RefundProcessing: "`PROCESSING,", sim.RefundAbnormal: "`CHANGE,"}[before]
+		if second := download(t, c, tradeBillPath, "bill_date="+day); second != first || !strings.Contains(second.file, wants) {
+			t.Errorf("%s, then %s:\nfirst  %q\nsecond %q", before, later, first.file, second.file)
+		}
 	}
 }
 
@@ -346,5 +356,28 @@ func TestBillFaults(t *testing.T) {
 				t.Error("it is wrong once more")
 			}
 		})
+	}
+}
+
+// TestFundBillFaults: the same faults in the other kind of bill.
+func TestFundBillFaults(t *testing.T) {
+	t.Parallel()
+	for kind, says := range map[sim.FaultKind]string{
+		sim.BillAmountOff:    ",`收入,`1.01,",
+		sim.BillExtraRow:     "`3,`1,`1.00,`2,`0.02",
+		sim.BillMissingRow:   "`1,`0,`0.00,`1,`0.01",
+		sim.BillColumnsMoved: "业务凭证号,备注,",
+	} {
+		s := stopped(t)
+		c := newClient(t, s, "1900000001")
+		day := noon(t, s)
+		c.paid("SPOILED001")
+		advance(t, s, 24*time.Hour)
+		if err := s.SetFaults(sim.Fault{Kind: kind, Count: 1, Path: fundBillPath}); err != nil {
+			t.Fatal(err)
+		}
+		if got := download(t, c, fundBillPath, "bill_date="+day); !got.fits || !strings.Contains(got.file, says) {
+			t.Errorf("%s: hash fits: %v, want %s in\n%s", kind, got.fits, says, got.file)
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (w *world) tradeRows(mchID, subMchID, kind string, day time.Time) []billRow
 	if kind != "SUCCESS" {
 		for _, r := range w.refunded {
 			if wanted(r.MchID, r.SubMchID, r.CreatedAt) {
-				found = append(found, timed{r.CreatedAt, r.billed(w.byTxn[r.TransactionID], billReady(day))})
+				found = append(found, timed{r.CreatedAt, r.billed(w.byTxn[r.TransactionID], w.statusAt(r, billReady(day)))})
 			}
 		}
 	}
@@ -110,10 +110,9 @@ var billStatus = map[RefundStatus]string{
 	RefundProcessing: "PROCESSING", RefundSuccess: "SUCCESS", RefundClosed: "FAIL", RefundAbnormal: "CHANGE",
 }
 
-// billed is the refund's row on the day it was asked for, in the state it had when the bill was made.
-func (r *Refund) billed(t *Trade, made time.Time) billRow {
+// billed is the refund's row on the day it was asked for, in the state that it had when the bill was made.
+func (r *Refund) billed(t *Trade, status RefundStatus) billRow {
 	row := t.billed()
-	status := r.statusAt(made)
 	row.settled, row.ordered, row.refunded, row.applied, row.fee = 0, 0, r.Amount, r.Amount, -feeOf(r.Amount)*1000
 	succeeded := ""
 	if status == RefundSuccess {
@@ -128,14 +127,6 @@ func (r *Refund) billed(t *Trade, made time.Time) billRow {
 		row.cells[heading] = cell
 	}
 	return row
-}
-
-// statusAt is the state that the refund had at a time.
-func (r *Refund) statusAt(at time.Time) RefundStatus {
-	if r.EndedAt.IsZero() || r.EndedAt.After(at) {
-		return RefundProcessing
-	}
-	return r.Status
 }
 
 func tradeTotals(rows []billRow) (headings, cells []string) {

@@ -11,7 +11,7 @@ var pageWords = map[string]map[string]string{
 		"none": "none yet", "done": "Done", "failed": "Not done", "away": "The simulator does not answer", "speed": "speed ×",
 		"pay": "Pay", "wrongPassword": "Wrong password", "cancel": "Cancel", "expire": "Let it expire", "resend": "Send the callback again",
 		"success": "Success", "abnormal": "Abnormal", "close": "Close", "of": "of",
-		"delivered": "delivered", "next": "next", "givenUp": "given up",
+		"delivered": "delivered", "next": "next", "givenUp": "given up", "noAnswer": "no answer",
 		"number": "Number", "path": "Part of “METHOD /path”", "count": "How often (0: until cleared)", "delay": "Delay", "any": "any",
 		"faultHelp":  "The fields say where, how often and how long; a button below sets the fault.",
 		"everywhere": "everywhere", "left": "left:", "untilCleared": "until cleared", "fired": "fired:", "clear": "Clear", "clearAll": "Clear all",
@@ -19,7 +19,7 @@ var pageWords = map[string]map[string]string{
 		"serial": "Certificate", "subMerchants": "Sub merchants", "signs": "signs", "listed": "listed", "use": "Sign with it", "withdraw": "Withdraw",
 		"newCertificate": "New platform certificate", "keys_public_key": "Public key", "keys_switching": "Switching", "keys_platform_certificate": "Platform certificate",
 		"outcome_under_way": "under way", "outcome_answered": "answered", "outcome_executed_not_answered": "executed, not seen by the client",
-		"outcome_not_executed": "not executed", "body": "Body", "reset": "Forget everything",
+		"outcome_not_executed": "not executed", "body": "Body", "reset": "Forget everything", "sure": "Really?",
 	},
 	"zh": {
 		"title": "微信支付模拟器", "language": "语言",
@@ -29,7 +29,7 @@ var pageWords = map[string]map[string]string{
 		"none": "暂无", "done": "已完成", "failed": "未完成", "away": "模拟器没有响应", "speed": "速度 ×",
 		"pay": "支付", "wrongPassword": "密码错误", "cancel": "取消", "expire": "使其过期", "resend": "重发回调",
 		"success": "成功", "abnormal": "异常", "close": "关闭", "of": "原订单",
-		"delivered": "已送达", "next": "下次", "givenUp": "已放弃",
+		"delivered": "已送达", "next": "下次", "givenUp": "已放弃", "noAnswer": "无应答",
 		"number": "单号", "path": "“方法 /路径”的一部分", "count": "次数（0：直到清除）", "delay": "延迟", "any": "任意",
 		"faultHelp":  "上面填写在哪里、多少次、多久；点下面的按钮设置故障。",
 		"everywhere": "所有", "left": "剩余：", "untilCleared": "直到清除", "fired": "已触发：", "clear": "清除", "clearAll": "全部清除",
@@ -37,7 +37,7 @@ var pageWords = map[string]map[string]string{
 		"serial": "证书", "subMerchants": "特约商户", "signs": "签名中", "listed": "已公布", "use": "用它签名", "withdraw": "撤下",
 		"newCertificate": "新平台证书", "keys_public_key": "公钥模式", "keys_switching": "切换中", "keys_platform_certificate": "平台证书模式",
 		"outcome_under_way": "进行中", "outcome_answered": "已应答", "outcome_executed_not_answered": "已执行，客户端未看到",
-		"outcome_not_executed": "未执行", "body": "请求体", "reset": "清空全部",
+		"outcome_not_executed": "未执行", "body": "请求体", "reset": "清空全部", "sure": "确定吗？",
 	},
 }
 

@@ -3,11 +3,9 @@ package sim
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // partnerPrepayFields is the body of POST /v3/pay/partner/transactions/jsapi.
@@ -169,9 +167,10 @@ func (s *Simulator) AddSubMerchant(partner string, sub SeedSubMerchant) error {
 	}
 	for _, id := range sub.AppIDs {
 		if s.world.apps[id] == nil {
-			return errors.New("there is no app " + strings.TrimSpace(id) + ": add it to the seed")
+			return fmt.Errorf("there is no app %s: add it to the seed", id)
 		}
 	}
 	m.SubMerchants = append(m.SubMerchants, sub)
+	s.changed()
 	return nil
 }

@@ -218,7 +218,7 @@ func (s *Simulator) planRefund(r *Refund) {
 // endRefund gives a refund its end; s.mu is held. The callback that tells the merchant is nil where the refund
 // named no notify URL.
 func (s *Simulator) endRefund(r *Refund, status RefundStatus, at time.Time) *Callback {
-	r.Status, r.EndedAt = status, at
+	s.world.become(r, status, at)
 	if status == RefundSuccess {
 		r.SuccessAt = at
 	}

@@ -61,7 +61,7 @@ type SeedUser struct {
 }
 
 // DefaultSeed is what a simulator holds when nobody says otherwise: merchant 1900000001 with two official
-// accounts, merchant 1900000002 with one of its own, partner 1900000100 with the sub merchants 1900000101, which
+// accounts, merchant 1900000002 with one of its own, merchant 1900000003 with a mini program, partner 1900000100 with the sub merchants 1900000101, which
 // has an app of its own, and 1900000102, which has none; and the same three people in each app under other openids.
 func DefaultSeed() Seed {
 	app := func(id, name, mark string) SeedApp {
@@ -75,6 +75,7 @@ func DefaultSeed() Seed {
 		Merchants: []SeedMerchant{
 			{MchID: "1900000001", Name: "First Hospital", KeyMode: PublicKey, AppIDs: []string{"wxa000000000000001", "wxa000000000000002"}},
 			{MchID: "1900000002", Name: "Second Hospital", KeyMode: PublicKey, AppIDs: []string{"wxb000000000000001"}},
+			{MchID: "1900000003", Name: "First Hospital, mini program", KeyMode: PublicKey, AppIDs: []string{"wxm000000000000001"}},
 			{
 				MchID: "1900000100", Name: "City Health Platform", KeyMode: PublicKey, AppIDs: []string{"wxp000000000000001"},
 				Partner: true, SubMerchants: []SeedSubMerchant{
@@ -87,6 +88,7 @@ func DefaultSeed() Seed {
 			app("wxa000000000000001", "First Hospital official account", "A1"),
 			app("wxa000000000000002", "First Hospital clinic account", "A2"),
 			app("wxb000000000000001", "Second Hospital official account", "B1"),
+			app("wxm000000000000001", "First Hospital mini program", "M1"),
 			app("wxp000000000000001", "City Health official account", "P1"),
 			app("wxs000000000000001", "Third Hospital mini program", "S1"),
 		},

@@ -35,6 +35,11 @@ func TestStateSurvivesARestart(t *testing.T) {
 	c.prepaid("STATE00002")
 	c.must(http.MethodPost, refundPath, c.back("STATE00001", "R1", 10, set("notify_url", url)))
 	c.close("STATE00003")
+	if err := first.AddSubMerchant(partnerID, sim.SeedSubMerchant{MchID: "1900000103", AppIDs: []string{subApp}}); err != nil {
+		t.Fatal(err)
+	}
+	p := newClient(t, first, partnerID)
+	p.partnerPaid("STATE00004", "1900000103", p.inSubApp)
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +55,8 @@ func TestStateSurvivesARestart(t *testing.T) {
 	}
 	again.must(http.MethodPost, prepayPath, again.order("STATE00002", set("amount/total", 7))).wants(t, "other content", 400, "请求重入时")
 	again.must(http.MethodPost, prepayPath, again.order("STATE00003")).wants(t, "a spent number", 400, "ORDER_CLOSED")
+	p = newClient(t, second, partnerID)
+	p.must(http.MethodGet, partnerNumberPath("STATE00004", "1900000103"), "").wants(t, "a later sub merchant's trade", 200, `"trade_state":"SUCCESS"`)
 	advance(t, second, 15*time.Second)
 	events := map[string]bool{}
 	for range 2 {

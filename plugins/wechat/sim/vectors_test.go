@@ -179,6 +179,17 @@ func FuzzRefundBody(f *testing.F) {
 	fuzzBody(f, refundFields)
 }
 
+func FuzzPartnerPrepayBody(f *testing.F) {
+	f.Add([]byte(`{"sp_appid":"wx1","sp_mchid":"1900000100","sub_mchid":"1900000101","description":"d","out_trade_no":"123456","notify_url":"https://a/n","amount":{"total":1},"payer":{"sub_openid":"o"}}`))
+	f.Add([]byte(`{"payer":{"sp_openid":null}}`))
+	fuzzBody(f, partnerPrepayFields)
+}
+
+func FuzzAbnormalRefundBody(f *testing.F) {
+	f.Add([]byte(`{"out_refund_no":"1","type":"USER_BANK_CARD","bank_type":"CMB_DEBIT","bank_account":"AA==","real_name":"AA=="}`))
+	fuzzBody(f, abnormalFields)
+}
+
 // FuzzSeed: a seed that is taken makes a world.
 func FuzzSeed(f *testing.F) {
 	f.Add([]byte(`{"merchants":[{"mchid":"1900000003","app_ids":["wx1"]}],"apps":[{"app_id":"wx1","users":[{"openid":"o"}]}]}`))

@@ -18,8 +18,9 @@ type world struct {
 	order     []*Trade // as they were made
 	spent     map[tradeKey]bool
 	refunds   map[tradeKey]*Refund
-	refunded  []*Refund            // as they were made
-	refundsOf map[string][]*Refund // of a transaction
+	refunded  []*Refund               // as they were made
+	refundsOf map[string][]*Refund    // of a transaction
+	steps     map[string][]RefundStep // of a refund_id: each state after the first PROCESSING
 	callbacks []*Callback
 	numbers   map[sentKey]*Sent
 	sent      []*Sent
@@ -99,7 +100,7 @@ func (w *world) forget() {
 	w.trades, w.byTxn, w.byPrepay = map[tradeKey]*Trade{}, map[string]*Trade{}, map[string]*Trade{}
 	w.spent, w.refunds, w.numbers = map[tradeKey]bool{}, map[tradeKey]*Refund{}, map[sentKey]*Sent{}
 	w.refundsOf = map[string][]*Refund{}
-	w.bills = map[string]billFile{}
+	w.steps, w.bills = map[string][]RefundStep{}, map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.requests.forget()
 	w.epoch++
@@ -192,6 +193,12 @@ const (
 	RefundClosed     RefundStatus = "CLOSED"
 )
 
+// RefundStep is a state that a refund came to.
+type RefundStep struct {
+	Status RefundStatus `json:"status"`
+	At     time.Time    `json:"at"`
+}
+
 // Refund is one refund as WeChat keeps it.
 type Refund struct {
 	MchID         string       `json:"mchid"`               // the signer
@@ -211,6 +218,22 @@ type Refund struct {
 	SettlesAt     time.Time    `json:"settles_at"`
 	Account       string       `json:"user_received_account,omitempty"` // empty: the payer's balance
 	Channel       string       `json:"channel,omitempty"`               // empty: ORIGINAL
-	EndedAt       time.Time    `json:"ended_at,omitzero"`               // when it came to its present state
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
+}
+
+// become moves a refund to a state; s.mu is held.
+func (w *world) become(r *Refund, status RefundStatus, at time.Time) {
+	r.Status = status
+	w.steps[r.RefundID] = append(w.steps[r.RefundID], RefundStep{status, at})
+}
+
+// statusAt is the state that a refund had at a time; s.mu is held.
+func (w *world) statusAt(r *Refund, at time.Time) RefundStatus {
+	status := RefundProcessing
+	for _, s := range w.steps[r.RefundID] {
+		if !s.At.After(at) {
+			status = s.Status
+		}
+	}
+	return status
 }

@@ -40,7 +40,7 @@ function act(label, method, where, body) {
     button.disabled = true;
     try {
       const said = await call(method, where, typeof body === "function" ? body() : body);
-      byId("said").textContent = words.done + ": " + label + (said && said.statuses ? " → HTTP " + said.statuses.join(", ") : "");
+      byId("said").textContent = words.done + ": " + label + (said && said.statuses ? " → " + said.statuses.map((s) => s ? "HTTP " + s : words.noAnswer).join(", ") : "");
     } catch (error) {
       byId("said").textContent = words.failed + ": " + label + " — " + error.message;
     }
@@ -187,11 +187,18 @@ async function draw() {
   fill("requests", o.requests, request);
 }
 
+// reset asks first: what it takes away does not come back.
+function reset() {
+  const button = act(words.reset, "POST", "/reset");
+  button.addEventListener("click", (event) => { if (!confirm(`${words.reset}: ${words.sure}`)) event.stopImmediatePropagation(); }, true);
+  return button;
+}
+
 drawKinds();
 byId("fault").addEventListener("submit", (event) => event.preventDefault());
 byId("clock").append(
   ...["15s", "1m", "1h", "24h"].map((by) => act("+" + by, "POST", "/clock/advance", { by })),
-  act(words.reset, "POST", "/reset"));
+  reset());
 draw();
 setInterval(() => { if (!document.hidden) draw(); }, 2000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) draw(); });
