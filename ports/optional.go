@@ -57,6 +57,9 @@ type SelfTestCheck struct {
 	RemedyZH string // the same in Chinese
 }
 
+// CodeCallbackAwaited is of a check that was skipped, and that the notice "self_test.echo" proves once it has come.
+const CodeCallbackAwaited = "callback_awaited"
+
 // CheckStatus is how a check ended. The zero value says that nothing was proven.
 type CheckStatus string
 

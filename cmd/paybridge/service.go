@@ -42,8 +42,9 @@ type service struct {
 	public  net.Listener
 	admin   net.Listener
 
-	accounts []ports.Account // of the newest settings
-	waiting  map[string]bool // accounts that their plugin has not taken as they are now
+	accounts []ports.Account      // of the newest settings
+	waiting  map[string]bool      // accounts that their plugin has not taken as they are now
+	stopped  map[string]time.Time // since when plugins are in quarantine, as the operator was told
 }
 
 // options are what dev, demo and serve do differently.
@@ -283,7 +284,8 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Log: s.log,
+		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Plugins: operated{s.host},
+		Doctor: s.examine, Log: s.log,
 	}), s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -329,8 +331,28 @@ func (s *service) followChanges(ctx context.Context) {
 			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
 			}
+			s.tellQuarantines(ctx)
 		}
 	}
+}
+
+// tellQuarantines raises an alarm for each plugin that is not started any more, once a quarantine.
+func (s *service) tellQuarantines(ctx context.Context) {
+	now := map[string]time.Time{}
+	for _, p := range s.host.Status() {
+		if p.Quarantined.IsZero() {
+			continue
+		}
+		if now[p.Provider] = p.Quarantined; s.stopped[p.Provider].Equal(p.Quarantined) {
+			continue
+		}
+		a := pay.Alarm{Kind: pay.AlarmPluginStopped, Number: p.Provider, What: "plugin " + p.Provider + ": " + p.Problem}
+		if err := s.store.RaiseAlarm(ctx, a, s.gateway.Clock.Now()); err != nil {
+			s.log.Warn("an alarm was not raised; it is tried again", "kind", a.Kind, "provider", p.Provider, "error", err)
+			delete(now, p.Provider)
+		}
+	}
+	s.stopped = now
 }
 
 const (

@@ -10,8 +10,13 @@ type SelfTests interface {
 // SelfTest names what to prove.
 type SelfTest struct {
 	Call
-	Echo string // comes back as a Notice "self_test.echo" with this id, where the provider echoes by a callback
+	// Echo comes back as a Notice "self_test.echo" with this id, where the provider echoes by a callback. What only that
+	// proves is a check that was skipped, with CodeCallbackAwaited: the host makes it ok once the notice has come.
+	Echo string
 }
+
+// CodeCallbackAwaited is the code of a check that the notice "self_test.echo" proves.
+const CodeCallbackAwaited = "callback_awaited"
 
 // Check is one thing proven or not.
 type Check struct {
