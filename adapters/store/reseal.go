@@ -19,8 +19,9 @@ const resealBatch = 500
 
 // Reseal brings every value that an older key sealed under the current one and tells how many there were; afterwards
 // the older keys can go. It may run beside gateways that have the current key, be stopped at any time, and run again:
-// a value that changed meanwhile was sealed by whoever changed it.
-func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
+// a value that changed meanwhile was sealed by whoever changed it. progress is told how many there are so far, now and then;
+// nil: nobody is.
+func (s *Store) Reseal(ctx context.Context, progress func(n int64)) (n int64, err error) {
 	current := s.keys.current + ":"
 	for _, of := range sealedColumns {
 		for last := ""; ; {
@@ -55,6 +56,9 @@ func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
 					return n, err
 				}
 				n += moved
+			}
+			if progress != nil {
+				progress(n)
 			}
 		}
 	}

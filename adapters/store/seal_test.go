@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,10 +98,11 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			}
 			o.Keys = keyring("k2", "k1")
 			s = open(t, o)
-			if n, err := s.Reseal(t.Context()); n != 15 || err != nil {
-				t.Errorf("%d values sealed again, %v; want 15", n, err)
+			var told []int64
+			if n, err := s.Reseal(t.Context(), func(n int64) { told = append(told, n) }); n != 15 || err != nil || !slices.Equal(told, []int64{5, 10, 15}) {
+				t.Errorf("%d values sealed again, %v, told of %v; want 15", n, err, told)
 			}
-			if n, err := s.Reseal(t.Context()); n != 0 || err != nil {
+			if n, err := s.Reseal(t.Context(), nil); n != 0 || err != nil {
 				t.Errorf("%d values the second time, %v", n, err)
 			}
 			if err := s.Close(); err != nil {

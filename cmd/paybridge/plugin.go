@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -248,7 +250,8 @@ func (a inspected) write(out io.Writer) error {
 		if r.Problem != "" {
 			row("problem", r.Problem)
 		}
-		for account, problem := range r.Accounts {
+		for _, account := range slices.Sorted(maps.Keys(r.Accounts)) {
+			problem := r.Accounts[account]
 			if problem == "" {
 				problem = "in use"
 			}
