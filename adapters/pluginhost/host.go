@@ -29,6 +29,9 @@ type Options struct {
 	// there are no references.
 	Resolve     func(config json.RawMessage) (json.RawMessage, error)
 	IsReference func(string) bool
+	// AppToken gives an access token of an app id, for plugins whose Describe asks for one. refused is a token that the
+	// provider did not take, so that another one must be fetched; empty: none was. nil: nothing here gives one.
+	AppToken    func(ctx context.Context, appID, refused string) (AppToken, error)
 	Log         *slog.Logger     // also gets what plugins log
 	Now         func() time.Time // what the clock window of notifications and the exits of a plugin are measured by
 	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime

@@ -10,6 +10,7 @@ import (
 // sealedColumns is where sealed values are: about comes before a row's key in what a value is sealed for.
 var sealedColumns = []struct{ table, key, column, about string }{
 	{"payments", "number", "provider_state", "provider_state "},
+	{"payments", "number", "details", "details "},
 	{"inbox", "id", "facts", "inbox.facts "},
 	{"inbox", "id", "body", "inbox.body "},
 }

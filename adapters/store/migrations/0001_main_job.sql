@@ -44,6 +44,7 @@ create table payments (
     currency       text   not null,
     route          text   not null,
     content        text   not null,
+    details        text   not null, -- sealed: personal data; empty for an ordinary payment
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
     disputed       text   not null,
