@@ -38,6 +38,47 @@ func (s *Store) Refused(ctx context.Context, provider, account string, since tim
 	return all, nil
 }
 
+const (
+	// overdueAfter is how long after its due time a row is looked at even on a busy machine.
+	overdueAfter = 5 * time.Minute
+	// longestWait is more than the longest time until an unfinished row is looked at again, a day. An order's is its life.
+	longestWait = 25 * time.Hour
+)
+
+// Overdue counts, by kind, rows that are unfinished and nobody looks at (R40): those long due that nobody works on, and
+// those due later than any unfinished row is.
+func (s *Store) Overdue(ctx context.Context, now time.Time) (overdue, tooLate map[ports.Kind]int, err error) {
+	overdue, tooLate = map[ports.Kind]int{}, map[ports.Kind]int{}
+	for kind, of := range claimables {
+		n, err := s.count(ctx, s.statement("select count(*) from "+of.table+" where due < ? and ", micros(now.Add(-overdueAfter))).append(s.unclaimed()))
+		if err != nil {
+			return nil, nil, failed(err, "count what is overdue in %s", of.table)
+		}
+		if n > 0 {
+			overdue[kind] = n
+		}
+		if kind == ports.KindOrder {
+			continue
+		}
+		if n, err = s.count(ctx, s.statement("select count(*) from "+of.table+" where due > ?", micros(now.Add(longestWait)))); err != nil {
+			return nil, nil, failed(err, "count what is due too late in %s", of.table)
+		}
+		if n > 0 {
+			tooLate[kind] = n
+		}
+	}
+	return overdue, tooLate, nil
+}
+
+func (s *Store) count(ctx context.Context, q *statement) (int, error) {
+	var n []int
+	rows, err := s.reads.query(ctx, q)
+	if err := s.scan(ctx, &n, rows, err); err != nil || len(n) == 0 {
+		return 0, err
+	}
+	return n[0], nil
+}
+
 // paidSample is how many of an account's payments are looked at for an app id.
 const paidSample = 1000
 

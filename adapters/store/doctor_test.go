@@ -61,3 +61,23 @@ func TestWhatTheDatabaseTellsTheDoctor(t *testing.T) {
 		paid("", false)
 	})
 }
+
+func TestR40_OverdueRowsAreCounted(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		o := addOrder(t, s, newOrder())
+		p := newPayment(o)
+		addPayment(t, s, p)
+		receive(t, s, message("unmatched", ports.VerdictUnmatched)) // due a minute later
+		check := func(now time.Time, wantOverdue, wantTooLate map[ports.Kind]int) {
+			t.Helper()
+			overdue, tooLate, err := s.Overdue(t.Context(), now)
+			if err != nil || !maps.Equal(overdue, wantOverdue) || !maps.Equal(tooLate, wantTooLate) {
+				t.Errorf("at %s: overdue %v, too late %v, %v; want %v, %v", now, overdue, tooLate, err, wantOverdue, wantTooLate)
+			}
+		}
+		none := map[ports.Kind]int{}
+		check(at.Add(5*time.Minute), none, none)
+		check(at.Add(7*time.Minute), map[ports.Kind]int{ports.KindInbox: 1}, none) // the payment is claimed by its request
+		check(at.Add(-25*time.Hour), none, map[ports.Kind]int{ports.KindInbox: 1, ports.KindPayment: 1})
+	})
+}

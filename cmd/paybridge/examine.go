@@ -30,7 +30,7 @@ func (s *service) examine(ctx context.Context, filter string) (any, error) {
 		return nil, err
 	}
 	p := patient(s.cfg, s.host)
-	p.Accounts, p.Entries, p.Gateway = settings.Accounts, settings.Entries, s.store
+	p.Accounts, p.Entries, p.Gateway, p.Now = settings.Accounts, settings.Entries, s.store, s.gateway.Clock.Now()
 	return doctor.Examine(ctx, p, filter), nil
 }
 

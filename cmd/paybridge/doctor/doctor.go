@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ type Patient struct {
 	Client     *http.Client // that looks for notify URLs
 	Production bool
 	Wait       time.Duration // for a callback
+	Now        time.Time     // on the gateway's clock; zero where no gateway runs
 }
 
 // Plugin is how one is doing.
@@ -50,6 +52,9 @@ type Gateway interface {
 	EchoArrived(ctx context.Context, provider, account, id string) (bool, error)
 	// Refused counts, by cause, messages to the account that were not believed since the minute of then.
 	Refused(ctx context.Context, provider, account string, since time.Time) (map[ports.RefuseCause]int, error)
+	// Overdue counts, by kind, rows that are unfinished and nobody looks at: those long due, and those due later than any
+	// unfinished row is (R40).
+	Overdue(ctx context.Context, now time.Time) (overdue, tooLate map[ports.Kind]int, err error)
 	// PaidWith tells whether a payment by the account with that app id has succeeded.
 	PaidWith(ctx context.Context, account, appID string) (bool, error)
 }
@@ -63,7 +68,7 @@ type Report struct {
 
 // Finding is one thing that was looked at.
 type Finding struct {
-	Subject  string            `json:"subject"` // "plugin NAME", "account NAME" or "entry NAME"
+	Subject  string            `json:"subject"` // "plugin NAME", "account NAME", "entry NAME" or "store"
 	Check    string            `json:"check"`   // stable; that of an account is its plugin's, or one of this package's
 	Status   ports.CheckStatus `json:"status"`
 	Code     string            `json:"code,omitempty"`      // unless it is ok: what was found, for programs
@@ -75,6 +80,7 @@ type Finding struct {
 // The checks that are made here. All others are the plugins' own.
 const (
 	CheckRunning    = "running"     // of a plugin: it serves
+	CheckDueRows    = "due_rows"    // of the store: what is unfinished is looked at
 	CheckInUse      = "in_use"      // of an account: its plugin has taken it
 	CheckSelfTest   = "self_test"   // of an account: its plugin can prove it
 	CheckSettings   = "settings"    // of an entry: its account is there, its options are right
@@ -119,6 +125,9 @@ func Examine(ctx context.Context, p Patient, filter string) Report {
 			r.Findings = append(r.Findings, running(plugin))
 		}
 	}
+	if p.Gateway != nil && filter == "" {
+		r.Findings = append(r.Findings, p.dueRows(ctx))
+	}
 	for _, f := range found {
 		r.Findings = append(r.Findings, f...)
 	}
@@ -140,6 +149,29 @@ func running(p Plugin) Finding {
 		return failed(subject, CheckRunning, "plugin_down", p.Problem)
 	}
 	return ok(subject, CheckRunning, "version "+p.Version)
+}
+
+// dueRows tells of rows that are left alone (R40).
+func (p Patient) dueRows(ctx context.Context) Finding {
+	overdue, tooLate, err := p.Gateway.Overdue(ctx, p.Now)
+	switch {
+	case err != nil:
+		return failed("store", CheckDueRows, "store_away", err.Error())
+	case len(overdue) > 0:
+		return failed("store", CheckDueRows, "rows_overdue", "long due: "+counted(overdue))
+	case len(tooLate) > 0:
+		return failed("store", CheckDueRows, "rows_due_too_late", "due too late: "+counted(tooLate))
+	}
+	return ok("store", CheckDueRows, "")
+}
+
+// counted is as in "3 payment, 1 refund".
+func counted(rows map[ports.Kind]int) string {
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(rows)) {
+		all = append(all, fmt.Sprintf("%d %s", rows[kind], kind))
+	}
+	return strings.Join(all, ", ")
 }
 
 func (p Patient) account(ctx context.Context, a ports.Account, entries []ports.Entry) (all []Finding) {
@@ -195,12 +227,11 @@ func (p Patient) selfTest(ctx context.Context, route pay.Route, account, entry s
 	bound := false
 	for _, c := range checks {
 		f := Finding{account, c.Name, c.Status, c.Code, c.Detail, c.Remedy, c.RemedyZH}
-		switch {
-		case c.Name == CheckAppBinding:
-			bound = true
-			all = append(all, p.binding(ctx, route, Finding{entry, c.Name, c.Status, c.Code, c.Detail, c.Remedy, c.RemedyZH}))
-			continue
-		case c.Name == CheckNotify:
+		switch c.Name {
+		case CheckAppBinding:
+			f.Subject, bound = entry, true
+			f = p.binding(ctx, route, f)
+		case CheckNotify:
 			f.Subject = entry
 		}
 		if f.Subject != "" {

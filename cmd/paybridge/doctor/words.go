@@ -12,6 +12,18 @@ var words = map[string][2]string{
 		"Read the plugin's log lines. It is started again by itself; when its binary changed, run `paybridge plugin lock DIR` and restart the gateway.",
 		"请查看插件日志。插件会自动重启；若其二进制文件已更换，请执行 paybridge plugin lock 目录并重启网关。",
 	},
+	"store_away": {
+		"Let the gateway reach its database; its log has the cause.",
+		"请恢复数据库连接，原因见网关日志。",
+	},
+	"rows_overdue": {
+		"The gateway falls behind: read its log and alarms, mend accounts and plugins that fail, or give it more workers or replicas.",
+		"网关处理积压：请查看日志和告警，修复失败的收款账户和插件，或增加副本。",
+	},
+	"rows_due_too_late": {
+		"A due time is in a far future: the clock was wrong when it was set. Set the clock right by NTP; a sync of each payment (POST /v1/payments/NUMBER/sync) looks at it now.",
+		"有到期时间落在遥远的将来：设置时时钟有误。请用 NTP 校时，并逐笔 sync（POST /v1/payments/单号/sync）。",
+	},
 	"account_out_of_use": {
 		"Mend what the detail says; `paybridge config check` names the file, line and key.",
 		"请按详情修正；paybridge config check 会指出文件、行号和配置项。",

@@ -23,7 +23,7 @@ func (r Report) Write(out io.Writer, chinese bool) error {
 		if f.Subject != subject {
 			subject = f.Subject
 			kind, name, _ := strings.Cut(subject, " ")
-			fmt.Fprintf(&b, "\n%s %s\n", say.kinds[kind], name)
+			b.WriteString("\n" + strings.TrimSpace(say.kinds[kind]+" "+name) + "\n")
 		}
 		check := f.Check
 		if f.Code != "" {
@@ -71,7 +71,7 @@ type phrases struct {
 
 var (
 	english = phrases{
-		kinds:   map[string]string{"plugin": "Plugin", "account": "Account", "entry": "Entry"},
+		kinds:   map[string]string{"plugin": "Plugin", "account": "Account", "entry": "Entry", "store": "Database"},
 		status:  map[ports.CheckStatus]string{ports.CheckOK: "ok     ", ports.CheckFailed: "FAILED ", ports.CheckSkipped: "unknown"},
 		alone:   "No gateway runs: the configuration's accounts and entries are looked at, and callbacks are not.",
 		nothing: "There is no account and no entry yet.",
@@ -79,7 +79,7 @@ var (
 		wrong:   "%d checks failed.",
 	}
 	mandarin = phrases{
-		kinds:   map[string]string{"plugin": "插件", "account": "收款账户", "entry": "入口"},
+		kinds:   map[string]string{"plugin": "插件", "account": "收款账户", "entry": "入口", "store": "数据库"},
 		status:  map[ports.CheckStatus]string{ports.CheckOK: "正常", ports.CheckFailed: "失败", ports.CheckSkipped: "未知"},
 		alone:   "网关未运行：只检查配置文件中的收款账户和入口，不检查回调。",
 		nothing: "还没有收款账户和入口。",
