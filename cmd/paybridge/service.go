@@ -117,7 +117,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
-	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, Endpoints: s.store.Endpoints, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
 	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
