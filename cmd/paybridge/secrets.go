@@ -33,7 +33,7 @@ the gateway must be stopped for it.`,
 			if err != nil {
 				return err
 			}
-			s, err := openStore(cmd.Context(), cfg)
+			s, err := openStore(cmd.Context(), cfg, nil)
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"google.golang.org/grpc"
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
@@ -39,6 +40,7 @@ type service struct {
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
 	sink    *webhook.Sink
+	traces  *telemetry.Traces // nil: nobody traces
 	public  net.Listener
 	admin   net.Listener
 
@@ -73,7 +75,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.store, err = openStore(ctx, cfg); err != nil {
+	if s.traces, err = telemetry.NewTraces(ctx, version, os.Getenv); err != nil {
+		return s, err
+	}
+	h := s.hooks()
+	if s.store, err = openStore(ctx, cfg, h.store); err != nil {
 		return s, err
 	}
 	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
@@ -86,7 +92,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
@@ -108,10 +114,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
+			Span: h.core,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
-	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, Endpoints: s.store.Endpoints, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
 	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
@@ -133,8 +140,23 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	return s, nil
 }
 
+// hooks are where traces look in; all nil where nobody traces.
+type hooks struct {
+	http    httpapi.Trace
+	core    func(ctx context.Context, name, number string) (context.Context, func(error))
+	store   func(ctx context.Context, name string) (context.Context, func(error))
+	plugins []grpc.DialOption
+}
+
+func (s *service) hooks() hooks {
+	if s.traces == nil {
+		return hooks{}
+	}
+	return hooks{s.traces.Request, s.traces.Span, s.traces.Inside, []grpc.DialOption{s.traces.PluginCalls()}}
+}
+
 // openStore opens the database that the configuration names, with its keys.
-func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+func openStore(ctx context.Context, cfg config.Config, span func(context.Context, string) (context.Context, func(error))) (*store.Store, error) {
 	var keys []store.Key
 	for _, k := range cfg.Secrets.Keys {
 		key, err := k.Key()
@@ -155,7 +177,7 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	} else if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
-	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
 }
 
 // newSink makes what sends events to apps and alarms to the operator.
@@ -172,8 +194,8 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +206,7 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 }
 
 // newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
@@ -192,7 +214,7 @@ func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock)
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
 		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, Log: log, Now: clock.Now,
+		IsReference: config.IsReference, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
@@ -270,7 +292,7 @@ const closeTime = time.Second
 // serve answers until the context ends, and then finishes what is in flight within the configured grace.
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
-		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -418,6 +440,13 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.traces != nil {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		if err := s.traces.Close(ctx); err != nil { // nothing of ours is lost with them
+			s.log.Warn("the last traces were not sent", "error", err)
+		}
 	}
 	return errors.Join(errs...)
 }
