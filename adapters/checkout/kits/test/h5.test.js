@@ -114,6 +114,7 @@ for (const [name, errMsgs, states, want] of [
   ["cancelled", ["cancel"], ["open"], { state: "unpaid", said: "cancel" }],
   ["cancel that was none", ["cancel"], ["open", "paid"], { state: "paid", said: "cancel" }],
   ["cancel and then ok, as old clients say", ["cancel", "ok"], ["open", "open", "open", "open", "paid"], { state: "paid", said: "ok" }],
+  ["ok is not taken back", ["ok", "cancel"], ["open", "open", "open", "open", "paid"], { state: "paid", said: "ok" }],
   ["failed", ["fail"], ["open"], { state: "unpaid", said: "fail" }],
   ["words that nobody knows", ["fail_invalid appid"], ["open"], { state: "unpaid", said: "fail" }],
   ["the order closed meanwhile", ["fail"], ["closed"], { state: "closed", said: "fail" }],

@@ -214,6 +214,15 @@ test("R44 the web-view page takes a number, never an address", async () => {
   }
 });
 
+test("R44 config.js itself is held to its list", async () => {
+  const changed = (from, to) => { const files = kit(); files["pages/paybridge/config.js"] = files["pages/paybridge/config.js"].replace(from, to); return files; };
+  const result = await play("/pages/paybridge/webview?number=" + number, { files: changed('result: "https://pay.example.com/', 'result: "https://other.example/') });
+  assert.equal(result.src(), "https://pay.example.com/checkout/orders");
+  const home = await play("", { files: changed('home: "https://pay.example.com/', 'home: "https://other.example/') });
+  assert.equal(home.src(), undefined);
+  assert.deepEqual(home.texts(), ["The page did not load"]);
+});
+
 test("paying again and again never fills the page stack", async () => {
   const p = await play("");
   for (let i = 0; i < 25; i++) {
