@@ -12,6 +12,8 @@ var sealedColumns = []struct{ table, key, column, about string }{
 	{"payments", "number", "provider_state", "provider_state "},
 	{"inbox", "id", "facts", "inbox.facts "},
 	{"inbox", "id", "body", "inbox.body "},
+	{"tokens", "hash", "content", "tokens.content "},
+	{"app_tokens", "id", "token", "app_tokens.token "},
 }
 
 // resealBatch is how many rows are read at a time.
