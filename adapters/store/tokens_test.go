@@ -134,23 +134,40 @@ func TestAppTokensHaveOneRefresher(t *testing.T) {
 
 func TestR45_TokensAreInNoPlainColumn(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		const secret = "VERYSECRET"
-		tok := token("t")
-		tok.Content = []byte(secret)
-		if err := s.AddToken(t.Context(), tok); err != nil {
-			t.Fatal(err)
-		}
-		claim, _, err := s.ClaimAppToken(t.Context(), ports.AccessToken, "wxa", time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.PutAppToken(t.Context(), ports.AccessToken, "wxa", claim, ports.AppToken{Token: secret, ExpiresAt: at}); err != nil {
-			t.Fatal(err)
-		}
+		keepSecrets(t, s)
 		for _, column := range textColumns(t, s) {
-			if n := count(t, s, "select count(*) from "+column.table+" where "+column.name+" like '%"+secret+"%'"); n != 0 {
+			if n := count(t, s, "select count(*) from "+column.table+" where "+column.name+" like '%"+kept+"%'"); n != 0 {
 				t.Errorf("%s.%s has the secret in plain", column.table, column.name)
 			}
 		}
 	})
+}
+
+// kept is what keepSecrets has the store keep in each place of this file that is sealed.
+const kept = "VERYSECRET"
+
+func keepSecrets(t *testing.T, s *Store) {
+	t.Helper()
+	tok := token("kept")
+	tok.Content = []byte(kept)
+	if err := s.AddToken(t.Context(), tok); err != nil {
+		t.Fatal(err)
+	}
+	claim, ok, err := s.ClaimAppToken(t.Context(), ports.AccessToken, "wxa", time.Minute)
+	if err != nil || !ok {
+		t.Fatalf("claim: %v, %v", ok, err)
+	}
+	if err := s.PutAppToken(t.Context(), ports.AccessToken, "wxa", claim, ports.AppToken{Token: kept, ExpiresAt: at}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantSecrets(t *testing.T, s *Store) {
+	t.Helper()
+	if a, err := s.AppToken(t.Context(), ports.AccessToken, "wxa"); err != nil || a.Token != kept {
+		t.Errorf("the access token is %q, %v", a.Token, err)
+	}
+	if used, err := s.UseToken(t.Context(), ports.TokenOAuthState, "kept", "browser", at); err != nil || string(used.Content) != kept {
+		t.Errorf("the one-time token's content is %q, %v", used.Content, err)
+	}
 }
