@@ -25,7 +25,7 @@ var (
 	errUnreadable = errors.New("the answer could not be read")
 
 	plainID    = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
-	plainToken = regexp.MustCompile(`^[\x21-\x7e]{1,4096}$`)
+	plainToken = regexp.MustCompile(`^[\x21-\x7e]+$`)
 )
 
 // longestLife bounds what is believed of a token's remaining life, in seconds.

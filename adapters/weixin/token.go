@@ -111,7 +111,7 @@ func (c *Client) refresh(ctx context.Context, kind ports.AppTokenKind, appID str
 		case token == "" || a.ExpiresIn == 0:
 			err = fmt.Errorf("the %s of app id %s: %w: %w", kind, appID, ports.ErrUnavailable, errUnreadable)
 		default:
-			fresh = ports.AppToken{Token: token, ExpiresAt: c.Now().Add(time.Duration(a.ExpiresIn) * time.Second)}
+			fresh = ports.AppToken{Token: token, ExpiresAt: c.Now().Add(time.Duration(a.ExpiresIn) * time.Second).UTC().Truncate(time.Microsecond)}
 		}
 	}
 	put, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
