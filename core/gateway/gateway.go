@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -19,7 +20,9 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
-	Events       ports.EventSink // nil: nothing is sent to apps, nor to the operator
+	Events       ports.EventSink        // nil: nothing is sent to apps, nor to the operator
+	Identity     ports.IdentityProvider // nil: nobody can sign in
+	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in
 	Clock        ports.Clock
 	Log          *slog.Logger
 	Installation string // two digits, told apart in bills from other systems of the same merchant
