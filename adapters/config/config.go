@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 // Config is a gateway's whole setup, checked. Paths in it are absolute.
@@ -115,6 +116,9 @@ type WeChat struct {
 	BaseURL string `koanf:"base_url" help:"scheme and host of WeChat Pay's API"`
 	// AllowBaseURL must repeat a BaseURL that is not WeChat's own before Production takes it.
 	AllowBaseURL string `koanf:"allow_base_url" help:"repeats a base URL that is not WeChat's own, to allow it in production"`
+	// BrowserBaseURL is where payers' browsers are sent to sign in, ServerBaseURL where the gateway asks who they are.
+	BrowserBaseURL string `koanf:"browser_base_url" help:"scheme and host that payers' browsers are sent to, to sign in"`
+	ServerBaseURL  string `koanf:"server_base_url" help:"scheme and host of WeChat's API for sign-ins and access tokens"`
 }
 
 // Provider is which of a pay channel's worlds its accounts live in.
@@ -232,6 +236,10 @@ type Entry struct {
 	NotifyBase string      `koanf:"notify_base"`
 	ReturnURLs []string    `koanf:"return_urls"` // prefixes that a payer may be sent back to
 	LatePay    pay.LatePay `koanf:"late_pay"`
+	// Secret is the app id's secret, by reference. Without it payers cannot sign in through the entry.
+	Secret SecretRef `koanf:"secret"`
+	// OAuthScope is how much a web authorization asks of a payer; only snsapi_userinfo brings a unionid.
+	OAuthScope ports.IdentityScope `koanf:"oauth_scope"`
 	// Options are the channel's own settings; the plugin's schema checks them.
 	Options map[string]any `koanf:"options"`
 	Retired bool           `koanf:"retired"` // takes no new payments
