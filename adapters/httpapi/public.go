@@ -24,6 +24,7 @@ type PublicOptions struct {
 	SecureCookies bool
 	// OnlyWeChat keeps browsers that are not WeChat's from signing in: WeChat would only say that it cannot.
 	OnlyWeChat bool
+	limits     *limits           // nil: those of every gateway
 	Mount      func(*mux.Router) // adds routes outside of /v1 (the payers' pages, a first page); nil: none
 }
 
@@ -38,7 +39,7 @@ type service struct {
 
 	secure     bool // payers' cookies
 	onlyWeChat bool
-	limits     limits
+	limits     *limits
 }
 
 // Public is the handler of the public listener: /v1, /notify, /oauth, /p, /livez, /readyz and what Mount adds. Everything else is a
@@ -49,7 +50,10 @@ func Public(o PublicOptions) (http.Handler, error) {
 		return nil, err
 	}
 	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, contract: calls}
-	s.secure, s.onlyWeChat, s.limits = o.SecureCookies, o.OnlyWeChat, limits{rate: payersRate, burst: payersBurst}
+	s.secure, s.onlyWeChat, s.limits = o.SecureCookies, o.OnlyWeChat, o.limits
+	if s.limits == nil {
+		s.limits = &limits{rate: payersRate, burst: payersBurst}
+	}
 	root := s.router()
 	api := root.NewRoute().Subrouter()
 	api.Use(private, s.authenticated, s.formed)
