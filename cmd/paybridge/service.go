@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -25,7 +26,9 @@ import (
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/adapters/webhook"
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -39,6 +42,7 @@ type service struct {
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
 	sink    *webhook.Sink
+	weixin  *weixin.Client
 	public  net.Listener
 	admin   net.Listener
 
@@ -102,8 +106,16 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.sink = newSink(cfg, o.clock)
+	s.weixin = weixin.New(weixin.Options{
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
+	})
+	cookieKeys, err := cookieKeys(cfg)
+	if err != nil {
+		return s, err
+	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
@@ -155,6 +167,23 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+}
+
+// cookieKeys sign payers' sessions. They follow from the keys of encryption at rest, so that every replica has the same and
+// no more has to be kept; an old one goes on verifying as long as it stands there.
+func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
+	for _, k := range cfg.Secrets.Keys {
+		secret, err := k.Key()
+		if err != nil {
+			return nil, err
+		}
+		key, err := hkdf.Key(sha256.New, secret, nil, "paybridge payer session v1", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("derive the key of payers' sessions: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // newSink makes what sends events to apps and alarms to the operator.
@@ -270,6 +299,7 @@ const closeTime = time.Second
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
 		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -388,6 +418,9 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.sink != nil {
 		s.sink.Close()
+	}
+	if s.weixin != nil {
+		s.weixin.Close()
 	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)

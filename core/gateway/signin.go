@@ -119,6 +119,17 @@ func (g *Gateway) entryOf(r SignInRequest) (ports.Entry, SignInRequest, error) {
 	return e, r, nil
 }
 
+// SecretOf is the reference of an app id's secret, by which its access tokens are fetched. ok is false where no entry has
+// one.
+func (g *Gateway) SecretOf(appID string) (ref string, ok bool) {
+	for _, e := range g.settings.Load().entries {
+		if e.AppID == appID && e.Secret != "" {
+			return e.Secret, true
+		}
+	}
+	return "", false
+}
+
 func identityApp(e ports.Entry) ports.IdentityApp {
 	return ports.IdentityApp{AppID: e.AppID, Secret: e.Secret, Scope: e.Scope}
 }

@@ -47,6 +47,8 @@ type entrySetup struct {
 	Method     string         `json:"method"`
 	NotifyBase string         `json:"notify_base"`
 	ReturnURLs []string       `json:"return_urls"`
+	Secret     string         `json:"secret,omitempty"`
+	OAuthScope string         `json:"oauth_scope,omitempty"`
 	Options    map[string]any `json:"options,omitempty"`
 	LatePay    string         `json:"late_pay,omitempty"`
 	Retired    bool           `json:"retired,omitempty"`
@@ -93,11 +95,11 @@ func newSetup(t *testing.T, s *sim.Simulator, db database, dir, base string) set
 		Mode: "development", Installation: "99", Store: store,
 		Secrets: map[string]any{"keys": []map[string]string{{"id": "e2e", "ref": "file:secret.key"}}},
 		Plugins: map[string]any{"dir": filepath.Join(programs, "plugins")},
-		WeChat:  map[string]any{"base_url": s.BaseURL()},
+		WeChat:  map[string]any{"base_url": s.BaseURL(), "browser_base_url": s.BaseURL(), "server_base_url": s.BaseURL()},
 		Log:     map[string]any{"level": "info", "format": "text"},
 		Apps: []map[string]any{{
 			"name":    "his",
-			"keys":    []map[string]any{{"id": "e2e", "hash": hashOf(apiKey), "scopes": []string{"pay", "read", "refund"}}},
+			"keys":    []map[string]any{{"id": "e2e", "hash": hashOf(apiKey), "scopes": []string{"pay", "read", "refund", "identity"}}},
 			"entries": []string{entry},
 		}},
 		Entries:  []entrySetup{entryAt(base, entry, account, appID)},
