@@ -381,7 +381,7 @@ func TestADownloadThatStallsIsGivenUp(t *testing.T) {
 		if n, err := file.Read(make([]byte, 1)); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		time.Sleep(10 * billStall)
+		time.Sleep(10 * billStall) //nolint:forbidigo // of the bubble: it takes no time
 		if ctx.Err() != nil {
 			t.Error("given up while the lines were taken slowly")
 		}
