@@ -93,10 +93,7 @@ func hosted(t *testing.T) (h *pluginhost.Host, s *sim.Simulator, p pay.Payment, 
 
 // What the WeChat plugin offers beside payments and refunds, as the gateway reaches it: through the process's socket.
 func TestOptionalServicesOfTheWeChatPlugin(t *testing.T) {
-	if testing.Short() {
-		t.Skip("end to end: left out by -short")
-	}
-	t.Parallel()
+	whole(t)
 	h, s, p, r, day := hosted(t)
 	offers, err := h.Offers(provider)
 	for _, want := range []ports.Service{ports.ServiceBills, ports.ServiceAbnormalRefund, ports.ServiceSelfTest} {
