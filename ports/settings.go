@@ -62,7 +62,8 @@ type Entry struct {
 	Account    string          `json:"account"`
 	AppID      string          `json:"appid"`
 	OpenIDKind pay.OpenIDKind  `json:"openid_kind"`
-	Method     string          `json:"method"` // two digits
+	SpAppID    string          `json:"sp_appid,omitempty"` // the partner's, where AppID is the sub merchant's
+	Method     string          `json:"method"`             // two digits
 	NotifyBase string          `json:"notify_base"`
 	ReturnURLs []string        `json:"return_urls"`
 	LatePay    pay.LatePay     `json:"late_pay"`
