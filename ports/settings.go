@@ -62,7 +62,8 @@ type Entry struct {
 	Account    string         `json:"account"`
 	AppID      string         `json:"appid"`
 	OpenIDKind pay.OpenIDKind `json:"openid_kind"`
-	Method     string         `json:"method"` // two digits
+	SpAppID    string         `json:"sp_appid,omitempty"` // the partner's, where AppID is the sub merchant's
+	Method     string         `json:"method"`             // two digits
 	// Secret is a reference to the app id's secret (env:NAME, file:path), by which payers sign in. Empty: they cannot.
 	Secret     string          `json:"secret,omitempty"`
 	Scope      IdentityScope   `json:"oauth_scope,omitempty"` // of web authorizations; ScopeBase when empty

@@ -368,6 +368,12 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)
 	}
+	switch {
+	case e.OpenIDKind != pay.OpenIDSub && e.SpAppID != "":
+		c.bad(key+"sp_app_id", "goes with openid_kind sub alone: there app_id is the sub merchant's; remove it")
+	case e.OpenIDKind == pay.OpenIDSub && strings.HasPrefix(e.Provider, weChatPrefix) && !appID.MatchString(e.SpAppID):
+		c.bad(key+"sp_app_id", "write the partner's own app id: WeChat wants it with each payment of a sub merchant")
+	}
 }
 
 func (c *checking) apps() {

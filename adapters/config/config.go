@@ -229,6 +229,8 @@ type Entry struct {
 	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. Empty without
 	// an app id.
 	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
+	// SpAppID is the partner's own app id, beside the sub merchant's that pays: with openid_kind sub alone.
+	SpAppID string `koanf:"sp_app_id"`
 	// Method is the pay method's code in trade numbers, "01" to "99".
 	Method string `koanf:"method"`
 	// NotifyBase is where the provider reaches this gateway: scheme, host and perhaps a path, without a slash at the

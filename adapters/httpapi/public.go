@@ -20,6 +20,7 @@ type PublicOptions struct {
 	// TrustedProxies may say who called, by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix
 	Observe        func(Request) // told of each request; nil: nobody is
+	Trace          Trace         // nil: nobody traces
 	// SecureCookies sets payers' cookies for https alone, as production needs.
 	SecureCookies bool
 	// OnlyWeChat keeps browsers that are not WeChat's from signing in: WeChat would only say that it cannot.
@@ -35,6 +36,7 @@ type service struct {
 	log      *slog.Logger
 	proxies  []netip.Prefix
 	observe  func(Request)
+	trace    Trace
 	contract contract
 
 	secure     bool // payers' cookies
@@ -49,7 +51,7 @@ func Public(o PublicOptions) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, contract: calls}
+	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, trace: o.Trace, contract: calls}
 	s.secure, s.onlyWeChat, s.limits = o.SecureCookies, o.OnlyWeChat, o.limits
 	if s.limits == nil {
 		s.limits = &limits{rate: payersRate, burst: payersBurst}

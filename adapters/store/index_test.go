@@ -128,6 +128,11 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Open: true, Limit: 10}))
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Before: 100, Limit: 10}))
 		ask(recorded.NextDue(t.Context()))
+		_, _, err = recorded.Overdue(t.Context(), at)
+		asked = append(asked, err)
+		ask(recorded.EchoArrived(t.Context(), "p", "a", "doctor-1"))
+		ask(recorded.Refused(t.Context(), "p", "a", at))
+		ask(recorded.PaidWith(t.Context(), "a", "wx01"))
 		ask(recorded.OpenAlarms(t.Context()))
 		for kind := range claimables {
 			ask(recorded.ClaimDue(t.Context(), kind, 10, hold, at.Add(10*time.Hour)))

@@ -81,6 +81,7 @@ type paymentRow struct {
 	Content              string
 	AppID                string
 	OpenID               string `bun:"openid"`
+	Details              string
 	Legs                 string
 	State                string
 	Disputed             string
@@ -134,6 +135,15 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 			return r, err
 		}
 	}
+	if p.Content.Details != nil {
+		text, err := toJSON(p.Content.Details)
+		if err != nil {
+			return r, err
+		}
+		if r.Details, err = k.seal([]byte(text), "details "+p.Number); err != nil {
+			return r, err
+		}
+	}
 	r.ProviderState, err = k.seal(p.ProviderState.Data, "provider_state "+p.Number)
 	return r, err
 }
@@ -161,7 +171,16 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 			return p, err
 		}
 	}
-	var err error
+	details, err := k.open(r.Details, "details "+r.Number)
+	if err != nil {
+		return p, err
+	}
+	if len(details) > 0 {
+		p.Content.Details = &pay.Details{}
+		if err := fromJSON(about, string(details), p.Content.Details); err != nil {
+			return p, err
+		}
+	}
 	p.ProviderState.Data, err = k.open(r.ProviderState, "provider_state "+r.Number)
 	return p, err
 }

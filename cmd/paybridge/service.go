@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"google.golang.org/grpc"
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
@@ -43,11 +44,13 @@ type service struct {
 	metrics *telemetry.Metrics
 	sink    *webhook.Sink
 	weixin  *weixin.Client
+	traces  *telemetry.Traces // nil: nobody traces
 	public  net.Listener
 	admin   net.Listener
 
-	accounts []ports.Account // of the newest settings
-	waiting  map[string]bool // accounts that their plugin has not taken as they are now
+	accounts []ports.Account      // of the newest settings
+	waiting  map[string]bool      // accounts that their plugin has not taken as they are now
+	stopped  map[string]time.Time // since when plugins are in quarantine, as the operator was told
 }
 
 // options are what dev, demo and serve do differently.
@@ -76,7 +79,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.store, err = openStore(ctx, cfg); err != nil {
+	if s.traces, err = telemetry.NewTraces(ctx, version, os.Getenv); err != nil {
+		return s, err
+	}
+	h := s.hooks()
+	if s.store, err = openStore(ctx, cfg, h.store); err != nil {
 		return s, err
 	}
 	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
@@ -89,7 +96,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
@@ -119,10 +126,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
+			Span: h.core,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
-	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, Endpoints: s.store.Endpoints, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
 	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
@@ -144,8 +152,23 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	return s, nil
 }
 
+// hooks are where traces look in; all nil where nobody traces.
+type hooks struct {
+	http    httpapi.Trace
+	core    func(ctx context.Context, name, number string) (context.Context, func(error))
+	store   func(ctx context.Context, name string) (context.Context, func(error))
+	plugins []grpc.DialOption
+}
+
+func (s *service) hooks() hooks {
+	if s.traces == nil {
+		return hooks{}
+	}
+	return hooks{s.traces.Request, s.traces.Span, s.traces.Inside, []grpc.DialOption{s.traces.PluginCalls()}}
+}
+
 // openStore opens the database that the configuration names, with its keys.
-func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+func openStore(ctx context.Context, cfg config.Config, span func(context.Context, string) (context.Context, func(error))) (*store.Store, error) {
 	var keys []store.Key
 	for _, k := range cfg.Secrets.Keys {
 		key, err := k.Key()
@@ -166,7 +189,7 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	} else if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
-	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
 }
 
 // cookieKeys sign payers' sessions. They follow from the keys of encryption at rest, so that every replica has the same and
@@ -200,8 +223,8 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +235,7 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 }
 
 // newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
@@ -220,7 +243,7 @@ func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock)
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
 		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, Log: log, Now: clock.Now,
+		IsReference: config.IsReference, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
@@ -298,7 +321,7 @@ const closeTime = time.Second
 // serve answers until the context ends, and then finishes what is in flight within the configured grace.
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
-		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
 		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
@@ -313,7 +336,8 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Log: s.log,
+		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Plugins: operated{s.host},
+		Doctor: s.examine, Log: s.log,
 	}), s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -359,8 +383,28 @@ func (s *service) followChanges(ctx context.Context) {
 			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
 			}
+			s.tellQuarantines(ctx)
 		}
 	}
+}
+
+// tellQuarantines raises an alarm for each plugin that is not started any more, once a quarantine.
+func (s *service) tellQuarantines(ctx context.Context) {
+	now := map[string]time.Time{}
+	for _, p := range s.host.Status() {
+		if p.Quarantined.IsZero() {
+			continue
+		}
+		if now[p.Provider] = p.Quarantined; s.stopped[p.Provider].Equal(p.Quarantined) {
+			continue
+		}
+		a := pay.Alarm{Kind: pay.AlarmPluginStopped, Number: p.Provider, What: "plugin " + p.Provider + ": " + p.Problem}
+		if err := s.store.RaiseAlarm(ctx, a, s.gateway.Clock.Now()); err != nil {
+			s.log.Warn("an alarm was not raised; it is tried again", "kind", a.Kind, "provider", p.Provider, "error", err)
+			delete(now, p.Provider)
+		}
+	}
+	s.stopped = now
 }
 
 const (
@@ -429,6 +473,13 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.traces != nil {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		if err := s.traces.Close(ctx); err != nil { // nothing of ours is lost with them
+			s.log.Warn("the last traces were not sent", "error", err)
+		}
 	}
 	return errors.Join(errs...)
 }

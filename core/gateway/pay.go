@@ -237,6 +237,8 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
+	ctx, end := g.span(ctx, "provider "+name, p.Number)
+	defer end(nil)
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p)
 	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {

@@ -111,6 +111,7 @@ func (w *worker) claimDue(ctx context.Context) (again bool) {
 func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 	ctx, cancel := detached(ctx, hold)
 	defer cancel()
+	ctx, end := g.span(ctx, "work "+string(claim.Kind), claim.Number)
 	var err error
 	switch claim.Kind {
 	case ports.KindOrder:
@@ -126,6 +127,7 @@ func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 	case ports.KindAlarm:
 		err = g.tellAlarm(ctx, claim)
 	}
+	end(err)
 	if err != nil && !errors.Is(err, ports.ErrNotFound) {
 		g.Log.Warn("work was not finished; it is tried again when due", "kind", claim.Kind, "number", claim.Number, "error", err)
 	}

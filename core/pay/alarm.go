@@ -20,6 +20,7 @@ const (
 	AlarmNotifyUnmatched  = "notify.unmatched"
 	AlarmAccountDown      = "account.down"
 	AlarmClockOff         = "clock.off"
+	AlarmPluginStopped    = "plugin.quarantined"
 	AlarmEndpointDead     = "webhook.dead"
 	AlarmEndpointRefused  = "webhook.refused"
 	AlarmIdentityDivided  = "identity.divided"
@@ -82,6 +83,10 @@ var alarmWords = map[string][2]AlarmText{
 	AlarmClockOff: {
 		{"This machine's clock is off", "Set the clock by NTP (chrony, systemd-timesyncd). Providers refuse requests when it is 5 minutes off."},
 		{"本机时钟不准", "请用 NTP（chrony、systemd-timesyncd）校时；偏差达到 5 分钟时渠道会拒绝请求。"},
+	},
+	AlarmPluginStopped: {
+		{"A plugin keeps exiting and is not started any more", "Read its last log lines, mend it or its account, then run `paybridge plugin restart NAME`. Payments and refunds through it wait and go on."},
+		{"插件反复退出，已停止启动", "请查看它最后的日志，修复插件或其收款账户，然后执行 paybridge plugin restart 名称。经过它的支付和退款会等待并自动继续。"},
 	},
 	AlarmEndpointDead: {
 		{"An app's webhook endpoint has been dead for days", "Bring the endpoint back, or change it in the app's settings. No event is lost: it is tried once a day, and at once by a resend."},

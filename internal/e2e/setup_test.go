@@ -44,6 +44,8 @@ type entrySetup struct {
 	Provider   string         `json:"provider"`
 	Account    string         `json:"account"`
 	AppID      string         `json:"app_id"`
+	OpenIDKind string         `json:"openid_kind,omitempty"`
+	SpAppID    string         `json:"sp_app_id,omitempty"`
 	Method     string         `json:"method"`
 	NotifyBase string         `json:"notify_base"`
 	ReturnURLs []string       `json:"return_urls"`
@@ -58,6 +60,7 @@ type accountSetup struct {
 	Name     string         `json:"name"`
 	Provider string         `json:"provider"`
 	MchID    string         `json:"mchid"`
+	SubMchID string         `json:"sub_mchid,omitempty"`
 	Config   map[string]any `json:"config"`
 	Retired  bool           `json:"retired,omitempty"`
 }

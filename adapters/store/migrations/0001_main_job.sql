@@ -47,6 +47,7 @@ create table payments (
     content        text   not null,
     app_id         text   not null, -- whom it was made for: what route and content say
     openid         text   not null,
+    details        text   not null, -- sealed: personal data; empty for an ordinary payment
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
     disputed       text   not null,
@@ -202,6 +203,7 @@ create table inbox (
     constraint inbox_unmatched_is_due check (due is not null or verdict <> 'unmatched')
 );
 create index inbox_due on inbox (due) where due is not null;
+create index inbox_notices on inbox (number) where verdict = 'notice';
 create index inbox_claimed on inbox (account, claimed_until) where claimed_until is not null;
 
 -- Messages that were not believed: only how many, never what.
