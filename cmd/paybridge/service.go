@@ -96,7 +96,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, h.plugins...); err != nil {
+	s.weixin = weixin.New(weixin.Options{
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
+	})
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, s.appToken, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
@@ -113,10 +117,6 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.sink = newSink(cfg, o.clock)
-	s.weixin = weixin.New(weixin.Options{
-		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
-		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
-	})
 	cookieKeys, err := cookieKeys(cfg)
 	if err != nil {
 		return s, err
@@ -192,6 +192,15 @@ func openStore(ctx context.Context, cfg config.Config, span func(context.Context
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
 }
 
+// appToken gives plugins the access tokens of app ids.
+type appToken func(ctx context.Context, appID, refused string) (pluginhost.AppToken, error)
+
+// appToken shows the host what the gateway and its other replicas share: adapters do not know each other.
+func (s *service) appToken(ctx context.Context, appID, refused string) (pluginhost.AppToken, error) {
+	t, err := s.weixin.AppToken(ctx, appID, refused)
+	return pluginhost.AppToken(t), err
+}
+
 // cookieKeys sign payers' sessions. They follow from the keys of encryption at rest, so that every replica has the same and
 // no more has to be kept; an old one goes on verifying as long as it stands there.
 func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
@@ -223,8 +232,8 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, dial...)
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, token, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +244,7 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 }
 
 // newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
@@ -243,7 +252,7 @@ func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock,
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
 		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, Log: log, Now: clock.Now, Dial: dial,
+		IsReference: config.IsReference, AppToken: token, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
