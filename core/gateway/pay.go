@@ -110,8 +110,11 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 	})
 	if errors.Is(err, ports.ErrCommitUnknown) && step == pay.MakeNew {
 		// Whether the intent is there decides everything: never call for one that is not.
-		if p, err = g.Store.Payment(ctx, app, p.Number); errors.Is(err, ports.ErrNotFound) {
+		number := p.Number
+		if p, err = g.Store.Payment(ctx, app, number); errors.Is(err, ports.ErrNotFound) {
 			err = ports.ErrMoved
+		} else if err != nil {
+			g.letGo(ctx, claim)
 		}
 	}
 	return step, p, claim, err
@@ -153,13 +156,19 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 
 // sendAgain sends the stored content of a created or pending payment once more (R07); where the outcome of an earlier
 // create is unclear it asks first (R03).
-func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (a Attempt, done bool, err error) {
 	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
 	if errors.Is(err, ports.ErrClaimed) {
 		return Attempt{Payment: p}, true, nil
 	} else if err != nil {
 		return Attempt{}, true, err
 	}
+	sent := false
+	defer func() {
+		if err != nil && !sent {
+			g.letGo(ctx, claim)
+		}
+	}()
 	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
 		return Attempt{}, true, err
 	}
@@ -189,18 +198,35 @@ func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done
 		return Attempt{}, true, err
 	}
 	crashPoint(crashAfterIntent)
-	a, err := g.create(ctx, p, claim)
+	sent = true
+	a, err = g.create(ctx, p, claim)
 	return a, true, err
 }
 
+// letGo gives a claim back where nothing was sent, or only a question: the payer who asks again must not wait until it runs
+// out. It is tried for as long as a commit is: a claim is left most often because the database was away for a moment.
+func (g *Gateway) letGo(ctx context.Context, claim ports.Claim) {
+	ctx, cancel := detached(ctx, commitTime)
+	defer cancel()
+	err := g.patiently(ctx, func() error { return g.Store.Unclaim(ctx, claim, g.Clock.Now()) })
+	if err != nil {
+		g.Log.Warn("a claim was not given back; it runs out by itself", "kind", claim.Kind, "number", claim.Number, "error", err)
+	}
+}
+
 // waitFor waits for the call that is making a payment. A call whose process died is asked about.
-func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done bool, err error) {
 	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
 	if errors.Is(err, ports.ErrClaimed) {
 		return Attempt{Payment: p}, true, nil
 	} else if err != nil {
 		return Attempt{}, true, err
 	}
+	defer func() {
+		if err != nil {
+			g.letGo(ctx, claim)
+		}
+	}()
 	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
 		return Attempt{}, true, err
 	}
