@@ -15,7 +15,7 @@ const (
 	// payersRate and payersBurst are what one address may ask of the payers' routes, on each replica. A hospital's Wi-Fi is
 	// one address of many payers.
 	payersRate  rate.Limit = 20
-	payersBurst            = 200
+	payersBurst int        = 200
 	// mostAddresses is how many addresses are remembered before those that have been quiet are forgotten.
 	mostAddresses = 10_000
 )

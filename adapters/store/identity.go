@@ -157,7 +157,7 @@ func (s *Store) payer(ctx context.Context, in bun.IDB, app string, of identity.N
 	slices.Sort(persons)
 	var known []tieRow
 	err = in.NewSelect().Model(&known).Where("k.app = ?", app).
-		Where("exists (select 1 from identities i where i.app_id = k.app_id and i.openid = k.openid and i.person in (?))", bun.In(slices.Compact(persons))).
+		Where("exists (select 1 from identities i where i.app_id = k.app_id and i.openid = k.openid and i.person in ?)", bun.Tuple(slices.Compact(persons))).
 		OrderExpr("k.app_id, k.openid").Scan(ctx)
 	if err != nil {
 		return nil, nil, failed(err, "read what app %s knows of a person", app)
@@ -251,7 +251,7 @@ func (s *Store) PayerOrders(ctx context.Context, p identity.Payer, cursor string
 		return q
 	})
 	named := s.read.NewSelect().Table("orders").Column("number").Where("app = ? and payer = ? and payer_id <> ''", p.App, string(pay.PayerNamed)).
-		Where("payer_id in (?)", bun.In(called))
+		Where("payer_id in ?", bun.Tuple(called))
 	var found []orderRow
 	sel := s.read.NewSelect().Model(&found).Where("app = ?", p.App).Where("number in (? union ?)", tried, named).
 		OrderExpr("created_at desc, number desc").Limit(int64(limit) + 1)
