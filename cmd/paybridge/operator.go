@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/paybridge/paybridge/adapters/config"
 )
@@ -42,8 +43,13 @@ func newOperator(cfg config.Config) (operator, error) {
 	return o, nil
 }
 
+// adminTime is the most that an admin call may take: starting a plugin anew is the longest.
+const adminTime = time.Minute
+
 // call makes one admin call and reads its answer into v. An error that wraps errNoGateway says how to start one.
 func (o operator) call(ctx context.Context, method, path string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, o.base+path, nil)
 	if err != nil {
 		return err
