@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"testing"
 
 	"github.com/paybridge/paybridge/ports"
@@ -67,10 +66,20 @@ func TestR37_WhatIsKeptOfAnAccount(t *testing.T) {
 		{"what was out of use is replaced by anything", &account{Account: one, problem: wrong}, two, true, away, &account{Account: two, problem: away}},
 		{"the plugin has it, and must not use it", &account{Account: one}, two, true, otherMerchant, &account{Account: two, problem: otherMerchant}},
 	} {
-		if got := kept(row.held, row.given, row.asked, row.err); !reflect.DeepEqual(got, row.want) {
-			t.Errorf("%s: %+v, want %+v", row.name, got, row.want)
+		if got, want := told(kept(row.held, row.given, row.asked, row.err)), told(row.want); got != want {
+			t.Errorf("%s: %s, want %s", row.name, got, want)
 		}
 	}
+}
+
+func told(a *account) string {
+	switch {
+	case a == nil:
+		return "what was there"
+	case a.proven == nil:
+		return fmt.Sprintf("generation %d, problem %v", a.Generation, a.problem)
+	}
+	return fmt.Sprintf("generation %d, problem %v, before it %d", a.Generation, a.problem, a.proven.Generation)
 }
 
 func TestConfigureWaitsNoLongerThanItsContext(t *testing.T) {
