@@ -186,7 +186,7 @@ func TestR16_DatabaseAwayWhenACallbackComes(t *testing.T) {
 // The connections break again and again while orders are made, paid and refunded. Apps ask again, WeChat tells again,
 // and everything has happened once.
 func TestR34_DatabaseConnectionsKilled(t *testing.T) {
-	whole(t)
+	wholeAlone(t)
 	direct := postgres(t)
 	p, through := behindProxy(t, direct)
 	w := newWorld(t, through, faster(10))
