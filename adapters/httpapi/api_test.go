@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 func TestOrders(t *testing.T) {
@@ -175,6 +176,59 @@ func TestR36_AwayIs503(t *testing.T) {
 	w.channel.leaves(false)
 	if r := w.call(clinicKey, "POST", "/v1/orders/"+order+"/payments", body); r.status != 200 || r.json["state"] != "pending" {
 		t.Errorf("once it is back: %d %s", r.status, r.text)
+	}
+}
+
+// TestSyncTellsWhoAnswered holds that 200 is the provider's word, and nobody else's.
+func TestSyncTellsWhoAnswered(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name       string
+		outcome    *pay.Outcome // of the query
+		change     func(w *world, payment string)
+		status     int
+		retryAfter string
+	}{
+		{name: "the provider answers", status: 200},
+		{name: "it knows no such trade", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.NotFound}, status: 200},
+		{name: "its answer is lost", outcome: &pay.Outcome{}, status: 202, retryAfter: "2"},
+		{name: "its answer makes no sense", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.InvalidRequest}, status: 202, retryAfter: "2"},
+		{name: "another call is under way", status: 202, retryAfter: "2", change: func(w *world, payment string) {
+			if _, err := w.db.Claim(w.t.Context(), ports.KindPayment, payment, time.Minute, time.Now()); err != nil {
+				w.t.Fatal(err)
+			}
+			w.gateway.Stop() // nobody waits for the other call any more
+		}},
+		{name: "R36 the plugin is down", status: 503, retryAfter: "5", change: func(w *world, _ string) { w.channel.leaves(true) }},
+		{name: "R36 the call was not sent", outcome: &pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable}, status: 503, retryAfter: "5"},
+		{name: "R36 the account's credentials are refused", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.Auth}, status: 503, retryAfter: "5"},
+		{name: "R36 the provider is away", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.Unavailable}, status: 503, retryAfter: "5"},
+		{name: "R36 too many calls", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited, RetryAfter: 30 * time.Second}, status: 503, retryAfter: "30"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			payment := w.payment(w.order("REG-1"))
+			w.channel.says(payment, pay.FactSucceeded) // which only an answer can tell
+			w.channel.ends(row.outcome)
+			if row.change != nil {
+				row.change(w, payment)
+			}
+			r := w.must(row.status, clinicReads, "POST", "/v1/payments/"+payment+"/sync", "")
+			if got := r.header.Get("Retry-After"); got != row.retryAfter {
+				t.Errorf("Retry-After %q, want %q", got, row.retryAfter)
+			}
+			state := "pending"
+			if row.status == 200 && row.outcome == nil {
+				state = "succeeded"
+			}
+			if got := w.must(200, clinicReads, "GET", "/v1/payments/"+payment, "").json["state"]; got != state {
+				t.Errorf("the payment is %v, want %s", got, state)
+			}
+			if row.status == 202 && r.json["state"] != state {
+				t.Errorf("answered %s", r.text)
+			}
+		})
 	}
 }
 

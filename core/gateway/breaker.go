@@ -37,8 +37,7 @@ func (b *breakers) report(account string, o pay.Outcome, now time.Time) {
 		s = &breaker{}
 		b.of[account] = s
 	}
-	away := o.Verdict == pay.Indeterminate || o.Verdict == pay.NotSent || o.Is(pay.Unavailable) || o.Is(pay.Auth) || o.Is(pay.RateLimited)
-	if !away {
+	if o.Verdict != pay.Indeterminate && !o.Away() {
 		*s = breaker{}
 		return
 	}

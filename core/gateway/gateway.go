@@ -51,6 +51,8 @@ const (
 	commitTime = 10 * time.Second
 	// tries is how often a transaction is run again when a row moved or a commit's answer was lost.
 	tries = 8
+	// askAgain is when a call to a provider that is away is worth a repeat, where it does not say itself.
+	askAgain = 5 * time.Second
 )
 
 // New makes a gateway. LoadSettings must have succeeded before it serves.

@@ -131,8 +131,8 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 		return Attempt{Payment: p, HandOff: p.HandOff}, nil
 	case p.State == pay.PaymentFailed:
 		return Attempt{Payment: p}, &pay.Refusal{Code: pay.CodePaymentFailed, Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
-	case answer.Outcome.Verdict == pay.NotSent, answer.Outcome.Is(pay.Auth), answer.Outcome.Is(pay.RateLimited), answer.Outcome.Is(pay.Unavailable):
-		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, 5*time.Second)}
+	case answer.Outcome.Away():
+		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, askAgain)}
 	}
 	return Attempt{Payment: p}, nil
 }
@@ -193,7 +193,7 @@ func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done b
 	if p.State != pay.PaymentCreated || !p.Calling {
 		return Attempt{}, false, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	}
-	p, err = g.query(ctx, p.Number, claim)
+	p, _, err = g.query(ctx, p.Number, claim)
 	return Attempt{Payment: p}, p.State == pay.PaymentCreated, err
 }
 
