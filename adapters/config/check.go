@@ -54,7 +54,7 @@ func (c *Config) settle(dir string) {
 		if e.LatePay == "" {
 			e.LatePay = pay.LateRefund
 		}
-		if e.OpenIDKind == "" && !subMerchant[e.Account] {
+		if e.OpenIDKind == "" && e.AppID != "" && !subMerchant[e.Account] {
 			e.OpenIDKind = pay.OpenIDDirect
 		}
 	}
@@ -105,6 +105,7 @@ func (c Config) check() []finding {
 	k.store()
 	k.secrets()
 	k.weChat()
+	k.providers()
 	k.accounts()
 	k.entries()
 	k.apps()
@@ -184,13 +185,40 @@ func (c *checking) readable(key, ref string) {
 var weChatHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
 
 func (c *checking) weChat() {
-	base := strings.TrimSuffix(c.WeChat.BaseURL, "/")
+	c.baseURL("wechat", c.WeChat.BaseURL, c.WeChat.AllowBaseURL, true)
+}
+
+// baseURL checks where a provider's API is said to be: money goes nowhere that nobody meant.
+func (c *checking) baseURL(key, base, allowed string, weChat bool) {
+	base = strings.TrimSuffix(base, "/")
 	u, ok := webURL(base)
 	switch {
 	case !ok || u.Path != "":
-		c.bad("wechat.base_url", "write scheme and host, such as %s", weChatHosts[0])
-	case c.production() && !slices.Contains(weChatHosts, base) && base != strings.TrimSuffix(c.WeChat.AllowBaseURL, "/"):
-		c.bad("wechat.base_url", "is not WeChat's own, which production refuses; remove it, or repeat it in wechat.allow_base_url")
+		c.bad(key+".base_url", "write scheme and host, such as %s", weChatHosts[0])
+	case !c.production() || base == strings.TrimSuffix(allowed, "/") || weChat && slices.Contains(weChatHosts, base):
+	case weChat:
+		c.bad(key+".base_url", "is not WeChat's own, which production refuses; remove it, or repeat it in %s.allow_base_url", key)
+	default:
+		c.bad(key+".base_url", "production calls a provider at its own address; remove it, or repeat it in %s.allow_base_url", key)
+	}
+}
+
+func (c *checking) providers() {
+	var known []string
+	for _, a := range c.Accounts {
+		known = append(known, a.Provider)
+	}
+	for name, p := range c.Providers {
+		key := below("providers", name)
+		if !slices.Contains(known, name) {
+			c.unknownName(key, "account of a provider", name, known)
+		}
+		if p.BaseURL != "" {
+			c.baseURL(key, p.BaseURL, p.AllowBaseURL, strings.HasPrefix(name, weChatPrefix))
+		}
+		if p.Test && c.production() {
+			c.bad(key+".test", "production takes real money: remove the test flag")
+		}
 	}
 }
 
@@ -266,7 +294,7 @@ func (c *checking) entries() {
 		key := fmt.Sprintf("entries[%d].", i)
 		c.name(key+"name", e.Name, i, func(j int) string { return c.Entries[j].Name })
 		c.provider(key, e.Provider)
-		if !appID.MatchString(e.AppID) {
+		if !appID.MatchString(e.AppID) && (e.AppID != "" || strings.HasPrefix(e.Provider, weChatPrefix)) {
 			c.bad(key+"app_id", "write the app id whose page calls pay")
 		}
 		if !twoDigits.MatchString(e.Method) || e.Method == "00" {
@@ -294,9 +322,13 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	if a.Retired && !e.Retired {
 		c.bad(key+"account", "account %s is retired; name another, or retire the entry too", a.Name)
 	}
-	if a.SubMchID == "" {
+	switch {
+	case e.AppID == "" && e.OpenIDKind != "":
+		c.bad(key+"openid_kind", "says whose app id an openid belongs to, and the entry has none; remove it, or write app_id")
+	case e.AppID == "":
+	case a.SubMchID == "":
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
-	} else {
+	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)
 	}
 }

@@ -182,6 +182,16 @@ func TestProblems(t *testing.T) {
 			want: []string{"c.yaml:14: entries[0].account: account hospital is retired"}},
 		{name: "whose openid, in partner mode", old: "    config:", new: "    sub_mchid: \"19\"\n    config:",
 			want: []string{"c.yaml:12: entries[0].openid_kind: must be sp or sub"}},
+		{name: "no app id at WeChat", old: "    app_id: wx01\n", new: "",
+			want: []string{"c.yaml:12: entries[0].app_id: write the app id whose page calls pay"}},
+		{name: "whose openid, without an app id", old: "wechat-jsapi\n    account: hospital\n    app_id: wx01", new: "example\n    account: hospital\n    openid_kind: direct",
+			want: []string{"c.yaml:13: entries[0].provider: account hospital belongs", "c.yaml:15: entries[0].openid_kind: says whose app id"}},
+		{name: "settings of a provider that is not there", new: "providers: {wechat-jspai: {base_url: 'http://a'}}",
+			want: []string{"c.yaml:25: providers.wechat-jspai: there is no account of a provider of this name; did you mean wechat-jsapi?"}},
+		{name: "a provider's address with a path", new: "providers: {wechat-jsapi: {base_url: 'http://a/b'}}",
+			want: []string{"c.yaml:25: providers.wechat-jsapi.base_url: write scheme and host"}},
+		{name: "a provider's setting that there is not", new: "providers: {wechat-jsapi: {bas_url: 'http://a'}}",
+			want: []string{"c.yaml:25: providers.wechat-jsapi.bas_url: this key is unknown; did you mean base_url?"}},
 		{name: "a method that numbers can't carry", old: `"01"`, new: `"00"`,
 			want: []string{"c.yaml:16: entries[0].method: write the pay method's two digits in quotes"}},
 		{name: "two accounts of one name", new: "  - {name: hospital, provider: wechat-jsapi, mchid: '2'}",
@@ -262,6 +272,15 @@ func TestProductionRefusesDanger(t *testing.T) {
 		{"… unless it is repeated", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:9'}", ""},
 		{"… and not another", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:8'}",
 			"c.yaml:25: wechat.base_url: is not WeChat's own"},
+		{"one WeChat plugin elsewhere", production + safe + "providers: {wechat-jsapi: {base_url: 'http://127.0.0.1:9'}}",
+			"c.yaml:25: providers.wechat-jsapi.base_url: is not WeChat's own, which production refuses"},
+		{"… unless that is repeated", production + safe + "providers: {wechat-jsapi: {base_url: 'http://a', allow_base_url: 'http://a'}}", ""},
+		{"another channel elsewhere", strings.ReplaceAll(production, "wechat-jsapi", "bank") + safe + "providers: {bank: {base_url: 'https://a'}}",
+			"c.yaml:25: providers.bank.base_url: production calls a provider at its own address"},
+		{"another channel at WeChat's", strings.ReplaceAll(production, "wechat-jsapi", "bank") + safe + "providers: {bank: {base_url: 'https://api.mch.weixin.qq.com'}}",
+			"c.yaml:25: providers.bank.base_url: production calls a provider at its own address"},
+		{"a test flag", production + safe + "providers: {wechat-jsapi: {test: true}}",
+			"c.yaml:25: providers.wechat-jsapi.test: production takes real money"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -270,6 +289,33 @@ func TestProductionRefusesDanger(t *testing.T) {
 				t.Errorf("told\n  %s\nwant %q", strings.Join(got, "\n  "), row.want)
 			}
 		})
+	}
+}
+
+func TestEachProviderHasItsWorld(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("name: clinic\n    provider: wechat-jsapi", "name: clinic\n    provider: bank", "name: hospital\n    provider: wechat-jsapi",
+		"name: hospital\n    provider: bank", "    app_id: wx01\n", "").Replace(least) + `  - {name: school, provider: wechat-jsapi, mchid: "1"}
+  - {name: shop, provider: wechat-medins, mchid: "1"}
+wechat: {base_url: "http://wechat"}
+providers:
+  wechat-medins: {base_url: "http://medins", test: true}
+`
+	c, err := load(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]Provider{
+		"bank":          {}, // its plugin knows the address
+		"wechat-jsapi":  {BaseURL: "http://wechat"},
+		"wechat-medins": {BaseURL: "http://medins", Test: true},
+	} {
+		if got := c.Provider(name); got != want {
+			t.Errorf("%s is at %+v, want %+v", name, got, want)
+		}
+	}
+	if c.Entries[0].OpenIDKind != "" {
+		t.Errorf("an entry without an app id has payers of openid kind %q", c.Entries[0].OpenIDKind)
 	}
 }
 

@@ -79,6 +79,9 @@ func (c Config) ResolveConfig(config map[string]any) (map[string]any, error) {
 	return read.(map[string]any), nil
 }
 
+// IsReference tells a reference to a secret from a secret.
+func IsReference(s string) bool { return isRef(s) }
+
 func isRef(s string) bool {
 	name, env := strings.CutPrefix(s, fromEnv)
 	path, file := strings.CutPrefix(s, fromFile)

@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,10 +18,15 @@ import (
 
 // Options is how a host runs its plugins.
 type Options struct {
-	Lock        Lock             // which plugins there are
-	Dir         string           // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
-	Production  bool             // refuse unpinned binaries and writable plugin folders
-	Environment []string         // names of our variables that plugins may see, beside proxy, certificates and zone
+	Lock        Lock     // which plugins there are
+	Dir         string   // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
+	Production  bool     // refuse unpinned binaries and writable plugin folders
+	Environment []string // names of our variables that plugins may see, beside proxy, certificates and zone
+	// Resolve puts the secrets of an account's configuration in the place of their references, each time that a plugin is
+	// given the account: after a rotation the next process gets the new ones. IsReference tells one from a secret. nil:
+	// there are no references.
+	Resolve     func(config json.RawMessage) (json.RawMessage, error)
+	IsReference func(string) bool
 	Log         *slog.Logger     // also gets what plugins log
 	Now         func() time.Time // what the clock window of notifications is measured by
 	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
@@ -40,6 +46,12 @@ const (
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Resolve == nil {
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) { return config, nil }
+	}
+	if o.IsReference == nil {
+		o.IsReference = func(string) bool { return false }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

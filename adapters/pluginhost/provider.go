@@ -63,7 +63,7 @@ func (h *Host) CheckEntry(provider, entry string, options []byte) error {
 	case len(about.GetEntrySchema()) > 0 && len(options) == 0:
 		options = []byte("{}")
 	case len(about.GetEntrySchema()) == 0 && len(options) > 0:
-		return &ConfigError{what, []FieldProblem{{"", "has options, and provider " + provider + " knows none"}}}
+		return &ConfigError{what, []FieldProblem{{Problem: "has options, and provider " + provider + " knows none"}}}
 	}
 	return checkSchema(what, about.GetEntrySchema(), options)
 }

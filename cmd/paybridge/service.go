@@ -24,6 +24,7 @@ import (
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -37,8 +38,10 @@ type service struct {
 	metrics *telemetry.Metrics
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64    // the provider's clock minus ours, at its last answer, in nanoseconds
-	waiting []ports.Account // accounts that their plugin has not taken yet
+	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
+
+	accounts []ports.Account // of the newest settings
+	waiting  map[string]bool // accounts that their plugin has not taken as they are now
 }
 
 // options are what dev, demo and serve do differently.
@@ -80,6 +83,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+		return s, err
+	}
+	if err = refuseWrongSettings(cfg, s.host); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
@@ -88,12 +97,6 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		s.log.Info("apps, entries and accounts of this configuration were applied before; the database's stand")
 	}
 	if err = s.store.Live(ctx); err != nil {
-		return s, err
-	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
-		return s, err
-	}
-	if err = checkEntries(s.host, rows.Entries); err != nil {
 		return s, err
 	}
 	s.gateway = gateway.New(gateway.Options{
@@ -154,32 +157,31 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
 }
 
-// startPlugins starts one process for each provider that an account names. One that does not start is tried again in
-// the background: its provider is unavailable, and the others serve (R36).
+// startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
+// background: its provider is unavailable, and the others serve (R36).
 func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	path := cfg.Plugins.Lock
-	if path == "" {
-		path = filepath.Join(cfg.Plugins.Dir, pluginhost.LockName)
-	}
-	lock, err := pluginhost.ReadLock(path)
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, p := range lock.Plugins {
-		names = append(names, p.Name)
-	}
-	host, err := pluginhost.New(pluginhost.Options{
-		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Log: log, Now: clock.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := host.Start(ctx, names...); err != nil {
+	if err := host.Start(ctx, lock.Names()...); err != nil {
 		log.Error("not every plugin started; it is tried again", "error", err)
 	}
 	return host, nil
+}
+
+// newHost makes a host of the configured plugins that works in a folder of its own.
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
+	if err != nil {
+		return nil, lock, err
+	}
+	host, err := pluginhost.New(pluginhost.Options{
+		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
+		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
+		IsReference: config.IsReference, Log: log, Now: clock.Now,
+	})
+	return host, lock, err
 }
 
 // pluginFolder is private to one gateway of this machine, and short: a socket's path has a limit of about 100 bytes.
@@ -190,18 +192,6 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
-}
-
-// checkEntries holds the entries' options against the schemas of their plugins. One whose plugin is down is checked by
-// the plugin itself, with its first payment.
-func checkEntries(host *pluginhost.Host, entries []ports.Entry) error {
-	var errs []error
-	for _, e := range entries {
-		if err := host.CheckEntry(e.Provider, e.Name, e.Options); err != nil && !errors.Is(err, ports.ErrUnavailable) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // pluginMetrics shows the host to the metrics: adapters do not know each other.
@@ -225,8 +215,8 @@ func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
 // followTime is how long the database may take to tell of new settings.
 const followTime = 10 * time.Second
 
-// follow gives the plugins the accounts of the newest settings, and again those that they have not taken: a secret's
-// file may come later than its row.
+// follow gives the plugins the accounts of the newest settings, and again those that it has not taken: a secret's file may
+// come later than its row.
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
@@ -234,38 +224,30 @@ func (s *service) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !changed {
-		accounts = s.waiting
+	if changed {
+		s.accounts = accounts
 	}
-	var waiting []ports.Account
-	for _, a := range accounts {
+	was := s.waiting
+	s.waiting = map[string]bool{}
+	for _, a := range s.accounts {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+			continue
+		}
 		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			waiting = append(waiting, a)
+			s.waiting[a.Name] = true
 			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
 				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 			}
 		}
 	}
-	s.waiting = waiting
 	return nil
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
-	var stored map[string]any
-	if err := json.Unmarshal(a.Config, &stored); err != nil {
-		return fmt.Errorf("account %s: read its row: %w", a.Name, err)
-	}
-	resolved, err := s.cfg.ResolveConfig(stored)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
-	text, err := json.Marshal(resolved)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
+	world := s.cfg.Provider(a.Provider)
 	return s.host.Configure(ctx, pluginhost.Account{
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
-		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
+		Config: a.Config, BaseURL: world.BaseURL, Test: world.Test,
 	})
 }
 

@@ -32,12 +32,12 @@ const requestTime = 25 * time.Second
 // Pay makes a payment for an order, or goes on with the one that is there (R03, R07), or first closes one that is in
 // the way (R07, R08).
 func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Attempt, error) {
-	if r.OpenID == "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
-		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
-	}
 	route, err := g.route(app, r.Entry)
 	if err != nil {
 		return Attempt{}, err
+	}
+	if r.OpenID == "" && route.AppID != "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
+		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
 	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()

@@ -38,15 +38,16 @@ type setup struct {
 }
 
 type entrySetup struct {
-	Name       string   `json:"name"`
-	Provider   string   `json:"provider"`
-	Account    string   `json:"account"`
-	AppID      string   `json:"app_id"`
-	Method     string   `json:"method"`
-	NotifyBase string   `json:"notify_base"`
-	ReturnURLs []string `json:"return_urls"`
-	LatePay    string   `json:"late_pay,omitempty"`
-	Retired    bool     `json:"retired,omitempty"`
+	Name       string         `json:"name"`
+	Provider   string         `json:"provider"`
+	Account    string         `json:"account"`
+	AppID      string         `json:"app_id"`
+	Method     string         `json:"method"`
+	NotifyBase string         `json:"notify_base"`
+	ReturnURLs []string       `json:"return_urls"`
+	Options    map[string]any `json:"options,omitempty"`
+	LatePay    string         `json:"late_pay,omitempty"`
+	Retired    bool           `json:"retired,omitempty"`
 }
 
 type accountSetup struct {

@@ -17,7 +17,16 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-func main() { sdk.Serve(&channel{}) }
+// name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none.
+var name = "unruly"
+
+// A file "exit" in the host's folder ends the plugin before it serves.
+func main() {
+	if _, err := os.Stat("../exit"); err == nil {
+		os.Exit(3)
+	}
+	sdk.Serve(&channel{})
+}
 
 type channel struct{ accounts sdk.Accounts[account] }
 
@@ -37,9 +46,20 @@ const schema = `{
   }
 }`
 
+const tokenSchema = `{
+  "type": "object",
+  "required": ["key"],
+  "additionalProperties": false,
+  "properties": {"key": {"type": "string", "writeOnly": true}}
+}`
+
 func (c *channel) Describe() sdk.Description {
+	accounts := schema
+	if name == "unruly-tokens" {
+		accounts = tokenSchema
+	}
 	return sdk.Description{
-		Name: "unruly", Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(schema),
+		Name: name, Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(accounts),
 		EntrySchema: []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
 		Renewable:   true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
 		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
