@@ -4,12 +4,11 @@ import (
 	"context"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
-	"github.com/paybridge/paybridge/plugins/wechat"
 )
 
 // Configure parses the account's keys and puts them in use. It makes no call: the account is not proven by it.
 func (p *plugin) Configure(_ context.Context, a sdk.Account) (sdk.Merchant, error) {
-	client, merchant, err := wechat.Account(a, p.options)
+	client, merchant, err := p.signers.Account(a, p.options)
 	if err != nil {
 		return sdk.Merchant{}, err
 	}

@@ -19,7 +19,7 @@ func (*plugin) Describe() sdk.Description {
 	return sdk.Description{
 		Name:             "wechat-jsapi",
 		Version:          version,
-		Summary:          "WeChat Pay in an official account's page (JSAPI), API v3, direct merchants",
+		Summary:          "WeChat Pay in an official account's page (JSAPI), API v3, direct merchants and partners",
 		HandOffKinds:     []string{sdk.KindWechatJSAPI},
 		AccountSchema:    wechat.AccountSchema,
 		EntrySchema:      entrySchema,

@@ -23,35 +23,21 @@ func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if err := r.Route.DecodeOptions(&options); err != nil {
 		return sdk.NotSent(err)
 	}
+	body, err := wechat.NewPrepay(r)
+	if err != nil {
+		return sdk.Rejected(sdk.InvalidRequest, "", "not sent: "+err.Error())
+	}
+	body.GoodsTag = options.GoodsTag
 	asked := time.Now()
-	prepayID, answer, err := client.Prepay(ctx, prepay(r, options.GoodsTag))
+	prepayID, answer, err := client.Prepay(ctx, body)
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}
-	params, err := client.PayParams(ctx, r.Route.AppID, prepayID, asked)
+	params, err := client.PayParams(r.Route.AppID, prepayID, asked)
 	if err != nil {
 		return wechat.Failed(answer, err) // the trade exists without a hand-off: unclear, and renewed by the repeat
 	}
 	return wechat.Taken(answer, sdk.WechatJSAPI(sdk.WechatPay(params)).Until(validUntil(asked, r.TimeExpire)))
-}
-
-// prepay depends on nothing but the call: a repeat that differed in one byte would be refused.
-func prepay(r sdk.Create, goodsTag string) wechat.Prepay {
-	body := wechat.Prepay{
-		AppID:       r.Route.AppID,
-		MchID:       r.Route.MchID,
-		Description: r.Description,
-		OutTradeNo:  r.Number,
-		TimeExpire:  wechat.Time(r.TimeExpire),
-		NotifyURL:   r.Route.NotifyURL,
-		GoodsTag:    goodsTag,
-		Amount:      wechat.Total{Total: r.Amount.Minor, Currency: r.Amount.Currency},
-		Payer:       wechat.Payer{OpenID: r.Payer.Openid},
-	}
-	if r.Payer.ClientIP != "" {
-		body.SceneInfo = &wechat.SceneInfo{PayerClientIP: r.Payer.ClientIP}
-	}
-	return body
 }
 
 // validUntil is the end of the prepay id's life or of the trade's, whichever comes first.
@@ -68,7 +54,7 @@ func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
 	if !ok {
 		return refusal
 	}
-	trade, answer, err := client.QueryTrade(ctx, r.Number)
+	trade, answer, err := client.QueryTrade(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}
@@ -82,7 +68,7 @@ func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
 	if !ok {
 		return refusal
 	}
-	answer, err := client.CloseTrade(ctx, r.Number)
+	answer, err := client.CloseTrade(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}

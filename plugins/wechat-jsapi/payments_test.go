@@ -116,7 +116,7 @@ func TestWhatACreateComesTo(t *testing.T) {
 		{name: "app id of another merchant", spoil: foreignApp, verdict: rejected, reason: sdk.InvalidRequest},
 		{name: "account of another merchant", spoil: otherMerchant, verdict: notSent, reason: sdk.AuthFailed},
 		{name: "account not configured", spoil: otherAccount, verdict: notSent, reason: sdk.AuthFailed},
-		{name: "partner mode", spoil: subMerchant, verdict: notSent, reason: sdk.AuthFailed},
+		{name: "a sub merchant, and not said whose openid", spoil: subMerchant, verdict: rejected, reason: sdk.InvalidRequest},
 		{name: "entry settings that are no JSON", spoil: brokenOptions, verdict: notSent, reason: sdk.Unavailable},
 	}
 	for _, test := range tests {

@@ -15,6 +15,7 @@ func (p *plugin) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
 		return refusal
 	}
 	body := wechat.RefundRequest{
+		SubMchID:      r.Route.SubMchID,
 		TransactionID: r.ProviderPaymentID,
 		OutRefundNo:   r.Number,
 		Reason:        r.Reason,
@@ -37,7 +38,7 @@ func (p *plugin) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result 
 	if !ok {
 		return refusal
 	}
-	refund, answer, err := client.QueryRefund(ctx, r.Number)
+	refund, answer, err := client.QueryRefund(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
 		return wechat.Failed(answer, err)
 	}

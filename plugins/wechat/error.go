@@ -14,11 +14,15 @@ type Op string
 
 // The calls that this client makes.
 const (
-	OpPrepay      Op = "prepay"
-	OpQuery       Op = "query payment"
-	OpClose       Op = "close payment"
-	OpRefund      Op = "refund"
-	OpRefundQuery Op = "query refund"
+	OpPrepay       Op = "prepay"
+	OpQuery        Op = "query payment"
+	OpClose        Op = "close payment"
+	OpRefund       Op = "refund"
+	OpRefundQuery  Op = "query refund"
+	OpAbnormal     Op = "resolve abnormal refund"
+	OpBill         Op = "bill"
+	OpCertificates Op = "download certificates"
+	OpEcho         Op = "self-test"
 )
 
 // Kind says how far a failed call got.
