@@ -139,13 +139,14 @@ func (a *applyingSettings) change(ctx context.Context, wanted []settingRow) erro
 		if row.Owner != a.owner || slices.ContainsFunc(wanted, func(r settingRow) bool { return r.Kind == row.Kind && r.Name == row.Name }) {
 			continue
 		}
+		// First deleted, then counted: a payment that is being made holds the row until it is there to be counted.
+		if _, err := a.tx.tx.NewDelete().Model(&row).WherePK().Exec(ctx); err != nil {
+			return err
+		}
 		if row.Kind == "account" {
 			if err := a.needed(ctx, row.Name); err != nil {
 				return err
 			}
-		}
-		if _, err := a.tx.tx.NewDelete().Model(&row).WherePK().Exec(ctx); err != nil {
-			return err
 		}
 		row.Content = ""
 		if err := a.history(ctx, row); err != nil {

@@ -71,11 +71,16 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	}
 	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number, Due: micros(p.Due)}
 	q := t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).Returning("claimed_until")
+	// R37: its account is there, and is not dropped before this transaction ends. Where it is gone the column is null.
+	account := t.tx.NewSelect().Table("settings").Column("name").Where("kind = 'account' and name = ?", row.Account)
 	if t.s.postgres { // one round trip
+		account = account.For("KEY SHARE")
 		q = q.With("audited", t.tx.NewInsert().Model(&made).Returning("1"))
 	}
-	err = q.Scan(ctx, &claim.Until)
+	err = q.With("known", account).Value("account", "(select name from known)").Scan(ctx, &claim.Until)
 	switch where := uniqueViolation(err); {
+	case missingValue(err, "account"):
+		return claim, fmt.Errorf("add payment %s of account %s: %w", p.Number, row.Account, ports.ErrNoAccount)
 	case strings.Contains(where, "payments_one_live") || strings.Contains(where, "payments.order_number"):
 		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrLivePayment)
 	case where != "":
@@ -108,4 +113,14 @@ func uniqueViolation(err error) string {
 		return lite.Error()
 	}
 	return ""
+}
+
+// missingValue tells whether a statement left a column empty that must not be.
+func missingValue(err error, column string) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23502" && pg.ColumnName == column
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL && strings.HasSuffix(lite.Error(), "."+column+" (1299)")
 }

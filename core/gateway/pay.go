@@ -55,6 +55,8 @@ func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Rout
 	switch {
 	case errors.Is(err, ports.ErrLivePayment), errors.Is(err, ports.ErrNumberTaken), errors.Is(err, ports.ErrMoved):
 		return Attempt{}, false, nil // somebody was faster: look again
+	case errors.Is(err, ports.ErrNoAccount): // dropped a moment ago; what this process knows is older
+		return Attempt{}, true, &Unavailable{fmt.Sprintf("entry %s needs account %s, which is not configured", r.Entry, route.Account), time.Minute}
 	case err != nil:
 		return Attempt{}, true, err
 	}
