@@ -41,8 +41,6 @@ type Store interface {
 	// payment and its refunds alone.
 	Timeline(ctx context.Context, order, payment string) ([]AuditRow, error)
 
-	// PaymentAt finds a payment by what a provider calls it (R13). ErrNotFound.
-	PaymentAt(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Payment, error)
 
 	Settings
 	Inbox
@@ -55,6 +53,8 @@ type Tx interface {
 	LockOrder(ctx context.Context, number string) (pay.Rows, error)
 	LockPayment(ctx context.Context, number string) (pay.Rows, error)
 	LockRefund(ctx context.Context, number string) (pay.Rows, error)
+	// LockTrade does it for the payment that a provider knows by these names (R13).
+	LockTrade(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Rows, error)
 	// AddPayment inserts an intent, born claimed by the request that made it. ErrNumberTaken: draw again.
 	// ErrLivePayment: another live payment of the order exists (R01). ErrNoAccount: its account was dropped (R37).
 	AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) (Claim, error)

@@ -34,7 +34,7 @@ func (t *tx) Receive(ctx context.Context, m ports.InboxRow) (appliedBefore bool,
 	if err != nil {
 		return false, err
 	}
-	result, err := t.tx.NewInsert().Model(&row).On("conflict (provider, account, dedupe_key) do nothing").Exec(ctx)
+	result, err := t.exec(ctx, inserting(t.s, []inboxRow{row}, nil).add(" on conflict (provider, account, dedupe_key) do nothing"))
 	if err != nil {
 		return false, failed(err, "keep message %s of account %s", m.DedupeKey, m.Account)
 	}

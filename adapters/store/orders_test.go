@@ -118,11 +118,18 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		apply(t, s, p.Number, pay.Decision{Refunds: []pay.Move[pay.Refund, pay.RefundState]{{From: pay.RefundCreated, Row: *r, Cause: "sent"}}})
 		wantRows(t, s, pay.Rows{Order: o, Payments: []pay.Payment{failed, p}, Refunds: refunds})
 
-		at, err := s.PaymentAt(t.Context(), p.Route.MchID, p.Route.SubMchID, "imported-1")
-		if err != nil || !reflect.DeepEqual(at, p) {
-			t.Errorf("by its provider's number: %+v, %v", at, err)
-		}
-		_, err = s.PaymentAt(t.Context(), p.Route.MchID, "", "imported-1")
+		err := s.Tx(t.Context(), func(tx ports.Tx) error {
+			rows, err := tx.LockTrade(t.Context(), p.Route.MchID, p.Route.SubMchID, "imported-1")
+			if found, _ := rows.Trade(p.Route.MchID, p.Route.SubMchID, "imported-1"); err == nil && !reflect.DeepEqual(found, p) {
+				t.Errorf("by its provider's number: %+v", found)
+			}
+			return err
+		})
+		wantErr(t, "R13: by its provider's number", err, nil)
+		err = s.Tx(t.Context(), func(tx ports.Tx) error {
+			_, err := tx.LockTrade(t.Context(), p.Route.MchID, "", "imported-1")
+			return err
+		})
 		wantErr(t, "R13: another sub merchant's", err, ports.ErrNotFound)
 	})
 }

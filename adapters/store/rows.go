@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -37,6 +36,9 @@ type orderRow struct {
 	Due          int64 `bun:",nullzero"`
 	ClaimedUntil int64 `bun:",nullzero"`
 }
+
+// orderChanges are the columns that a decision may change; the rest is frozen.
+var orderChanges = []string{"state", "close_reason", "settled_by", "paid_at", "due"}
 
 func toOrderRow(o pay.Order) (orderRow, error) {
 	metadata, err := toJSON(o.Metadata)
@@ -253,7 +255,7 @@ func toJSON(v any) (string, error) {
 }
 
 func fromJSON(about, text string, into any) error {
-	if err := json.NewDecoder(strings.NewReader(text)).Decode(into); err != nil {
+	if err := json.Unmarshal([]byte(text), into); err != nil {
 		return fmt.Errorf("read %s: %w", about, err)
 	}
 	return nil

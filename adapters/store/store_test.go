@@ -377,7 +377,7 @@ func TestExclusiveRefusesBesideALiveGateway(t *testing.T) {
 	if err := tool.Exclusive(t.Context()); err != nil {
 		t.Errorf("the gateway has stopped: %v", err)
 	}
-	exec(t, tool, "insert into replicas (id, beat) values ('killed', "+tool.dbNow()+" - ?)", (4 * beat).Microseconds())
+	exec(t, tool, "insert into replicas (id, beat) values ('killed', "+postgresNow+" - ?)", (4 * beat).Microseconds())
 	if err := tool.Exclusive(t.Context()); err != nil {
 		t.Errorf("one that was killed long ago counts: %v", err)
 	}

@@ -154,11 +154,14 @@ func (g *Gateway) applyMessage(ctx context.Context, row ports.InboxRow, f inboxF
 	} else {
 		mchID, subMchID, number = f.Refund.MchID, f.Refund.SubMchID, f.Refund.Payment
 	}
-	p, err := g.Store.PaymentAt(ctx, mchID, subMchID, number)
-	if err != nil {
-		return err
+	lock := func(ctx context.Context, tx ports.Tx) (pay.Rows, error) {
+		return tx.LockTrade(ctx, mchID, subMchID, number)
 	}
-	_, err = g.decide(ctx, byPayment(p.Number), func(tx ports.Tx, rows pay.Rows, now time.Time) (pay.Decision, error) {
+	_, err := g.decide(ctx, lock, func(tx ports.Tx, rows pay.Rows, now time.Time) (pay.Decision, error) {
+		p, err := rows.Trade(mchID, subMchID, number)
+		if err != nil {
+			return pay.Decision{}, err
+		}
 		if before, err := tx.Receive(ctx, row); err != nil || before {
 			return pay.Decision{}, err
 		}

@@ -23,6 +23,16 @@ func (r Rows) Payment(number string) (Payment, error) {
 	return Payment{}, fmt.Errorf("payment %s is not of order %s", number, r.Order.Number)
 }
 
+// Trade finds a payment of the rows by what its provider calls it (R13).
+func (r Rows) Trade(mchID, subMchID, outTradeNo string) (Payment, error) {
+	for _, p := range r.Payments {
+		if p.Route.MchID == mchID && p.Route.SubMchID == subMchID && p.OutTradeNo() == outTradeNo {
+			return p, nil
+		}
+	}
+	return Payment{}, fmt.Errorf("payment %s of merchant %s is not of order %s", outTradeNo, mchID, r.Order.Number)
+}
+
 // Refund finds a refund of the rows by its number.
 func (r Rows) Refund(number string) (Refund, error) {
 	for _, f := range r.Refunds {
