@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/uptrace/bun"
 )
@@ -56,6 +58,54 @@ func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
 				}
 				n += moved
 			}
+		}
+	}
+	for _, table := range []string{"settings", "settings_history"} {
+		moved, err := s.resealSettings(ctx, table)
+		if n += moved; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// sealedSecret is a secret in the content of a setting: the account that it is sealed for, and the sealed text.
+var sealedSecret = regexp.MustCompile(SealedPrefix + `([a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
+
+// resealSettings does the same for the secrets in accounts' configs, of now and of before. What an account says stays the
+// same, so it keeps its generation.
+func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err error) {
+	var rows []struct {
+		Kind, Name, Content string
+		Generation          int64
+	}
+	if err := s.db.NewSelect().Table(table).Column("kind", "name", "content", "generation").
+		Where("kind = 'account' and content like ?", "%"+SealedPrefix+"%").Scan(ctx, &rows); err != nil {
+		return 0, fmt.Errorf("look for sealed secrets in %s: %w", table, err)
+	}
+	for _, row := range rows {
+		content := sealedSecret.ReplaceAllStringFunc(row.Content, func(text string) string {
+			part := sealedSecret.FindStringSubmatch(text)
+			if err != nil || strings.HasPrefix(part[2], s.keys.current+":") {
+				return text
+			}
+			var secret []byte
+			if secret, err = s.keys.open(part[2], aboutSecret+part[1]); err != nil {
+				return text
+			}
+			var sealed string
+			if sealed, err = s.keys.seal(secret, aboutSecret+part[1]); err != nil {
+				return text
+			}
+			n++
+			return SealedPrefix + part[1] + ":" + sealed
+		})
+		if err != nil {
+			return n, err
+		}
+		if _, err := s.db.NewUpdate().Table(table).Set("content = ?", content).Where("kind = ? and name = ?", row.Kind, row.Name).
+			Where("generation = ? and content = ?", row.Generation, row.Content).Exec(ctx); err != nil {
+			return n, fmt.Errorf("seal the secrets of account %s again: %w", row.Name, err)
 		}
 	}
 	return n, nil
