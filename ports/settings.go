@@ -33,13 +33,20 @@ type Settings interface {
 	OpenSecret(sealed string) (secret string, err error)
 }
 
+// SealedPrefix begins the text that stands in the place of a sealed secret.
+const SealedPrefix = "sealed:"
+
 // SettingsRules say what may be stored as settings.
 type SettingsRules interface {
-	// Complete fills in what follows from other values, as a missing policy.
+	// Complete fills in what follows from other values, as a policy that was left out.
 	Complete(SettingsContent) SettingsContent
-	// Problems lists all that is wrong with settings. An error says that nobody here could look, as without the plugin.
-	Problems(SettingsContent) ([]SettingProblem, error)
-	// Secrets points at the texts of an account's config that must not be stored in the clear (JSON Pointers).
+	// Problems lists all that is wrong with the form of settings, and with what they say of each other.
+	Problems(SettingsContent) []SettingProblem
+	// PluginProblems lists what the plugins of some rows find wrong with them. An account or entry whose plugin has never
+	// run here is left out.
+	PluginProblems(SettingsContent) ([]SettingProblem, error)
+	// Secrets points at the texts of an account's config that must not be stored in the clear (JSON Pointers). An error
+	// that wraps ErrUnavailable says that its plugin has never run here, so that nobody knows.
 	Secrets(Account) ([]string, error)
 }
 
@@ -76,6 +83,7 @@ type SettingsChange struct {
 	Content string // the hash of a configuration that is applied with it; empty: none
 	Put     SettingsContent
 	Drop    []SettingKey
+	Try     bool // undo it at the end: to know whether it would be refused
 }
 
 // SettingVersion is one row as it was.

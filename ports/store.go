@@ -41,7 +41,6 @@ type Store interface {
 	// payment and its refunds alone.
 	Timeline(ctx context.Context, order, payment string) ([]AuditRow, error)
 
-
 	Settings
 	Inbox
 }

@@ -77,7 +77,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.gateway.LoadSettings(t.Context()); err != nil {
+	if _, err := w.gateway.LoadSettings(t.Context(), func([]ports.Account) {}); err != nil {
 		t.Fatal(err)
 	}
 	options := PublicOptions{

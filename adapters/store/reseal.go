@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/uptrace/bun"
+
+	"github.com/paybridge/paybridge/ports"
 )
 
 // sealedColumns is where sealed values are: about comes before a row's key in what a value is sealed for.
@@ -70,7 +72,7 @@ func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
 }
 
 // sealedSecret is a secret in the content of a setting: the account that it is sealed for, and the sealed text.
-var sealedSecret = regexp.MustCompile(SealedPrefix + `([a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
+var sealedSecret = regexp.MustCompile(ports.SealedPrefix + `([a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
 
 // resealSettings does the same for the secrets in accounts' configs, of now and of before. What an account says stays the
 // same, so it keeps its generation.
@@ -80,7 +82,7 @@ func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err 
 		Generation          int64
 	}
 	if err := s.db.NewSelect().Table(table).Column("kind", "name", "content", "generation").
-		Where("kind = 'account' and content like ?", "%"+SealedPrefix+"%").Scan(ctx, &rows); err != nil {
+		Where("kind = 'account' and content like ?", "%"+ports.SealedPrefix+"%").Scan(ctx, &rows); err != nil {
 		return 0, fmt.Errorf("look for sealed secrets in %s: %w", table, err)
 	}
 	for _, row := range rows {
@@ -98,7 +100,7 @@ func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err 
 				return text
 			}
 			n++
-			return SealedPrefix + part[1] + ":" + sealed
+			return ports.SealedPrefix + part[1] + ":" + sealed
 		})
 		if err != nil {
 			return n, err

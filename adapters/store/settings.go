@@ -83,13 +83,19 @@ func (s *Store) ChangeSettings(ctx context.Context, c ports.SettingsChange, now 
 			return nil
 		}
 		generation = a.generation
-		return a.done(ctx, c.By, c.Content)
+		if err := a.done(ctx, c.By, c.Content); err != nil || !c.Try {
+			return err
+		}
+		return errTried
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errTried) {
 		return 0, failed(err, "change settings")
 	}
 	return generation, nil
 }
+
+// errTried undoes a change that was only tried.
+var errTried = errors.New("only tried")
 
 func settingRows(owner string, c ports.SettingsContent) ([]settingRow, error) {
 	var rows []settingRow
@@ -113,12 +119,12 @@ func settingRows(owner string, c ports.SettingsContent) ([]settingRow, error) {
 
 // LoadSettings reads all rows (ports.Settings).
 func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err error) {
+	if c.Generation, err = s.SettingsGeneration(ctx); err != nil { // first: who changes what was read later is refused
+		return c, err
+	}
 	var rows []settingRow
 	if err := s.read.NewSelect().Model(&rows).OrderExpr("kind, name").Scan(ctx); err != nil {
 		return c, failed(err, "load the settings")
-	}
-	if c.Generation, err = s.SettingsGeneration(ctx); err != nil {
-		return c, err
 	}
 	for _, r := range rows {
 		switch r.Kind {

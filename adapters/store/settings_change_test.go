@@ -133,7 +133,7 @@ func TestR45_SealedSecrets(t *testing.T) {
 			s := open(t, o)
 			const secret = "an APIv3 key of 32 bytes, really"
 			sealed, err := s.SealSecret("partner", secret)
-			if err != nil || strings.Contains(sealed, secret) || !strings.HasPrefix(sealed, SealedPrefix) {
+			if err != nil || strings.Contains(sealed, secret) || !strings.HasPrefix(sealed, ports.SealedPrefix) {
 				t.Fatalf("sealed as %s, %v", sealed, err)
 			}
 			for _, forged := range []string{strings.Replace(sealed, "partner", "another", 1), sealed[:len(sealed)-8] + "AAAAAAA=", "sealed:x", "env:KEY"} {
@@ -157,9 +157,9 @@ func TestR45_SealedSecrets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, inner, _ := strings.Cut(string(c.Accounts[0].Config), `"`+SealedPrefix)
+			_, inner, _ := strings.Cut(string(c.Accounts[0].Config), `"`+ports.SealedPrefix)
 			inner, _, _ = strings.Cut(inner, `"`)
-			if opened, err := s.OpenSecret(SealedPrefix + inner); err != nil || opened != secret || !strings.HasPrefix(inner, "partner:k2:") || !strings.Contains(string(c.Accounts[0].Config), `"env:KEY"`) {
+			if opened, err := s.OpenSecret(ports.SealedPrefix + inner); err != nil || opened != secret || !strings.HasPrefix(inner, "partner:k2:") || !strings.Contains(string(c.Accounts[0].Config), `"env:KEY"`) {
 				t.Errorf("after the rotation %s opens as %q, %v", c.Accounts[0].Config, opened, err)
 			}
 		})

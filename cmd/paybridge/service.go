@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,8 +41,8 @@ type service struct {
 	admin   net.Listener
 	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
 
-	accounts []ports.Account // of the newest settings
-	waiting  map[string]bool // accounts that their plugin has not taken as they are now
+	accounts []ports.Account  // of the newest settings
+	given    map[string]int64 // the generation of each that its plugin has taken
 }
 
 // options are what dev, demo and serve do differently.
@@ -52,9 +53,6 @@ type options struct {
 	logTo io.Writer         // nil: standard error
 }
 
-// settingsOwner owns the rows that come from the configuration file.
-const settingsOwner = "file"
-
 // open makes a service: the store opened and brought up to date, the settings applied, the plugins started and
 // configured, the listeners bound. Nothing is served yet.
 func open(ctx context.Context, cfg config.Config, o options) (_ *service, err error) {
@@ -64,7 +62,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if o.clock == nil {
 		o.clock = ports.ClockFunc(time.Now)
 	}
-	s := &service{cfg: cfg, log: telemetry.Logger(o.logTo, telemetry.Form(cfg.Log.Format), cfg.Log.Level), metrics: telemetry.New(version)}
+	s := &service{cfg: cfg, log: telemetry.Logger(o.logTo, telemetry.Form(cfg.Log.Format), cfg.Log.Level), metrics: telemetry.New(version), given: map[string]int64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -83,13 +81,13 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
+	if s.host, err = startPlugins(ctx, cfg, s.store.OpenSecret, s.log, o.clock); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
 		return s, err
 	}
-	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
+	applied, err := s.store.ApplySettings(ctx, gateway.FileOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
 	}
@@ -101,6 +99,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
 			ProviderTime: func(provider string, offset time.Duration) {
@@ -159,8 +158,8 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock)
+func startPlugins(ctx context.Context, cfg config.Config, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), open, log, clock)
 	if err != nil {
 		return nil, err
 	}
@@ -170,16 +169,20 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 	return host, nil
 }
 
-// newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+// newHost makes a host of the configured plugins that works in a folder of its own. open opens the secrets that the store
+// has sealed; nil: there are none.
+func newHost(cfg config.Config, dir string, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
 	}
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, Log: log, Now: clock.Now,
+		Resolve: func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored, open) },
+		IsReference: func(s string) bool {
+			return config.IsReference(s) || open != nil && strings.HasPrefix(s, ports.SealedPrefix)
+		},
+		Log: log, Now: clock.Now,
 	})
 	return host, lock, err
 }
@@ -220,27 +223,28 @@ const followTime = 10 * time.Second
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
-	accounts, changed, err := s.gateway.LoadSettings(limited)
-	if err != nil {
-		return err
-	}
-	if changed {
+	changed, err := s.gateway.LoadSettings(limited, func(accounts []ports.Account) {
 		s.accounts = accounts
+		s.configureAll(ctx, true)
+	})
+	if err == nil && !changed {
+		s.configureAll(ctx, false)
 	}
-	was := s.waiting
-	s.waiting = map[string]bool{}
+	return err
+}
+
+// configureAll gives the plugins what they have not taken yet.
+func (s *service) configureAll(ctx context.Context, newest bool) {
 	for _, a := range s.accounts {
-		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); out == nil && s.given[a.Name] == a.Generation {
 			continue
 		}
-		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			s.waiting[a.Name] = true
-			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
-				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
-			}
+		if err := s.configure(ctx, a); err == nil {
+			s.given[a.Name] = a.Generation
+		} else if newest || s.log.Enabled(ctx, slog.LevelDebug) { // it is unavailable; the others serve (R36)
+			s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 		}
 	}
-	return nil
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
@@ -305,18 +309,22 @@ func (s *service) serve(ctx context.Context, o options) error {
 	return errors.Join(err, stopped, admin.Close())
 }
 
+// followEvery is how often a replica asks for a new generation: it is to be in use within 2 s.
+const followEvery = time.Second
+
 // followChanges looks for a new generation of the settings, so that replicas follow without a restart.
 func (s *service) followChanges(ctx context.Context) {
-	ticker := time.NewTicker(2 * time.Second)
+	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
-			}
+		case <-s.gateway.SettingsChanged():
+		}
+		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Workers      int    // provider calls that work makes at once; 0: 16
 	Hold         bool   // send no refunds, as after a restore
 	Observe      Observer
+	Rules        ports.SettingsRules // of what an operator may change; nil: nothing is changed
 }
 
 // Observer is told what the gateway does, for metrics. Any of its functions may be nil.
@@ -40,6 +41,7 @@ type Gateway struct {
 	Options
 	settings atomic.Pointer[settings]
 	nudged   map[ports.Kind]chan struct{}
+	changed  chan struct{} // by this process: the settings
 	stopping chan struct{} // closed by Stop
 	breakers breakers
 }
@@ -60,7 +62,7 @@ func New(o Options) *Gateway {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
-	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, stopping: make(chan struct{})}
+	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, changed: make(chan struct{}, 1), stopping: make(chan struct{})}
 	for kind := range shares {
 		g.nudged[kind] = make(chan struct{}, 1)
 	}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/paybridge/paybridge/ports"
+)
+
+// What an operator changes at run time is held against the same rules as the file.
+
+// CompleteRows fills in what follows from other values, as Load does for the file's.
+func (c Config) CompleteRows(rows ports.SettingsContent) ports.SettingsContent {
+	with := c.withRows(rows)
+	with.settle("")
+	rows.Entries = slices.Clone(rows.Entries)
+	for i, e := range with.Entries {
+		row := &rows.Entries[i]
+		row.NotifyBase, row.LatePay, row.OpenIDKind = e.NotifyBase, e.LatePay, e.OpenIDKind
+	}
+	return rows
+}
+
+// RowProblems says all that is wrong with rows.
+func (c Config) RowProblems(rows ports.SettingsContent) (problems []ports.SettingProblem) {
+	with := c.withRows(rows)
+	for _, f := range with.check() {
+		key, name, _ := strings.Cut(f.key, "].")
+		list, at, _ := strings.Cut(key, "[")
+		i, err := strconv.Atoi(at)
+		p := ports.SettingProblem{Key: name, What: f.what}
+		switch {
+		case err != nil: // not about a row: that was said when the gateway started
+			continue
+		case list == "apps":
+			p.Row = ports.SettingKey{Kind: ports.AppSetting, Name: rows.Apps[i].Name}
+		case list == "entries":
+			p.Row = ports.SettingKey{Kind: ports.EntrySetting, Name: rows.Entries[i].Name}
+		case list == "accounts":
+			p.Row = ports.SettingKey{Kind: ports.AccountSetting, Name: rows.Accounts[i].Name}
+		default:
+			continue
+		}
+		problems = append(problems, p)
+	}
+	for _, a := range with.Accounts {
+		for _, ref := range references(a.Config) {
+			if path, file := strings.CutPrefix(ref, fromFile); file && !filepath.IsAbs(path) {
+				problems = append(problems, ports.SettingProblem{
+					Row: ports.SettingKey{Kind: ports.AccountSetting, Name: a.Name}, Key: "config", What: fmt.Sprintf("%s: write the whole path, from the root", ref),
+				})
+			}
+		}
+	}
+	return problems
+}
+
+// KeysInClear points at the texts of an account's config that look like keys or span lines (JSON Pointers).
+func KeysInClear(config json.RawMessage) (pointers []string) {
+	var v any
+	if json.Unmarshal(config, &v) == nil {
+		keysInClear(v, "", &pointers)
+	}
+	return pointers
+}
+
+func keysInClear(v any, pointer string, found *[]string) {
+	switch v := v.(type) {
+	case string:
+		if looksLikeKey(v) {
+			*found = append(*found, pointer)
+		}
+	case []any:
+		for i := range v {
+			keysInClear(v[i], fmt.Sprintf("%s/%d", pointer, i), found)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			keysInClear(v[name], pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), found)
+		}
+	}
+}
+
+// withRows is the configuration as if these rows stood in its file.
+func (c Config) withRows(rows ports.SettingsContent) Config {
+	c.Apps, c.Entries, c.Accounts, c.Providers = nil, nil, nil, nil // a provider's world is not a row
+	c.Secrets.Keys = slices.Clone(c.Secrets.Keys)                   // which settle changes
+	for _, a := range rows.Apps {
+		app := App{Name: a.Name, Entries: a.Entries, Retired: a.Retired}
+		for _, k := range a.Keys {
+			key := AppKey{ID: k.ID, Hash: k.Hash}
+			for _, s := range k.Scopes {
+				key.Scopes = append(key.Scopes, Scope(s))
+			}
+			app.Keys = append(app.Keys, key)
+		}
+		c.Apps = append(c.Apps, app)
+	}
+	for _, e := range rows.Entries {
+		c.Entries = append(c.Entries, entryOf(e))
+	}
+	for _, a := range rows.Accounts {
+		account := Account{Name: a.Name, Provider: a.Provider, MchID: a.MchID, SubMchID: a.SubMchID, Template: a.Template, From: a.From, Retired: a.Retired}
+		_ = json.Unmarshal(a.Config, &account.Config) // what is no object, its plugin refuses
+		c.Accounts = append(c.Accounts, account)
+	}
+	return c
+}
+
+func entryOf(e ports.Entry) Entry {
+	entry := Entry{
+		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method,
+		NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Retired: e.Retired,
+	}
+	_ = json.Unmarshal(e.Options, &entry.Options)
+	return entry
+}
+
+// inherited are the entries with what their templates give them.
+func (c Config) inherited() (entries []Entry) {
+	var rows ports.SettingsContent
+	for _, e := range c.Entries {
+		rows.Entries = append(rows.Entries, e.row())
+	}
+	for _, e := range rows.Inherited().Entries {
+		entries = append(entries, entryOf(e))
+	}
+	return entries
+}
