@@ -9,10 +9,13 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"github.com/paybridge/paybridge/core/gateway"
 )
 
 // AdminOptions is what the admin listener is made of.
 type AdminOptions struct {
+	Gateway *gateway.Gateway
 	Token   string                                        // that every call must bear; empty only where config allows it (development, loopback)
 	Metrics http.Handler                                  // Prometheus
 	Checks  func(context.Context) []Check                 // for /readyz; nil: always ready
@@ -23,17 +26,22 @@ type AdminOptions struct {
 }
 
 // Admin is the handler of the admin listener: /metrics, /readyz in detail and /admin/v1. Every route, one that does not
-// exist included, wants the token.
-func Admin(o AdminOptions) http.Handler {
-	s := &service{checks: o.Checks, log: o.Log, observe: o.Observe}
+// exist included, wants the token. It fails only on an embedded OpenAPI document that is wrong.
+func Admin(o AdminOptions) (http.Handler, error) {
+	calls, err := readAdminContract()
+	if err != nil {
+		return nil, err
+	}
+	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, observe: o.Observe, contract: calls}
 	root := s.router()
 	root.Handle("/metrics", o.Metrics).Methods(http.MethodGet)
 	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
 	root.HandleFunc("/admin/v1/alarms", s.alarms(o.Alarms)).Methods(http.MethodGet)
+	s.settings(root.NewRoute().Subrouter())
 	if o.Mount != nil {
 		o.Mount(root)
 	}
-	return s.traced("admin", s.guarded(o.Token, root))
+	return s.traced("admin", s.guarded(o.Token, root)), nil
 }
 
 // guarded lets only the operator pass. Hashes are compared, so that the time taken tells not even the token's length.

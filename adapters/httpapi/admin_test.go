@@ -18,13 +18,16 @@ func TestAdmin(t *testing.T) {
 	log := &logged{}
 	checks := []Check{{Name: "store", OK: true, Blocks: true}, {Name: "plugin wechat-jsapi", Detail: "restarting"}}
 	open, fails := map[string]int{"payment.disputed": 2}, error(nil)
-	admin := Admin(AdminOptions{
+	admin, err := Admin(AdminOptions{
 		Token:   token,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		Checks:  func(context.Context) []Check { return checks },
 		Alarms:  func(context.Context) (map[string]int, error) { return open, fails },
 		Log:     slog.New(slog.NewTextHandler(log, nil)),
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ask := func(method, path, authorization string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 		if authorization != "" {

@@ -274,9 +274,13 @@ func (s *service) serve(ctx context.Context, o options) error {
 		}
 	}
 	public := httpapi.Server(handler, s.log)
-	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
-	}), s.log)
+	operators, err := httpapi.Admin(httpapi.AdminOptions{
+		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	admin := httpapi.Server(operators, s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var background sync.WaitGroup

@@ -61,19 +61,24 @@ func shown(c ports.SettingsContent) ports.SettingsContent {
 // mostVersions is how many versions of a row are read at once.
 const mostVersions = 100
 
+// SettingPage is a part of a row's history.
+type SettingPage struct {
+	Versions []ports.SettingVersion
+	More     bool // older ones
+}
+
 // SettingHistory shows what became of a row, the newest first; before is the generation that a page ended with, 0 the
 // newest. ErrNotFound where there never was one.
-func (g *Gateway) SettingHistory(ctx context.Context, key ports.SettingKey, before int64) ([]ports.SettingVersion, error) {
-	versions, err := g.Store.SettingHistory(ctx, key, before, mostVersions)
+func (g *Gateway) SettingHistory(ctx context.Context, key ports.SettingKey, before int64) (SettingPage, error) {
+	versions, err := g.Store.SettingHistory(ctx, key, before, mostVersions+1)
 	if err == nil && len(versions) == 0 && before == 0 {
 		err = fmt.Errorf("%s: %w", key, ports.ErrNotFound)
 	}
-	for i := range versions {
-		if key.Kind == ports.AccountSetting {
-			versions[i].Content = withMarks(versions[i].Content)
-		}
+	page := SettingPage{versions[:min(len(versions), mostVersions)], len(versions) > mostVersions}
+	for i := range page.Versions {
+		page.Versions[i].Content = withMarks(page.Versions[i].Content)
 	}
-	return versions, err
+	return page, err
 }
 
 // PutSetting makes one row, or changes it, to what put says. It returns the settings after it, and whether the row is
