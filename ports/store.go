@@ -43,6 +43,8 @@ type Store interface {
 
 	Settings
 	Inbox
+	Events
+	Alarms
 }
 
 // Tx reads under row locks, the order always first, and changes states by Apply alone.
@@ -73,6 +75,9 @@ const (
 	KindPayment Kind = "payment"
 	KindRefund  Kind = "refund"
 	KindInbox   Kind = "inbox" // a verified message whose payment was not known when it came; Number is the row's id
+	// KindDelivery is what an app's endpoint is owed of one order's events; Number is the order's.
+	KindDelivery Kind = "delivery"
+	KindAlarm    Kind = "alarm" // one that the operator's webhook has not taken; Number is the row's id
 )
 
 // Claim is the right to call a provider for one row, until a time of the database's clock.

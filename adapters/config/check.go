@@ -61,6 +61,11 @@ func (c *Config) settle(dir string) {
 			e.OpenIDKind = pay.OpenIDDirect
 		}
 	}
+	for i := range c.Apps {
+		if w := &c.Apps[i].Webhook; w.URL != "" && w.Version == 0 {
+			w.Version = 1
+		}
+	}
 	for _, s := range c.secretRefs() {
 		s.ref.strict = c.Mode != Development
 	}
@@ -77,7 +82,11 @@ func (c *Config) secretRefs() []namedRef {
 	for i := range c.Secrets.Keys {
 		refs = append(refs, namedRef{fmt.Sprintf("secrets.keys[%d].ref", i), &c.Secrets.Keys[i].Ref})
 	}
+	refs = append(refs, namedRef{"alarms.url", &c.Alarms.URL}, namedRef{"alarms.secret", &c.Alarms.Secret})
 	for i := range c.Apps {
+		for j := range c.Apps[i].Webhook.Secrets {
+			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].webhook.secrets[%d]", i, j), &c.Apps[i].Webhook.Secrets[j]})
+		}
 		for j := range c.Apps[i].Keys {
 			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].keys[%d].secret", i, j), &c.Apps[i].Keys[j].Secret})
 		}
@@ -103,6 +112,10 @@ func (c Config) check() []finding {
 	}
 	if c.Plugins.Dir == "" {
 		k.bad("plugins.dir", "name the folder of the plugin binaries")
+	}
+	oneOf(&k, "alarms.format", c.Alarms.Format, AlarmJSON, AlarmWeCom, AlarmDingTalk)
+	if c.Alarms.Format == AlarmWeCom && !c.Alarms.Secret.IsZero() {
+		k.bad("alarms.secret", "WeCom's robots check none; remove it")
 	}
 	k.listen()
 	k.store()
@@ -377,9 +390,37 @@ func (c *checking) apps() {
 				c.unknownName(fmt.Sprintf("%sentries[%d]", key, j), "entry", e, entries)
 			}
 		}
+		c.webhook(key+"webhook.", a.Webhook)
 		for j, k := range a.Keys {
 			c.appKey(fmt.Sprintf("%skeys[%d].", key, j), k, j, a.Keys)
 		}
+	}
+}
+
+// webhook checks an app's endpoint. Whether its address is allowed is seen when it is dialled.
+func (c *checking) webhook(key string, w Webhook) {
+	if w.URL == "" {
+		if len(w.Secrets) > 0 || w.Version != 0 {
+			c.bad(key+"url", "say where the events go, or remove the webhook")
+		}
+		return
+	}
+	switch u, err := url.Parse(w.URL); {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		c.bad(key+"url", "write a URL with scheme and host, such as https://shop.example.com/events, without user and fragment")
+	case c.production() && u.Scheme != "https":
+		c.bad(key+"url", "production takes only https")
+	}
+	if n := len(w.Secrets); n < 1 || n > 2 {
+		c.bad(key+"secrets", "name one secret, or two while they rotate: references to whsec_ and 32 random bytes in base64")
+	}
+	for j := range w.Secrets {
+		if w.Secrets[j].IsZero() {
+			c.bad(fmt.Sprintf("%ssecrets[%d]", key, j), "say where the secret is, env:NAME or file:path")
+		}
+	}
+	if w.Version < 1 || w.Version > pay.EventVersion {
+		c.bad(key+"version", "there is no such version of the event schema; the newest is %d", pay.EventVersion)
 	}
 }
 

@@ -31,6 +31,8 @@ type Config struct {
 	Providers map[string]Provider `koanf:"providers"`
 	// TrustedProxies may tell a payer's address by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" help:"address ranges of the proxies in front, comma separated"`
+	Webhooks       Webhooks       `koanf:"webhooks"`
+	Alarms         Alarms         `koanf:"alarms"`
 	Log            Log            `koanf:"log"`
 	// ShutdownGrace is how long calls in flight may take to end when the gateway is told to stop; above 0, at
 	// most 1 minute.
@@ -137,6 +139,30 @@ func (c Config) Provider(name string) Provider {
 	return p
 }
 
+// Webhooks bounds where messages to apps and to the operator may go.
+type Webhooks struct {
+	// AllowNetworks are ranges that they may go to though they are not public.
+	AllowNetworks []netip.Prefix `koanf:"allow_networks" help:"address ranges that webhooks may lead to though they are not public, comma separated"`
+}
+
+// Alarms says how the operator is told. Without a URL, alarms are rows and a metric only.
+type Alarms struct {
+	// URL is of the operator's webhook; by reference, because a robot's URL is its key.
+	URL    SecretRef   `koanf:"url" help:"reference to the URL of the operator's webhook"`
+	Format AlarmFormat `koanf:"format" help:"what the operator's webhook takes: json, wecom or dingtalk"`
+	Secret SecretRef   `koanf:"secret" help:"reference to the secret that the operator's webhook checks (json, dingtalk)"`
+}
+
+// AlarmFormat is what the operator's webhook takes.
+type AlarmFormat string
+
+// The formats of an alarm: plain JSON, and the group robots of WeCom and DingTalk.
+const (
+	AlarmJSON     AlarmFormat = "json"
+	AlarmWeCom    AlarmFormat = "wecom"
+	AlarmDingTalk AlarmFormat = "dingtalk"
+)
+
 // Log is what is written, to standard error.
 type Log struct {
 	Level  slog.Level `koanf:"level" help:"debug, info, warn or error"`
@@ -158,6 +184,15 @@ type App struct {
 	Keys    []AppKey `koanf:"keys"`    // several while they rotate
 	Entries []string `koanf:"entries"` // names of the entries it may use; a template's: all that are made from it
 	Retired bool     `koanf:"retired"` // makes no new orders and payments
+	Webhook Webhook  `koanf:"webhook"`
+}
+
+// Webhook is the endpoint that an app's events go to. Without a URL, the app polls.
+type Webhook struct {
+	URL string `koanf:"url"`
+	// Secrets sign each event; the second one while they rotate.
+	Secrets []SecretRef `koanf:"secrets"`
+	Version int         `koanf:"version"` // of the event schema that the endpoint is pinned to; 1 unless set, whatever is newest
 }
 
 // AppKey is a key that an app calls with. It has either Hash or Secret.

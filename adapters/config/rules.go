@@ -18,7 +18,12 @@ import (
 func (c Config) CompleteRows(rows ports.SettingsContent) ports.SettingsContent {
 	with := c.withRows(rows)
 	with.settle("")
-	rows.Entries = slices.Clone(rows.Entries)
+	rows.Apps, rows.Entries = slices.Clone(rows.Apps), slices.Clone(rows.Entries)
+	for i, a := range with.Apps {
+		if w := rows.Apps[i].Webhook; w != nil {
+			rows.Apps[i].Webhook = &ports.Webhook{URL: w.URL, Secrets: w.Secrets, Version: a.Webhook.Version}
+		}
+	}
 	for i, e := range with.Entries {
 		row := &rows.Entries[i]
 		row.NotifyBase, row.LatePay, row.OpenIDKind = e.NotifyBase, e.LatePay, e.OpenIDKind
@@ -47,6 +52,15 @@ func (c Config) RowProblems(rows ports.SettingsContent) (problems []ports.Settin
 			continue
 		}
 		problems = append(problems, p)
+	}
+	for _, a := range rows.Apps {
+		for i, ref := range webhookOf(a).Secrets {
+			if err := new(SecretRef).UnmarshalText([]byte(ref)); err != nil {
+				problems = append(problems, ports.SettingProblem{
+					Row: ports.SettingKey{Kind: ports.AppSetting, Name: a.Name}, Key: fmt.Sprintf("webhook.secrets[%d]", i), What: err.Error(),
+				})
+			}
+		}
 	}
 	for _, a := range with.Accounts {
 		for _, ref := range references(a.Config) {
@@ -99,6 +113,13 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 			}
 			app.Keys = append(app.Keys, key)
 		}
+		w := webhookOf(a)
+		app.Webhook = Webhook{URL: w.URL, Version: w.Version}
+		for _, secret := range w.Secrets {
+			var ref SecretRef
+			_ = ref.UnmarshalText([]byte(secret)) // RowProblems says it
+			app.Webhook.Secrets = append(app.Webhook.Secrets, ref)
+		}
 		c.Apps = append(c.Apps, app)
 	}
 	for _, e := range rows.Entries {
@@ -110,6 +131,13 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 		c.Accounts = append(c.Accounts, account)
 	}
 	return c
+}
+
+func webhookOf(a ports.App) ports.Webhook {
+	if a.Webhook == nil {
+		return ports.Webhook{}
+	}
+	return *a.Webhook
 }
 
 func entryOf(e ports.Entry) Entry {

@@ -127,6 +127,12 @@ func (s *shape) fit(key string, v any, t reflect.Type) (any, bool) {
 			s.problem(key, "write true or false, not %s", describe(v))
 		}
 		return b, ok
+	case reflect.Int:
+		n, ok := v.(int)
+		if !ok {
+			s.problem(key, "write a whole number without quotes, not %s", describe(v))
+		}
+		return n, ok
 	}
 	panic(fmt.Sprintf("the configuration has a key of type %s, which nothing reads", t))
 }

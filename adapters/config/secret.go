@@ -51,6 +51,9 @@ func (s SecretRef) IsZero() bool { return s.ref == "" }
 // cut. The error names the reference and the remedy.
 func (s SecretRef) Resolve() (string, error) { return resolve(s.ref, s.strict) }
 
+// ResolveSecret reads a secret by the reference that is stored in a row, as SecretRef.Resolve does.
+func (c Config) ResolveSecret(ref string) (string, error) { return resolve(ref, c.Mode != Development) }
+
 // Key reads a key of encryption at rest: 32 bytes.
 func (k SecretKey) Key() ([]byte, error) {
 	text, err := k.Ref.Resolve()

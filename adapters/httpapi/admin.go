@@ -15,11 +15,10 @@ import (
 
 // AdminOptions is what the admin listener is made of.
 type AdminOptions struct {
+	Token   string                        // that every call must bear; empty only where config allows it (development, loopback)
+	Metrics http.Handler                  // Prometheus
+	Checks  func(context.Context) []Check // for /readyz; nil: always ready
 	Gateway *gateway.Gateway
-	Token   string                                        // that every call must bear; empty only where config allows it (development, loopback)
-	Metrics http.Handler                                  // Prometheus
-	Checks  func(context.Context) []Check                 // for /readyz; nil: always ready
-	Alarms  func(context.Context) (map[string]int, error) // how many are open, by kind
 	Log     *slog.Logger
 	Observe func(Request)     // told of each request; nil: nobody is
 	Mount   func(*mux.Router) // adds routes, guarded by the token like all others; nil: none
@@ -36,7 +35,7 @@ func Admin(o AdminOptions) (http.Handler, error) {
 	root := s.router()
 	root.Handle("/metrics", o.Metrics).Methods(http.MethodGet)
 	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
-	root.HandleFunc("/admin/v1/alarms", s.alarms(o.Alarms)).Methods(http.MethodGet)
+	s.operations(root)
 	s.settings(root.NewRoute().Subrouter())
 	if o.Mount != nil {
 		o.Mount(root)
@@ -58,7 +57,7 @@ func (s *service) guarded(token string, next http.Handler) http.Handler {
 	})
 }
 
-// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock", "ok": false, …}]}.
+// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock wechat-jsapi", "ok": false, …}]}.
 func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
 	checks, ready := s.readiness(r.Context())
 	status := http.StatusOK
@@ -69,23 +68,6 @@ func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
 		Ready  bool    `json:"ready"`
 		Checks []Check `json:"checks"`
 	}{ready, append([]Check{}, checks...)})
-}
-
-// alarms says how many alarms nobody has acknowledged: {"open": {"payment.disputed": 1}}.
-func (s *service) alarms(open func(context.Context) (map[string]int, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		byKind, err := open(r.Context())
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		if byKind == nil {
-			byKind = map[string]int{}
-		}
-		answerJSON(w, http.StatusOK, struct {
-			Open map[string]int `json:"open"`
-		}{byKind})
-	}
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

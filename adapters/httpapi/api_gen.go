@@ -22,18 +22,117 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for EventVersion.
+const (
+	N1 EventVersion = 1
+)
+
+// Valid indicates whether the value is a known member of the EventVersion enum.
+func (e EventVersion) Valid() bool {
+	switch e {
+	case N1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventOrderCloseReason.
+const (
+	EventOrderCloseReasonApp     EventOrderCloseReason = "app"
+	EventOrderCloseReasonExpired EventOrderCloseReason = "expired"
+)
+
+// Valid indicates whether the value is a known member of the EventOrderCloseReason enum.
+func (e EventOrderCloseReason) Valid() bool {
+	switch e {
+	case EventOrderCloseReasonApp:
+		return true
+	case EventOrderCloseReasonExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventRefundOrigin.
+const (
+	EventRefundOriginAPI        EventRefundOrigin = "api"
+	EventRefundOriginDuplicate  EventRefundOrigin = "duplicate"
+	EventRefundOriginExternal   EventRefundOrigin = "external"
+	EventRefundOriginIncomplete EventRefundOrigin = "incomplete"
+	EventRefundOriginLate       EventRefundOrigin = "late"
+)
+
+// Valid indicates whether the value is a known member of the EventRefundOrigin enum.
+func (e EventRefundOrigin) Valid() bool {
+	switch e {
+	case EventRefundOriginAPI:
+		return true
+	case EventRefundOriginDuplicate:
+		return true
+	case EventRefundOriginExternal:
+		return true
+	case EventRefundOriginIncomplete:
+		return true
+	case EventRefundOriginLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeOrderClosed          EventType = "order.closed"
+	EventTypeOrderPaid            EventType = "order.paid"
+	EventTypePaymentClosed        EventType = "payment.closed"
+	EventTypePaymentFailed        EventType = "payment.failed"
+	EventTypePaymentSucceeded     EventType = "payment.succeeded"
+	EventTypeRefundClosed         EventType = "refund.closed"
+	EventTypeRefundFailed         EventType = "refund.failed"
+	EventTypeRefundSettledOutside EventType = "refund.settled_outside"
+	EventTypeRefundSucceeded      EventType = "refund.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeOrderClosed:
+		return true
+	case EventTypeOrderPaid:
+		return true
+	case EventTypePaymentClosed:
+		return true
+	case EventTypePaymentFailed:
+		return true
+	case EventTypePaymentSucceeded:
+		return true
+	case EventTypeRefundClosed:
+		return true
+	case EventTypeRefundFailed:
+		return true
+	case EventTypeRefundSettledOutside:
+		return true
+	case EventTypeRefundSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderCloseReason.
 const (
-	App     OrderCloseReason = "app"
-	Expired OrderCloseReason = "expired"
+	OrderCloseReasonApp     OrderCloseReason = "app"
+	OrderCloseReasonExpired OrderCloseReason = "expired"
 )
 
 // Valid indicates whether the value is a known member of the OrderCloseReason enum.
 func (e OrderCloseReason) Valid() bool {
 	switch e {
-	case App:
+	case OrderCloseReasonApp:
 		return true
-	case Expired:
+	case OrderCloseReasonExpired:
 		return true
 	default:
 		return false
@@ -174,6 +273,7 @@ const (
 	ProblemCodeReferenceReused           ProblemCode = "reference_reused"
 	ProblemCodeRefundExceedsPayment      ProblemCode = "refund_exceeds_payment"
 	ProblemCodeRefundNotRetryable        ProblemCode = "refund_not_retryable"
+	ProblemCodeRefundNotSettleable       ProblemCode = "refund_not_settleable"
 	ProblemCodeRefundTooLate             ProblemCode = "refund_too_late"
 	ProblemCodeRefundTooMany             ProblemCode = "refund_too_many"
 	ProblemCodeRefundUnknown             ProblemCode = "refund_unknown"
@@ -222,6 +322,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRefundNotRetryable:
 		return true
+	case ProblemCodeRefundNotSettleable:
+		return true
 	case ProblemCodeRefundTooLate:
 		return true
 	case ProblemCodeRefundTooMany:
@@ -243,25 +345,25 @@ func (e ProblemCode) Valid() bool {
 
 // Defines values for RefundOrigin.
 const (
-	API        RefundOrigin = "api"
-	Duplicate  RefundOrigin = "duplicate"
-	External   RefundOrigin = "external"
-	Incomplete RefundOrigin = "incomplete"
-	Late       RefundOrigin = "late"
+	RefundOriginAPI        RefundOrigin = "api"
+	RefundOriginDuplicate  RefundOrigin = "duplicate"
+	RefundOriginExternal   RefundOrigin = "external"
+	RefundOriginIncomplete RefundOrigin = "incomplete"
+	RefundOriginLate       RefundOrigin = "late"
 )
 
 // Valid indicates whether the value is a known member of the RefundOrigin enum.
 func (e RefundOrigin) Valid() bool {
 	switch e {
-	case API:
+	case RefundOriginAPI:
 		return true
-	case Duplicate:
+	case RefundOriginDuplicate:
 		return true
-	case External:
+	case RefundOriginExternal:
 		return true
-	case Incomplete:
+	case RefundOriginIncomplete:
 		return true
-	case Late:
+	case RefundOriginLate:
 		return true
 	default:
 		return false
@@ -321,6 +423,156 @@ func (e TimelineEntryKind) Valid() bool {
 
 // Currency ISO 4217, three upper-case letters.
 type Currency = string
+
+// Event Something that happened, in version 1 of its schema. A version never changes its meaning; it may gain fields. An
+// app's webhook is pinned to one version.
+type Event struct {
+	// Data The order, and the payment or refund that the event is about, as they were when it was written.
+	Data EventData `json:"data"`
+
+	// ID Names the event for ever; the same id is the same event again.
+	ID string `json:"id"`
+
+	// Sequence Its place among the events of its order, from 1, without a gap.
+	Sequence int64 `json:"sequence"`
+
+	// Timestamp When it was written.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
+	// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
+	// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
+	// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+	Type EventType `json:"type"`
+
+	// Version Of the schema.
+	Version EventVersion `json:"version"`
+}
+
+// EventVersion Of the schema.
+type EventVersion int
+
+// EventData The order, and the payment or refund that the event is about, as they were when it was written.
+type EventData struct {
+	Order EventOrder `json:"order"`
+
+	// Payment The payment that the event is about; of `order.paid`, the one that paid it; of a refund, the one that goes back.
+	Payment *EventPayment `json:"payment,omitempty"`
+	Refund  *EventRefund  `json:"refund,omitempty"`
+}
+
+// EventOrder defines model for EventOrder.
+type EventOrder struct {
+	// Amount Minor units of the currency (fen for CNY), 1 to 10000000000.
+	Amount Minor `json:"amount"`
+
+	// CloseReason Why it closes or closed; absent otherwise.
+	CloseReason *EventOrderCloseReason `json:"close_reason,omitempty"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// PaidAt When the payer paid, by the provider's clock; absent until then.
+	PaidAt *time.Time `json:"paid_at,omitempty"`
+
+	// Reference The app's own name for the order.
+	Reference string `json:"reference"`
+
+	// SettledBy The number of the payment that paid it; absent until then.
+	SettledBy *string `json:"settled_by,omitempty"`
+
+	// State `open`: can be paid. `closing`: the provider has yet to confirm that nobody can pay any more. `closed`: nobody
+	// can. `paid`, then `partially_refunded` and `refunded`, follow the payment that `settled_by` names.
+	State OrderState `json:"state"`
+}
+
+// EventOrderCloseReason Why it closes or closed; absent otherwise.
+type EventOrderCloseReason string
+
+// EventPage defines model for EventPage.
+type EventPage struct {
+	// Events Oldest first; empty when there is nothing new.
+	Events []Event `json:"events"`
+
+	// NextAfter Ask for the next page with it, now or later.
+	NextAfter string `json:"next_after"`
+}
+
+// EventPayment The payment that the event is about; of `order.paid`, the one that paid it; of a refund, the one that goes back.
+type EventPayment struct {
+	// Amount Minor units of the currency (fen for CNY), 1 to 10000000000.
+	Amount Minor `json:"amount"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Entry The entry it was made through.
+	Entry string `json:"entry"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// PayerTotal What the payer gave after coupons, in minor units; absent until it is known.
+	PayerTotal *int64 `json:"payer_total,omitempty"`
+
+	// Provider The pay channel.
+	Provider string `json:"provider"`
+
+	// ProviderID The provider's own id of the trade; absent until it is known.
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// State `created`: committed here, the provider may or may not know it. `pending`: the provider accepted, the payer may
+	// pay. `closing`: the provider has yet to confirm the close. `closed`: it can't be paid any more. `failed`: the
+	// provider definitely refused. `succeeded`: paid. Money can move late: `succeeded` may follow any other state.
+	State PaymentState `json:"state"`
+
+	// SucceededAt When the payer paid, by the provider's clock; absent until then.
+	SucceededAt *time.Time `json:"succeeded_at,omitempty"`
+}
+
+// EventRefund defines model for EventRefund.
+type EventRefund struct {
+	// Amount What goes back, in minor units; absent while only the provider's bill can tell.
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// Origin Who asked for it; see Refund.
+	Origin EventRefundOrigin `json:"origin"`
+
+	// Payment 32 digits that name an order, a payment or a refund.
+	Payment Number `json:"payment"`
+
+	// ProviderID The provider's own id of the refund; absent until it is known.
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// Reference As the app gave it; of a refund that the gateway made by itself it begins with `~`.
+	Reference string `json:"reference"`
+
+	// State `created`: not sent yet. `processing`: sent, or about to be. `succeeded`: the payer has it. `failed`: definitely
+	// refused; retry it. `closed`: the provider gave it up; a new reference is right. `settled_outside`: an operator
+	// said that the money went back another way. `succeeded` may follow `failed` and `closed`.
+	State RefundState `json:"state"`
+
+	// SucceededAt When the money was back, by the provider's clock; absent until then.
+	SucceededAt *time.Time `json:"succeeded_at,omitempty"`
+}
+
+// EventRefundOrigin Who asked for it; see Refund.
+type EventRefundOrigin string
+
+// EventType What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
+// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
+// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
+// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+type EventType string
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -602,6 +854,7 @@ type Problem struct {
 	// | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 	// | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 	// | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
+	// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 	// | `body_too_large` | 413 | more than 64 KiB |
 	// | `unsupported_media_type` | 415 | not application/json |
 	// | `internal` | 500 | a fault here; repeat the same request |
@@ -652,6 +905,7 @@ type Problem struct {
 // | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 // | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 // | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
+// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 // | `body_too_large` | 413 | more than 64 KiB |
 // | `unsupported_media_type` | 415 | not application/json |
 // | `internal` | 500 | a fault here; repeat the same request |
@@ -819,6 +1073,15 @@ type Unavailable = Problem
 // UnsupportedMediaType Why a request was not done (RFC 9457).
 type UnsupportedMediaType = Problem
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// After The `next_after` of the page before; left out at the very beginning.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most events to answer with.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOrdersParams defines parameters for ListOrders.
 type ListOrdersParams struct {
 	// Reference Only the order of this reference.
@@ -837,6 +1100,114 @@ type ListOrdersParams struct {
 	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// OrderClosedParams defines parameters for OrderClosed.
+type OrderClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OrderPaidParams defines parameters for OrderPaid.
+type OrderPaidParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentClosedParams defines parameters for PaymentClosed.
+type PaymentClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentFailedParams defines parameters for PaymentFailed.
+type PaymentFailedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentSucceededParams defines parameters for PaymentSucceeded.
+type PaymentSucceededParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundClosedParams defines parameters for RefundClosed.
+type RefundClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundFailedParams defines parameters for RefundFailed.
+type RefundFailedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundSettledOutsideParams defines parameters for RefundSettledOutside.
+type RefundSettledOutsideParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundSucceededParams defines parameters for RefundSucceeded.
+type RefundSucceededParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = OrderRequest
 
@@ -846,8 +1217,38 @@ type CreatePaymentJSONRequestBody = PaymentRequest
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
+// OrderClosedJSONRequestBody defines body for OrderClosed for application/json ContentType.
+type OrderClosedJSONRequestBody = Event
+
+// OrderPaidJSONRequestBody defines body for OrderPaid for application/json ContentType.
+type OrderPaidJSONRequestBody = Event
+
+// PaymentClosedJSONRequestBody defines body for PaymentClosed for application/json ContentType.
+type PaymentClosedJSONRequestBody = Event
+
+// PaymentFailedJSONRequestBody defines body for PaymentFailed for application/json ContentType.
+type PaymentFailedJSONRequestBody = Event
+
+// PaymentSucceededJSONRequestBody defines body for PaymentSucceeded for application/json ContentType.
+type PaymentSucceededJSONRequestBody = Event
+
+// RefundClosedJSONRequestBody defines body for RefundClosed for application/json ContentType.
+type RefundClosedJSONRequestBody = Event
+
+// RefundFailedJSONRequestBody defines body for RefundFailed for application/json ContentType.
+type RefundFailedJSONRequestBody = Event
+
+// RefundSettledOutsideJSONRequestBody defines body for RefundSettledOutside for application/json ContentType.
+type RefundSettledOutsideJSONRequestBody = Event
+
+// RefundSucceededJSONRequestBody defines body for RefundSucceeded for application/json ContentType.
+type RefundSucceededJSONRequestBody = Event
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListEvents Poll events
+	// (GET /v1/events)
+	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
@@ -894,6 +1295,52 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListOrders operation middleware
 func (siw *ServerInterfaceWrapper) ListOrders(w http.ResponseWriter, r *http.Request) {
@@ -1391,7 +1838,876 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
+
 	return r
+}
+
+// WebhookReceiverInterface represents handlers for receiving inbound
+// webhook requests. Each webhook becomes a Handle*Webhook
+// method that the implementation fills in. The caller mounts the per-
+// webhook http.Handler returned by {Op}WebhookHandler at
+// whatever URL path they advertise to senders.
+type WebhookReceiverInterface interface {
+	// An event, version 1 of the schema
+	// HandleOrderClosedWebhook handles the POST webhook for order.closed.
+	HandleOrderClosedWebhook(w http.ResponseWriter, r *http.Request, params OrderClosedParams)
+	// An event, version 1 of the schema
+	// HandleOrderPaidWebhook handles the POST webhook for order.paid.
+	HandleOrderPaidWebhook(w http.ResponseWriter, r *http.Request, params OrderPaidParams)
+	// An event, version 1 of the schema
+	// HandlePaymentClosedWebhook handles the POST webhook for payment.closed.
+	HandlePaymentClosedWebhook(w http.ResponseWriter, r *http.Request, params PaymentClosedParams)
+	// An event, version 1 of the schema
+	// HandlePaymentFailedWebhook handles the POST webhook for payment.failed.
+	HandlePaymentFailedWebhook(w http.ResponseWriter, r *http.Request, params PaymentFailedParams)
+	// An event, version 1 of the schema
+	// HandlePaymentSucceededWebhook handles the POST webhook for payment.succeeded.
+	HandlePaymentSucceededWebhook(w http.ResponseWriter, r *http.Request, params PaymentSucceededParams)
+	// An event, version 1 of the schema
+	// HandleRefundClosedWebhook handles the POST webhook for refund.closed.
+	HandleRefundClosedWebhook(w http.ResponseWriter, r *http.Request, params RefundClosedParams)
+	// An event, version 1 of the schema
+	// HandleRefundFailedWebhook handles the POST webhook for refund.failed.
+	HandleRefundFailedWebhook(w http.ResponseWriter, r *http.Request, params RefundFailedParams)
+	// An event, version 1 of the schema
+	// HandleRefundSettledOutsideWebhook handles the POST webhook for refund.settled_outside.
+	HandleRefundSettledOutsideWebhook(w http.ResponseWriter, r *http.Request, params RefundSettledOutsideParams)
+	// An event, version 1 of the schema
+	// HandleRefundSucceededWebhook handles the POST webhook for refund.succeeded.
+	HandleRefundSucceededWebhook(w http.ResponseWriter, r *http.Request, params RefundSucceededParams)
+}
+
+// WebhookReceiverMiddlewareFunc wraps an http.Handler with cross-
+// cutting behavior (signature verification, logging, rate limiting, ...).
+type WebhookReceiverMiddlewareFunc func(http.Handler) http.Handler
+
+// OrderClosedWebhookHandler returns the http.Handler for the order.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func OrderClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params OrderClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleOrderClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// OrderPaidWebhookHandler returns the http.Handler for the order.paid webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func OrderPaidWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params OrderPaidParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleOrderPaidWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentClosedWebhookHandler returns the http.Handler for the payment.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentFailedWebhookHandler returns the http.Handler for the payment.failed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentFailedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentFailedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentFailedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentSucceededWebhookHandler returns the http.Handler for the payment.succeeded webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentSucceededParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundClosedWebhookHandler returns the http.Handler for the refund.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundFailedWebhookHandler returns the http.Handler for the refund.failed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundFailedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundFailedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundFailedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundSettledOutsideWebhookHandler returns the http.Handler for the refund.settled_outside webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundSettledOutsideWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundSettledOutsideParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundSettledOutsideWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundSucceededWebhookHandler returns the http.Handler for the refund.succeeded webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundSucceededParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
 }
 
 type BodyTooLargeApplicationProblemPlusJSONResponse Problem
@@ -1432,6 +2748,114 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 }
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventPage
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents401ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents403ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListOrdersRequestObject struct {
 	Params ListOrdersParams
@@ -3247,6 +4671,9 @@ func (response RetryRefund503ApplicationProblemPlusJSONResponse) VisitRetryRefun
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListEvents Poll events
+	// (GET /v1/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
@@ -3322,6 +4749,32 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams) {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx, request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		if err := validResponse.VisitListEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListOrders operation middleware
@@ -3660,156 +5113,182 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lc9tG0ue/Mof7qmJrIRqkJNui6qsrRZVsvEkcr+WcLwm9xBAYkrMCZxDMUBQTK3/7VXfP4EECFOX4",
-	"kf3KqdpaSwLm0dPT/esnfg8Svci1EsqaYPh7MBc8FQX+82LOs0yomYAfUmGSQuZWahUMg2/0ilnN+NLO",
-	"hbIy4Vb0gjAwyVwsODxu17kIhoGxhVSz4PY2DF4KW6zPp1YU28O9ngvFuLmSasb4jEvFFnzN5iLLQyYV",
-	"MyLRKjUh45ZlghvL+s3ZFlLJxXIRDPuhn1kqK2aiCG5h7pwXfCGs29cPRSqK58vFpG0pr+aCaXjgC8MU",
-	"PgNTSfhTzu08CAPFFzAB/TEIg0L8upSFSIOhLZaivqz/KsQ0GAb/+1FF4kf0V/PIzQ+re8HXC6HsrhXl",
-	"9MjHW9NLMV2qdNeSCnziY63oFkYwuVZG4Bl+qdP1K62/4wWxZ6KVFcrCP3meZ8CRUqtHeaEnmVj87d8G",
-	"1v37nrO+oLdo2u2dT3S6ZtKwDCYvmJ1zxR4fs2/llz12oVPBYnhibLUe4yNxL7gNg691MZFpKtTHXu6V",
-	"WLOMJ1eG2blgJtG5gDVbZufSsIRnGVNCpIY9iPGP44U0RqpZ/BDX/UxZUSiefcxln7MpX2aWzUUheuw1",
-	"LHbFDUgIkZJo4NeCzXmeCyXSITNCpbi7a1GsmeELYM9fl8JYEif+XKTbS9wbKdrbNc9k+pKevccOxQ1f",
-	"5BmxIl/oJb1xzbOl48aUZBAOP3ZrCWCblsssGLqX2GJpLJuImmALwkAUhQZJ9cvv1fOtD06lyNJysOD2",
-	"DVxBY7lKYPZloYY5X08Kmc7E0K1heDrtJ4+nUSqeTPrH6RF/yo+ng+njaZQ8mfT5QIBctdwuTTA8jqIw",
-	"sNJmorzyRFNp2IJnU10sRBqUErc5n6PYcJMGeNrvha/bVnPGYqJezEAAGSZ4MmdIpx67FCoFDSMdV7CE",
-	"K6Ut6pmKQxrLpav7XNuv9VKlH/nmFgL2pjQzy2TuxGzIdAEbkIZxpe1cFIzn+RfGr19pO57CWmnlIMaN",
-	"SN+Rs8VNAoKhjbVJ+o/dE2Onn+ocPoiiiF08/4lubcj6gxP6ORNTy/TU6zQW9ftRNIgGj6OjqB+dHkVR",
-	"vz84Oj2Noqg/ODqOgvfN1acVV3+vicgkWVCSg2B3K7SV5r2LzTvo8X64HQWguJHGGpZqATxhGc8yvWLS",
-	"nrEYziRmhq8NW83XPfZa2jmLEXAdIuKKw3Z0BUq7Bvhqb3St1j39qIbmcME/qjoW/Kg35bkGFYcXA+nC",
-	"8AYzrYS/FMvm4uKNbb9+/frwvPbAXXuvcLHf+jWXGZ9kHx2J5IW+lilIBWkN40kCeoB+yLPlTCogCnBx",
-	"yi2fcEO8vuLrHnuu7RwYYsplJlI2RbGyS5OOFPEOh0NvcleNzp4SqGHfH3OZZZ7rwor0e5FK/gpv4qcB",
-	"fcBicX02mCUGK+XHV18fPq1IUS55vIA1j0F8gFAuBQLZWMuiECpZb2PsZ5c/sONB/0nI7LwQgi3zXBSH",
-	"CRxiJizYMsDGTlwHw+Di+U8BWDrwJ3j/X7+cH/785vej2/+qZJc3x8Lga1CJX4GqhJnzQueisJLEvhfh",
-	"v7eJIWnYqtBqxlYgZKTttY3ugMnWloAvuZ2DNAKK5Xwtil6uM5mszxhnvy6B6UpjDWwLvhBnhKdj5FFg",
-	"zdVcZ6Jl3tu6lfGLW0Spkd6Uz+vJv0ViYZ3fcJX+MJ12bNWJf1xIkknQVQSUrWYzzbhK4c9nTKtsDduB",
-	"57kyK1GA8ohf/HD5ij267j9Cc9I8+p00+O0jpxwMSGWV4usjtZrLTNQ1DlA6zgmyxD127peA0L3UAlcK",
-	"LPG5YPGVVKlTAkazPONSZWu6hc3jhQd37NhNgzO4Mx6yeCWSObfjfxuey5g9eC3kjVT/uPwStSCbCftl",
-	"wVX6+uIFXzs0/TAs3wLzPC/0rOCLOByp8tcilQqoENceGOd8JjZ/V4hUFiKx8Hv/7/GyyODnX4sx6r+Q",
-	"xYABx7k2FmfheT6W6lpfibjHUNGD2kv0QhBVtrgWGY8gfZpKoAvPXjRIt/VKk4ZfrhkQ9wwYZCLYTF4L",
-	"Bf+ukRUYH462xr4VOxL0XCrbdvvOzRWrS2Cw3mAU2DS3wTBIuRWHVi7EnTcDOaDcb3PetmvyvbAcNMgu",
-	"0iz4zXdCzew8GJ6A3VAXRP8ajW6i6M1BqyTaFrUIaJleKVaIBS+uTOhIOeHJFVDQzsWa8UIMwRxaaGPZ",
-	"IGJC2UIKEwIYMHAB+0D644hN1hZ+jQgW/+BeGqmTyP21x17BkDMNryhd6lVQk8yIpBCgXlUKVw61Zi4K",
-	"AzQIWQ7mmBiWa2LG6kKk9WUSuy34TZ1ig6iN0FLpFncL/potFeh1B0sTpzfYg6lQKBkvnv/0MKRN96Py",
-	"v4aOAAheYxip7ONjWpnznlXvhTt9amHQ5Rk6GrBUzmChKKdAfjOuyKMWMl4KN10w7lxITTWGszesgahu",
-	"DZxs6Ljo8PTN70eDdiWHjr67hDvTK2GAgj32bLFYWkAvbLK0DhIZBoYDqpumGK3M/l2ogk70NgySTBsx",
-	"LgR3oGRzSWuQC/iQAeLgv9IQoUYMv4jFTQ73Nz5jfGKQhGD9raTBtQkFR/UL4CAkJz5bu8wVUZJCAAge",
-	"c9vhh5XkbFnwVOwrX8IgqeGYXfQo8c7mzd9cyuUcBIATngQU2ualnZrW3fwIAo2t3J4SrkAo51ym+29r",
-	"UZN8O4/ZP3cbepfnnp5NYGe54zQqPoXnQjZZ06+chEJoopOrkitQisMjav9d4vh34mN86BavQbpM7Ng6",
-	"FL4hwFfaSwAnqipxnsy1TOgqbV7hjhtciKkAfhF3re5l+SC+ZZeFAoDQpkY9g6NOKemGbKK0EvC3VlYz",
-	"wtpMpOPJut0hTue+4TcgMQhHh6b69iGxZ4Aqr0XBkjlXM2F695FwKJvuog2KwUt8chMJ1Nzznn5+0NBL",
-	"uNrlbt7ZDVbwfNS4lA1504YtcHEvOHnxmxJWiRs7TpaFadOJAIe8QQAPMsCNHrBWMpIuUMYNPdB6sITP",
-	"t6d4LlbCWDaVhbFnTCxyuyY2seibA2UPDIORDysIOd55DihV+M0zeqEfVTCAFwVfb52QW1wn6Wq+63Zo",
-	"NuWZEd3K607ViBG4xZ9DIO8FciQNUxkDBKXZ2246AxBP+ZoMtIvnP4VsNZfJ3PlP8SjJ1be0dR0KQ765",
-	"C6nuoa8cKQZPCGQC4dBHwB5wdjGXShgBl77gCeJ5fiUMO3oYAgBNtLKFzqo/o1ioYez+4AnSq/y5DXEf",
-	"jkY3/elodPNk2gG+30l9DtlE2JUQig2AMZawNwDHT1gK1ue00Aum9Cr01KDwbY8N2Fwvi+qB6gRGSi/t",
-	"GQpEhIW54E5yZoJfCxTZeonW00pkGePmypS3H51UeE0IaLfqvBrpjqP3pOj/rNr0LBxFWxx8txYl8hgL",
-	"hHe+BxLmpseiaJu5P53GfY3Ssu5MmRR6ZUSB9vhMkz274kVqzhgoYL/jNC2EATxsvVQCG29Nnu/NC3HS",
-	"HzQ2Obc2N/9n+OhR7S4MIroLf/uvO03kuj4s9WB9X50C+dKr5CYVYp0LFQ8bMJTFAPOlmsXDBqhjc27Y",
-	"Wli4QIlWU1ksnDml0Q0JY+R8zbhas4UuhBtIpPHQPTJSCVc9FsM0cUgXK855YSXPsvWYDC+Rxnhv4/LH",
-	"kE01hhW2EExcoR8XWqPL5mUm7C4gKwfI6ewd8jJI52zYmJxQB/2zTdy+8Ndrp17b5DWNXEXUcVKBvUAP",
-	"I4tRk8ctd6OhG2XakRWSCyVT71Gn+7gENpbpGQGP3M0D9EljVDvk4kP6e/Yq9cLTXeL96S7x/r8O/2hl",
-	"4jCgJewllIgqW5zvRmjj7/pr2wxOux6Stq0wBFImlmnc8wcwZKu5JsirF2B7w29BtIGc77GYq7VWovbY",
-	"nJwpLJPqqsl2OCdGwguMr9OrXey0EG2Y5wclGNB2kbsLl2UisSX7MDsv9HI2R9GEAggwu2GFXlqMp0wL",
-	"/ZtQpaKUlem8gbkoPNNhPKASc4KPHnRiD2EB/HqhlVi3Ath7uiJ4nnfxOM9zJlMgvBGEqBOeZQaOsnXm",
-	"v5AzQZp86SKPXZjWi1d0kiPE4qlMLEDBeobJGePOwUecp1khjM6uRTPcMdE6ExzzSJAt2ilKKqtGBs9P",
-	"rfScc5WONUUkdu3cBy5uwyATM9OVNFZ4P9xCXwvnOlgYkV0Lc+YYXCqOMReS9bBfrUQIrHglQTcYkU3j",
-	"vU0cd8m+E7ibpmETBotk3sV4C1GA/Wu9FU3oRs5UhfPctWil2319Ltp7Bvd10axFMbba8uxOm2nGr4Vz",
-	"0Sd6mWu1bUE1LKYNpwBJkCulV6rdctppI3kW78wiRC+DElkrFf3b465TqnmdAImCNiSRBTdJ7N7Ju/ku",
-	"HEM570UYmGWSCJGKT+ox63KiEFd5cVA7jbAU/v4SeClceVtKAdbueMFrfqc3pXb/ttwp99QSXWFC0Ayo",
-	"iuiAQyci2IOEm/lDdFVLZZYFV4mI62Y1PEa5PPTHVi2diVkr9z3HbC4EAYJiz1JRngPt+D3zcyZmH56b",
-	"N9jIbT304bmSC2joHcf9rkg552uzjVMI53ZKEKIWYWEA70VlmX1hHIBoh7jsGdKQAmQhxlikYkqzTM/e",
-	"D/7d9J3RTnZQ7t28ZxTLHct8N5GcARuyZy+uj+FiPHtx/TgEoOjsYSAWcJRBl6XRi4ojDVuBNgQ8TFRT",
-	"2jKX7zJkfKSckwRD2rwAq5jSActgY+nuONky/s8Pv+aH02Gvw4bYgWbqMJWQjW1qP2mYVGTGl3+BbcI6",
-	"lxSqqq3t8fGuUz4//Jkf/hYdnvbGh13mzp4umOqWbPIIbXYHi3TZ804Sg0mvFwtprUgxXzlsYk3YuKb/",
-	"K/M10MrxqR0bpj9PEpFbuB8VURd8PVIAwe/nMBAURax7B8iR94X1Loi6C4EywWjkkSqHTsVUKmlFtsZ4",
-	"rQEDNi7VcDx0rozvUSUkXBHWzLgVw/pzSAHnXYBJKXeVYqsNk87RFcQSUajdrUCrDWqIoN3qc1ldrRFX",
-	"XuYQAziH40mBcR+8/PqCnR6fPHm4LRwp/XWvTLILePQ23DOdiquUzBCrWapDhIe50HnWHrPwOeJbg5K1",
-	"vZHFHNbyoOle+nn3Rva1hLEWZF8l6G4uqD1f13tF2P87dCL48FkzLLssZJeaXXbYO9+8evWC0QO9eozh",
-	"5PS0hpuPayGXGnJ2GcFt48KZg6Za6SJtDw22h0LbM4XLrcOwd295Q1y5SButtiRHyWS1kwiJV1slW41B",
-	"twMZmAHhGJDyr0xvpEbqLRHirSMxe8sWgiupZuztSL09PDws/wfPbvEge8uOowje6kzWB6ogjxpGY2wm",
-	"7uIYffYWQANl+V6JtXu2WbuCTx6xtzhmWwUMvVSly+MLxzR0Ld8eZDd6ejC/uJFy74ZYCDvX6RhGQse0",
-	"X+aJm5z8RHNeZfLTG+51tBnG6KfF107da+R7kgbF65lLlWm6YeGoBW8O5CR9+1D0xzO24FeCcabEChX1",
-	"5vsl/bYGmAg4bhqm8ZpPTqle05plEtbKwIYqs+otok7QQ/Q6WdZbxNua2VPeYyv3diGupV6asfPfjZfK",
-	"uWpq43DFBC8ySW/71Mr6Vs4Y30iua6Q3V0uFl8dOTzbWWWpLpyKptsq9QcNPa/xTUd0P6q2/2rLL1W55",
-	"qracWbs8VhsTAamb3OZz2kAHWn6FFjSHWZdZymaasu62B0HSYap3kxI1T1Kpmkv+BSuqwbVlnGVciOUW",
-	"55Z/JccU0s6B4Or9lrqLapRFd4FHY4ClQtOuTn63ZD1l7o/MFW2VnjyRGUFovjGW1Xq84GrdwSIUvgJp",
-	"gIujl1ycr2Ka7SEBUrUP+YWhS5bJhaS8NT8okC3nprqubjw4wAJYfPsAy7pOxGY+AOuZxGoqEaDRNuoc",
-	"YZz+kad6rS6yFOetSfH42glxIttMrWdem7jKPfaWnaAa4bUawbMqZiya5X+lHikLE3AAWCTYW7QpVxTR",
-	"PUqHUKih1u1Svw3dhfXKNQ0VhEGpfAKMP29oEe9PGrsAWl2+N36kwRpy2OfibIy3Q1zSGzX5VvtFzTO1",
-	"KUU2flXKhHpGkbvZZbivpWiseQmrX/ib1PxNRg6zNlYOwqDJk3gQbVyHUMlVtuJhlTU8bWbEy3pUfFfG",
-	"MgCZISYZ+/DRUslflwLEMzyGnvVSttT+5ohBuEtcl+kjj483skdCpvRIbSeIgA7IBMcKx/iPGJga+HjG",
-	"rVjxNS3PWVplsu3Lr/5+OIgGjw+jKOrfxzT/1x9bCSZ755xQaXlLljNakDMNG0CdA5QATVmSxnlyCVGR",
-	"e0HrKxeVuUeC00wLg1Ps9sz32LnPDZSZqMU1K7E7kVmGRq8VWTasDhYWN1LbimIjQ2U/p/6+QTbScVNd",
-	"fNhIW3vAqUlY4mKwOTMx20iJ3NvkJEbpiCVhJQ4KMtWekIULKmER1k+nmk3EFBEBJTQ5gLKZBIpa4VPE",
-	"mXQhZ7J1L7o6XSrI4bmMz3wygrvkTFojsmnIJiLhSwMYn3Kvyvj2ipNBgfj8QZwuSdmK+GFIbh+SWXOe",
-	"epT/IM7c32v4FQ7VFQ4+iKWCPWUCngKT7sZr6i72r3LVwd4t1xCEgZPs1YgorZyUftPu//NB/T0jeT4k",
-	"IHzt286oACaOeg8YgXue1Z0z2/nD7zkSQQLlnsGIrjKD7STF9vxnyo3uGDoR8hqkUVc6w2vMsfRJDP75",
-	"KoUh9PlqtT2ja+Xem+zUyeemdDxjOFbas4beLV3T/uIgm078BYKpJ2ImlauAi/+I3z3mQ1LsvgFMirDB",
-	"UZCe+nhBzAqV+XBmW254LTLphNa+IcpKqu+IUHbXP7XHzqvqydJ8ccbaRpHcfhq3KwrZbMWTidl7Youu",
-	"SGB35I9e/wDJ393YqKnFgQNbM8DPyqK8lXM0+3YKhNPeSy74/gKux87dcp5GHyAP+2n0bonX75Jme3eK",
-	"ajen3B3FAuMb79JaYHiq0IkwLtZkEH4DAJjopaXy1o0oUBWtmnOXx1cGlKoQ0kg5BxnY2pQYVQ9PNfwk",
-	"TnKzZX7mnJWVO0gaVsjZHF72HlG9tEamIh6i6ZWLgltdjJRBtOPlvROrsE0qJnWABlsidESr/D4oV9at",
-	"tTNmVZKtEZqqxatKC35j4a345pVciEyqluIYV+7aks6YpWXVyt5Q28/zFUZDb++oSfFzt7Fbc6RtEb/D",
-	"hvH9nO5hvgDKbY3t3RlAmxZ60S7gye9FhkITHpHxuWpkNG4NvKO8fqGvRTp0PvM4LP2pVOBJmquRMuM1",
-	"8KanpJVX7mubWL1r/+jyOqtcYdywGGjm0qcr5xkQIxO8UCJtlEjjZu/u0oA1Yi7jpcQgVgf+cLd5DEvx",
-	"kmUh7foSNuUYK8+/Fev27N5GCcX5i2dYIj5k8fnSznUhf0Nv45B9KXghCvbtVz/FPfZqpbHCi8JMJb5Y",
-	"s0JjzJp9BdZtrXsamk+17mpYmlFvoZDzdcweUD2Xbx6BfSAeYlcDnsZhgw9QwuCxYbYpLq4i59zanHqV",
-	"SDVtOclzNlka0G2GmbWxYsEecMUOeJ4fPMQAEKyBHRzgeg4OQkzpMYyzgwO3roMDZ202MqBRjxt2cOCE",
-	"ALwK1oIZKaDxwcGcq/RQT6cHBw09XPbQoIx42K+phXjqkJ+qFnxKQeVTmKxxeUSfgwOmpzRno1DBe4RG",
-	"aqQODs5RL5qDAzxLbBzSgmlkUWKZIathmZAZTX2rpGH9Qe8kYuslV65bAIxYtWPDXXE7Uog1alCGPehH",
-	"EVvILJNa4fsPfR2awCY7/7j84TnLeWFEgak8UhgmbnhiszXOVJYasilgEKmVcbsDWev39vLrC3Z0dHRK",
-	"DMfZb5jG605gIZNCkyvA916Jye93dBj1X0Wnw6NoGEV/i54OoyjusXPsYmJwYOxsc+FmJOnh53yHYn+X",
-	"IuMswLItERGvof/djC/RJe+89IZPxcEBbhHLwdSaUc8gWHIVLMSqAGfO1UJMMXuw6Yz1ztaHYbnCkbrj",
-	"xS1P7cP6Xt3LrvLklRefPmrlgoyOvnhWK/QVUnuvs40gV5Vg5+IRNQB0HJ22xM96DOMTjGNI6FAv4cKx",
-	"SaGvhIJhlUAWwjMZqZObm/Du7onuLimmlzbRC1GmkPiMJgWg8eAAfjWIBs5orkdLhhsp9hiNLtOmMPdF",
-	"ZhmbCGYE9kzpjdRLwdO6xRHWxIXzezmeyrh1nfHKOK5bs8t08Awbd7WJiutJP+yFS3tgqUgkOQZi12OG",
-	"Lm6jYBvP26VCnI0UYQ4UcCymtIy4x56LFaZPmLIJzZBZQI1VqtxaL1mqqywxx0kuoYX286OLRLosCSDc",
-	"RtMkurQOZYNwNpqG52whjclFRlPC6eEujMyEstmayZnSWJ7kbz+mnSG/0nRD9wizmATctuiSVep5EqTW",
-	"Dw6qrkXI7Hh/1no5xMQLrZw4RO8+juOsWzbRKchEJ29RvrqwYmnJgQztsa9wANeCyYvSuJ5iFA9hxsKE",
-	"ZbkOsKQLtIxUZeZhB6fzw58ZP/yNRYenrMfG7DAO0ZeJBESXETUo/edSWzRVcFAgCfChpZoxtENImWcy",
-	"EYoAq0yFsnIqAbAF5zlP5uJw0Iuqxrm136HXaLHggKepxtCEJXhw2tTFkOFAQSpuZvq7docv+Np1bDp/",
-	"8SwIg2tRGIIL/V5EMwEM4LkMhsFRr48LyrmdI8SqelnBTzNhdwbD3DpVrYie5OQMj5HkEyyOaCS1epYG",
-	"w+A7aSztMWj2bf5lG9m5eIwTCS5+XkrEsiMx3pCKsg131l6t4Ro2eOsyHKpDtSZrLWPa5vcutP3mbjZv",
-	"2DU5MmTVG6qkbxXuq6t80Pelyu9YaenJw1Z89RW/Q4319uKBWeJak4e4cjHNKgPMF2qWdUBULojdHLAQ",
-	"D9ZCUhXlMTKXWpfbb90YNZVotBCvFj84ebxnWvIf/33YkYfeWuMEkssdltVeToGy7FonJnQ0lllWjQ82",
-	"OjkdDTZcabtdaLdvNhpqD6JoR0vF+7VSrHp6tPZ2xuPVU0cK7FN7TLO3DVqu8tFGt2Z8rX/3a5utSfG9",
-	"o7vfqxp234bByX4LdKEqfOFor6WVaQd1uxalnbdofwkASwRv4MgqPQBy0lEQ+I/PTL1bCFYCmzZXurf8",
-	"fG0rBUnRcefLyskWi6veEDEBWadQELsBAlAeeE3WjfguuyyR7kghFmwBsKC2HLOF2JHZgY5BFLHyHVqk",
-	"75nHlF7V5AGM4K6Da+42UhRzcuXCMCMp3qaKuUCx9kMZ3UB2+lKn6z0uQL09ciFm0lgaGC9HeTjYrFHJ",
-	"5AtQR9VDbCqQ8StTkprvUWdl75anLm3NY3u5MQpYUMRrbCFSmUglgmYTi1TkvLAUHC0zXQ7Lh5su6I1E",
-	"kHt0LW70oLltOndssRS3H1rMdPVrJdZxTZN5BldoHbImN7pVoAQakCj5E8ffcZD17I2GBu6T0d3rD45+",
-	"rkfU2nva7McB9X4ujcmOaLKf780l3qu4X2M+V43juxC4uvyt7ifU8qSbAcsYGvWVuC8/7uaJynv7n6B4",
-	"jqPTu9/wbd7h+f4eMzS+noEvneyznZYuzJ9aNeZ8vakZv8fsdqfh2nTjbRi0tOWt2TRNdfF3YStd8elE",
-	"WV0L/qew7vHdb5TfVvgrgix0Qe1ipS0TtW0p1SOP6p8eun3TzoiPMEKIYvRPjL0bAJplIVpbCtVQV1kZ",
-	"eM4yed3oS+1ywzZLEVDaD9EFWOaj1CoJ59z46kSR9thGsT6I5Sk31vk7G/UvPmbgXcFlbWMJG4+j05Gq",
-	"F9P02AXlRjPul+v3VQLNHnuF1FAa27u3YkV49a9w/UuqO7Qy+ASTSzU72647dZXJdKyUPYD3pvzMCloJ",
-	"7+9TE//z5N59dfxfTeNeuKt4X5VbdsL/UMLu3LiaP9+eoBJVGJPCtiUUfNqMyOzZ/b8WeJpzM1K1fHVX",
-	"RlX1e2t4ptg5xkHohjTNEtfljiagj3s010fZ5X4a7ABoDfOB15AVQomVSEsft/941INBFD10vcp85gtN",
-	"pgtfv182oUayUd1cba42ic8eYChqZzGe1wcUN0q1Eg97FCuq2maV0aSRWguXPjYRSa3lQMIxy35XsV63",
-	"wf+ilkTxria/nk5lInl2XiW/VtfgmcI74B7xGbDAdRwLUapvKFX9I4JBdNSLev3+Ue9J2TlmWM5zWPWN",
-	"KY0r358j0D/mXz9dfr88/8cP4+8H+c2k/8/T357/+7W4fKxBVO7/6aFmM4yPbMa/qH8rqftjjJ4Fmyb9",
-	"Gfm6pWlcgXe06FtOtzLq/e/Ipj2ca5NLi8VDTXvfdVcLVjc8avzXD+50BvS7nQFlezOX0rmDU+pNxCgb",
-	"Kah/viNofOkiz591rlZplYhLC9b/ybdPB4+Pn3336tuLb/qPL/45OIkGl8+e/vz8+1ffP37yfy9x0OQK",
-	"+zgHeSFyvh7L9L9XN4Oof9yPBk8GUXR6dHpyMhg8PnnCH59GR09PB09P+hGFmNaXcgYnrl+epk9fLOfq",
-	"WfK3n35+mnz5zdcXq+ks59+eztIn1zwIAyNnir4AFLy8PMfo1kJcWr6A69R/8mRwNHj6OOpvfVBjwx8y",
-	"OEF/SFnQ8sum48aRzrUt8inB/mfvoPBNKkAJuf5mQf+0TsTSgXL3d85cuchevpay05c73EN/uFsru7cg",
-	"6PzclLuC3oOy8/INPpaAqNslPqXgrEt7lDlJXoNtZjF8xqnvD6d+9kX9kGNH69pHBB0yLpFviY39b9oc",
-	"Ut1MX3qFiIEpH+GZpQ7ZtS/ZnLHYrFUSYw7GdtT978LW4dGn0fRlfeBn59bHc27t5s37+rean7IuPVxb",
-	"vP2uPq7N8bsMvwtvw0hT1j5u2C5nVZ4eM5avqaldvU1Hr+nJYl2OrPORKjP9q4tZOaa6+mYMq64Y+3qi",
-	"Pu0lfd70FUpbOgnPfOpurYRi1eXf+5QA4bMX67MXa7cX692U9SOXgvcBRRpiW1PPe607rgbRwF9CU+Uh",
-	"UzV4e9uEWkHutowbKfc54QaKlrVbgZ1gMOvR3flatnNrmkdb7nO1mZFqBLhorOWCynarmkOf6Ui5q66T",
-	"SCP7pNP/4/pO/Bn3T86LDZ/PCaZx+DZJbekc+DVEX68YnOe5lspSXyeuEpFlvjVKeyz88OW98jGadaF7",
-	"eXIG70iE9p12ejgGlHDYO2n1b2zZ4DhYl9Ht6+3gttTs60GrfX38dNA/OnoyuJ997VsxBN5j4hoN7GPG",
-	"/7nTbtnmfc+/+5P5hDdqlvJnjfbZ3n1no4JqETfNCtJNLXrU68gdahSM1A+nQ8t4UAn9WtxE9bjKdlio",
-	"NLWrrxb12N+1TjfxLn7bZKRcmXGK1eQ8y/BnMiAWgnDmIIrokxR2q7kfPEhrcJ+lqIeWGi32mDQj5R+t",
-	"KqTwq/9kyFRTuJg/tZ5eC2zH6uqOeJZt0kEaV4a04vSV/UZU/wtTJjJzwzJtbA/7q7VvCN9fuQ97USxN",
-	"2rD6Kv2dVtDlWiV/GU+FTzQtj8s38y5zdD6BlcPLD1wSn/o8+laLxzMMhiM/Gzr/oZ6cc1dtVB6v0qt7",
-	"mi+21mig1elItVW24MpIKiDclpZgnjgZHzJd60MQ+jJow7Cqe5cDsmx58AGvdzlHx12qtmk+eyM/ojdy",
-	"RWqN2kBgjcxHcU86nt0rFbRmRX4g5twLwn/OBv1kDvPCc8A2rL0vP9JR38WOj7BVzv1R8cboXaD4cjlB",
-	"xxL3Lf08iwEaCB32Q1/5Srla3qqq2DVSJHeMz3OyK5lQw/RJIdXMVB9ptsV6pPS0KnpecUklfICke+y8",
-	"ArRhlbbJXKucyu9V8623djSukORIdUFJBCpd13nwca9zVf2uPkeg/6f4mNvt40uhKilCl6zdRO4cmAYU",
-	"xXV7XfSrRtfffDnJZMIyaaxQhOvxK73BIxQJbt49vgPuG8u60lSX2tlWknzfz2lWg5aqfXvYu7oD9xoF",
-	"3kjD2ze3/z8AAP//",
+	"7H2Lc9u41e+/gqv7zSRxaYWS7SSW55s73ny7bbrNo3H2S3dXqQiRkISaAlgCsqzddf/2OzgHAEGJlGVv",
+	"Xu1oZ9pYEonnwXmfH37tpHJeSMGEVp3Br50Zoxkr4c/nM5rnTEyZ+ZAxlZa80FyKzqDzJ7kkWhK60DMm",
+	"NE+pZt1O1FHpjM2peVyvCtYZdJQuuZh2bm6izlumy9X5RLNys7n3MyYIVZdcTAmdUi7InK7IjOVFRLgg",
+	"iqVSZCoiVJOcUaVJr97bnAs+X8w7g17keuZCsykrOzem74KWdM60ndfrMmPlq8V83DSUdzNGpHnggSIC",
+	"njFdcfNTQfWsE3UEnZsO8MdO1CnZPxe8ZFlnoMsFC4f1XyWbdAad//u4WuLH+Kt6bPs3o3tDV3Mm9LYR",
+	"FfjI5xvTWzZZiGzbkEp44nON6Ma0oAopFIM9/EZmq3dS/oWWSJ6pFJoJbf6kRZEbiuRSPC5KOc7Z/A//",
+	"UGbcv+7Y6xt8C7vdnPlYZivCFclN5yXRMyrIk2PyPf+mS57LjJHEPDHSUo7gkaTbuYk638lyzLOMic89",
+	"3Eu2IjlNLxXRM0ZUKgtmxqyJnnFFUprnRDCWKfIwgR9Hc64UF9PkEYz7hdCsFDT/nMM+JxO6yDWZsZJ1",
+	"yXsz2CVVhkOwDFkDvWJkRouCCZYNiGIig9ldsXJFFJ0b8vzngimN7MTtC7dzSbpDgXO7ojnP3uKzd5gh",
+	"u6bzIkdSpHO5wDeuaL6w1JghD4LmR3YsHTNNTXneGdiXyHyhNBmzgLF1og4rS2k41c+/Vs83PjjhLM98",
+	"Y52bD+YIKk1FanpflGJQ0NW45NmUDewYBqeTXvpkEmfs6bh3nB3RZ/R40p88mcTp03GP9pnhq5rqheoM",
+	"juM46miuc+aPPK4pV2RO84ks5yzreI5b78+u2GB9DWC3PwpdN43mjCS4egkxDEgRRtMZgXXqkgsmMiNh",
+	"uKUKklIhpAY5U1FIbbh4dF9J/Z1ciOwzn9ySmbkJSdQinVk2GxFZmglwRaiQesZKQovigXLjF1KPJmas",
+	"OHLDxhXL7knZ7Do1jKGJtJH7j+wTIyufQgrvx3FMnr/6EU9tRHr9E/ycs4kmcuJkGol7vTjux/0n8VHc",
+	"i0+P4rjX6x+dnsZx3OsfHcedj03VpxVVv5S4yMhZgJMbxm5HqCvJexuZt6zHx6F2YIDsmiutSCaZoQlN",
+	"aJ7LJeH6jCRmTxKi6EqR5WzVJe+5npEEFK5D0LiSqFm7MkI7UPiCN9pGa59+HGhzMOAfRKgLftaT8koa",
+	"EQcHA9aFwAkmUjB3KBb1wSVr037//v3hefDAbXOv9GI39SvKczrOP7smUpTyimeGK3CtCE1TIwfwQ5Ev",
+	"plyYRTFUnFFNx1QhrS/pqkteST0zBDGhPGcZmQBb2SZJhwJph5pNr1NXsM5uJUDCfjziUouikKVm2UuW",
+	"cfoOTuKXUfoMiSVhb6aXxFgpP7z77vBZtRR+yKO5GfPIsA/DlD1DQBtrUZZMpKtNHfvFxWty3O89jYie",
+	"lYyRRVGw8jA1m5gzbWwZQ8aWXXcGneevfuwYS8f8ZN7/+8/nhz99+PXo5r8q3uXMsajz7ZVduHqnF3LO",
+	"kC5AQ3QaFlhhV6xUXArSM6zRkBhOo0vO/U+CXbGSpDMqpkzBM3NGBRfTMyOzDNcBEgJ5rLrkXAwFSC+y",
+	"ZOOZlJdmgQsuhOHF0pxg1zJSU1HKgpWao3QyNH3bpsI0/8c8eBN1eLY54VegJRiCZ+ZROAdmEmeoLBv6",
+	"55kZlv+Iz6FaWdsAdqVHsfmvJsviUJadjHpNm6HMCQPxtkEEcJJpygidS9gVOwDlNgFs1YhMSjknvYgs",
+	"uZ7JheGCUwrs3ehFVKNB/OS4E221lY1gnDOl6bxoMdI5auLLkmvNRK2DjGp2aN5vmqK2R/bWzYKzfRN1",
+	"7MZvDuP1xNoxQHxmB4SZzc+9Dw22f2h3/mwIwD5TtR9OOdiJCMmralOO/8FS7Y/O/1jia3EeRIRaPuq0",
+	"HFlai9nZXo6SDEcey4U2Itp8vSJLo/ktm1e7fgSgr52WFXweHXCFoGayy0tvnBYTWX1vp7fQdbCx+DjW",
+	"1gV97aZSn2FlXG3r9yUXEmaX5lKxUcmoaiKd97OVWVJ4yJwc/Cs7I3SsYI+MPr3kigVkZSQLHPMCJvKh",
+	"gbbTgIdvG6Xn9TeR84vs6P4w28azEdUtp9ISGiuJeS4i4xV+ZdWDB8rMNL30E10IzXPzyB1OcMkmrGzm",
+	"UobskY/LpQDDC/iodqeh28z0tM5ZNhqvmhvEFVpTw/HwmEmC5ts4nVAExoenH3496jfLQGMR3MqUgC4v",
+	"4Ml1ig58W25pXKORI9yAOlpJ/w1FH1ad8pHNN/C/PDNW74SXSp8RNi/0CpmFrixGFOGCLcErp9lc7XRy",
+	"zYjm9PoFvtAD8x9HTMuSIt2yaz2izV7cc3Xp9908Rwo6ZSCRCNcREXJpzlxOdSNFrC2unX6txy0r6Jla",
+	"q++0je+eGRJLkE4NYSUREq5ga8QmJ4RaHr72yNTYZGOaXm5y6Lvyr3uwEiZ02XKG4CcnReY0M+Mt5WI6",
+	"azyRd+dJK1aOtNToHGywWSu+NKVXzJoOqVwUUijQKedm4mQhuFZrpxl9HJdCLsU91BjH+VopApRUwfLG",
+	"hXBvj5o0xnd1xmo4nrE2kU3pkmZs+0zux4YshVtGFHXUIk0Zy9gXFQpt/BApMtiFe7HFt17laDtSDRTn",
+	"j2IreS1nPDdnN99YjjHPc5JSQTTL83sQ3efQA2TJp7xRtZHWiYWW/BlRjBFcwro2w41uu0D71exIjv9w",
+	"YfrNGXxg19bn36Tu7KhBBnzi3scJue0dz9MWReUc7ThaFMiQ1th6JSKmVLMlXSHPHBsWqlhuDC4yZlMu",
+	"FEq15F/J/U807s1dD/RcCmMhUEfkn+9QV47QUN2x9Fgd8NvPtfPeNJxe52/o1gQy2FL2C9TYkwEREjwy",
+	"GLnSEng614SKFZnLknVJYgfc9SubRNWXtp1oKPxX6AlLBiDXjQ45LzRhIoPhIIEEbQ2C7eBW+vvHfFPh",
+	"3gCRKZYNhSG7kqForl7yU6u9ZOmULIozQo1KR/zym35LPp0FbTilWi604hlLBoSKoTDck2pZEmV0GU/k",
+	"lpYMmZjh+4AC+AfBMz43glLOmWlGLVlJ+tfXZrH1TCqr+6zkgmQS3GLmSKKjxnGbahOBVKoNrOipWtLg",
+	"u42HcEE7zg6tvVRb8+qzb6N5aRpZ23ec5dm3ZSkbLFEX2GgkXG6MdCmmTtttZAs2XNfo46F6Bg4ALlBm",
+	"dwuZ83Rl9vyfC1auiE9heKDAwjrDKHPiNe7lTObsdr0aB+HjNE2n9E9UZK8nk9t0OuA13FCPP4RTCWe1",
+	"oKszlLAcuZalHqNov3l98Y48vuo9BnJQj39FBnPz2G61StB3Yl4fChTWoQHIFUkKDOQlXXLuhgC06GMj",
+	"hhLhreSSi8yGRpQkRU65yFdN3kTz4JYZ226gB7vHA5IsWTqjevQPRQuekIfvGb/m4s8X30BsiEyZ/qak",
+	"Inv//A1d2Rjzo8i/ZZSJopTTks6BD7mvWcaFWYUkeGBkTKn170qW8ZKl2nzv/h4tytx8/mc5gqhQRBLD",
+	"9EeFVBp6oUUx4uJKXrJk7ZDjqjSI+5Ki/UizjJt1ofmb2tJtvFJfw29WxCzumSGQMSNTfmVkmQyX1RC+",
+	"2dqAfCtyxIAsCLJmmzOMS+gZtnIPSQcU4Odb77fpmLxkmjofdNvSzOn1X5iY6llncGLM6dA38ffh8DqO",
+	"Pxw0+ia2OVhKNqflpYrsUiLvtr5DWhpmrclcKk36MViAnKmIXLIV+Ix7ZumPYzJeafM1xHXhB/vSUJzE",
+	"9tcueWeanErzipBeJnXJK0kUS0umFZxV53AoWKnMGkSkyBlVbODHRJSWJcvCYSK5zel1uGL9uGmhwTre",
+	"2PqXlXLv9EWnfJCHEyaAMz5/9eOjCCfdi/1/Ncd9r38SN+n69Nrq+tV7t1kAbflSR32S8akZKPAp8JBR",
+	"4V3FoZPY6aL12MJtcYW7uL28p3WrwS6XTJkV7JIX8/lC03HOyHihrXmhCOh7v9/fcR9/bQQBuMR8kVi/",
+	"bPK7fbglo3qb8h04UXb3md7HIqz1vRGfmxkGYJknKgpN/eJMVeNsfgCLwIUXjLk7ZuAh2H1a84Dzbd1m",
+	"99y/pcMb2t/BL+ON3GyR6pFutG7eLaXjAJZVVew8nUmeskbPdcsJrlm4t9iY9kF4Sy9KYRSERsPYEjjI",
+	"lMBZwgQRxiBaUvUZ3fjkha4Hk79mx379zK6RgqOj2qGs8Zsm3QIG1xwXAH94uiiVvKsLvuKReIByqvCB",
+	"xo1F/bwhYs6W2+IPRtgbgtk58uAjk1sjD03BRNW+dEFGZ7NqNqG5YtFdPIt10bjuXryPBvJRVI60lkAC",
+	"abM+GaQ5ocQo4hldoYH2/NWPEVnOeDqzfjXYSkyAW+hQhpomP9ymqe4gr+xS9J+ikmkWDjJnyENKns+4",
+	"YIqZQ1/SFPR5eskUOXoUGQU0lUKXMq9+BrYQ6Ni9/lNYL/+5SeM+HA6ve5Ph8PrppEX5vpf4HJAx00vG",
+	"BOkbwliYuRnl+CnJjPUJCRpCLiO3GljU0CV9MpOLsnqg2oGhgPCUhuIIUrKCUcs5c0avIMGGQK6HIkuW",
+	"54SqS+VPP+SqoMsFFO1GmRcs3XH8kQT97xWbjoTjeIOCb5eiuDxKm4W3vgdk5qpL4niTuL+cxH0P3DJ0",
+	"poxLuVSsxDQpifbskpaZOgOPpJtxlpVMKaaCeCZE+SAfdP1AnPT6tUnOtC7U/xs8fhychX6MZ+EP/3Wr",
+	"iRzKQy8Hw3m1MuQLJ5Lrq5DIgolkUFNDSWLUfC6m667QGVVkxbQ5QKkUE17OrTmFrmDTRkFXoQt4zVs8",
+	"FCkV4Bl2YV5hPpSa0zxfjdDwYs7h7D9GZCIh2XZDg0kq7ccmnK/5PwtmPtr52L+sY5NbZ8Na595h2WKo",
+	"vHHHa6tc2wwOGarC1bFcgbwBDyNJQJInDWejJhvbYjdmijxzeaZ4HheGjHl2hopHYfsx65MlIHZ8epQg",
+	"jry8XHi2jb0/28be/8/hvxqJOOrgEHZiSrgqG5RvW2ii7/C1TQLHWQ+CgCPoEBg/4lnSdRswIMuZRJVX",
+	"zo3tbb41rE1hlICKlRQseGyGzhSSc3FZJzvoE+pDSqg6wVfbyKk5c+J1EASBA5fnLNWefFwiAbAmYEBG",
+	"Z1eklAsNgYlJKX9hwgtKXpnOazoXJi23GA8gxCzjwwct2wO1wAcxGhXYO7oiaFG00TgtCsIzs/CKoUad",
+	"0jxXZisbe/6KnAlcFQubj9+m0zr2Ck5yULFoxlNtVMGw7uqMUOvgQ8qTpGRK5hCdClZhLGXOqPioiSkz",
+	"KrKRxIjEtpm7wMVN1MnZVLUlf5TODzeXV8y6DuaK5VdMnVkC54JCzAV5vZmvFCwypHjJjWxQLJ8kO5s4",
+	"9pD9hQWpsFVK1TydtRHenJXG/tXOikbthk9FpefZY/FREnp2Sif9VPk/dYtpnw30H5MNhFTVmBXkmL87",
+	"BI4LV94Wz8CaHS9wzG/1pgTn7/cmGLeFCY1ksMkAZoMjyyLIw5Sq2SNwVXOhFiUVKUtCs9o8hhVu+GOj",
+	"lM7ZdLS9eiFnGHvmAqt/bNz849JzzqafnprXyMhOPXLhOU8F2PSW7b6vplzQlWpItQc9t5WD4GqhLmyU",
+	"97KyzB4oq0A0q7jkBawhBsgiiLFwQYQkuZx+HP133XeGM9mycvfznmEsd8SL7YtkDdiIvHhzdWwOxos3",
+	"V08ioyhae9gslqEohWlscl5RpCJLIw2NPoyrJqQmtgpsQOhQWCcJhLRpaaxizGnxwUbv7jjZMP7PD7+j",
+	"h5NBt8WG2KLNhGoqaja6Lv24IlycVQnDbppmnAsMVQVje3K8bZfPD3+ih7/Eh6fd0WGbubOjC6Y6JRvZ",
+	"1zDZLSTSZs9bTmxMejmfc61ZBlX8UV3XNBOX+I/P1wArx6V2rJn+NE1ZoZlNvMZFndPVUBgV/G4OA4ZR",
+	"xNA7gI68B9q5IEIXQpjKNRS+6YxNuOCa5SuX1tUlSZgdhq6MlyASUipQ18ypZoPwOVgB610wnWICFsZW",
+	"ayadXVfDlnCFmt0KPgmqSpBqtPpsrWNjxJX6ynqjnJvtyQzhPnz73XNyenzy9NEmc8Si8J3qK5+bR2+i",
+	"HdOpqMjQDNGSZDIC9bBgssibYxYOOWGjUbS212r7owAdAM+l63dnzT5IGGvQ7Kuy9fUBNVex+6Kxvx1a",
+	"Fnz4oh6WXZS8TcwuWuydP71794bgA90wxnByehrozcdByKVWDqjzloIfs+dGUi1lmTWHBptDoc31837q",
+	"ptnbp7zGrmykDUfrl8MTWbATEdJqI2cLCHQzkAEZEJYAMf9KdYdiKH7DhfjNLjH5zZW8kt+G4rfDw0P/",
+	"P/PsBg2S38hxHJu3WiEszKpgxSzBNtbL2aGNHvnNKA1Y+37JVvbZOqILPHlEfoM2m3Bh8KUKRAJeOMam",
+	"AxQKqGaUC82g6r4GRGGbmDM9k9nItASOaTfME9s5+olmtMK3wDfs62AzjDD717x2al9D3xNXwF7PXNp2",
+	"zQ1rtprRekOW0zc35YoA5/SS2RRbw+/W3/frt9HAmJntxmZqr7nklOo1KUnOzViJsaE81kSVv4yvo2W9",
+	"sXgbPbuVd7qVfbtkV1wu1Mj670YLYV01QTtUEEbLnOPbLrUynMoZoWvJdbWi/2qo5uWRlZO1ca5nPiPi",
+	"kH0Dm58E9FOtumvUWX/BsP1oNzxVG86sbR6rtY7MUtepzeW0GRmo6SVY0NT0usgzMpWYdbfZCCwdACDU",
+	"VyLwJHnR7OnXWFE1qvVxllHJFhuUWyWAg2MK1s4qwdX7DWgkVSvzdtiTWgMLAaZduPx2yHJC7I/EQhl5",
+	"Tx7LFUNtvtaWlnI0p2LVQiIYvjLcAAaHL9k4X0U0m00alaq5yQcKD1nO5xzz1lyjZtkKqqrjatszGwh5",
+	"+Zsb6NHOQDdzAVhHJFoicMZGa8iYbmsOuShCcaHxuKQrkDVjjonV2I4N+CqeMfLQJfWrR7bbNdAx01/v",
+	"yG12AFLmpUgjQgW8doIHgKzjXBAnxCyMFvmNnID0ogFg11kVqmZ1LC4vvjxKCDRgBqk88IRFKGlvpYUX",
+	"BcryJu7WmsgE8MBAMHaijpd5HQh7rwkv58YahbUMI69216SE/+zyDZ2ntN7eFi5dFT6MvEK/zhKDrxzz",
+	"WvvKs6IwkckyFB9lbEBwqp/96gt3gOvf2PKxphNU/7o6Cp2oU6dV2KAmagTNzZaiwSZ6oJ0mq+btXSrU",
+	"B5Dz7KJZC8H/uWBGWpjHolpRWPCbXaTIw4RYl86T47VklogIORSb+SpGJOWMAgxZ8q/EAYvYcjMcnjX8",
+	"fO7v22//eNiP+08O4zju3cVT8Pd/beS77JwCUxVfriVdg0E7lWYCIALNShjB7ZfGOpZRwUNvByC76G3J",
+	"wnep5KwHCrrk/E51nYN6td9QbMqttYSZHYs/d4z5+SLNTxv4a45/1RcWqdiYwDmbrmVo7mwBI6G0hLag",
+	"MAgYnGjOD4MBeS0NQA4zScZsAgoK5ldZfWk9JxWkxZcIe+1agjsgCS14cuZyI1xNKdaSRmTMUrpQxuTA",
+	"VDAfbl9StG/AXHiY+GLd5FGEXijkWTOaOaPjYZLb3wN12myqRfd6mFTlvckjY2FeOwneRv5fRcEwc6V4",
+	"W4MUkMfqHHJoa9A89BVtpjN/5MDIPeuUm6seNnMmm9OxMVW7pemU8SvDjdqyK95DyqfLqXDPVxkVkUuf",
+	"C+YMnp59MfbXVYztoqtNqepBoNTXae8WMa24+s7wCy9vDeVXxZze/LG241rN3m4Sty0oWsfLztn0I5FF",
+	"W2CyPRCJr3+CXPR23aguxQ0FNiakn/kawaX1ezvMU9TTPkpq+u4MrkvO7XCexZ8gLfxZfL888Ptk/d6e",
+	"MdtOKbcH1YxRDmdpxSBaVsqUKRv6UqB+GwVgLBcaq23XglJV8GxGbVqhj29VEa2hsP66GkrB74InaMIl",
+	"IM6DMRR3wCVoCZ65eWDqrh1rawjNL1stUhaEz7xlvwtqwDs+ZzkXTRheWH27HcRrZ1Xb9fMtBGdvbimR",
+	"cX03kVu9pU0Wv8WG8RAdu5svRsttDDXeGs+blHLezODRDYeGQl09QuNzWUuw3Gh4S7X/XF6xbGBd+AFk",
+	"CNabouSqZfA4CbzuQWmklbvaJlpumz+4wgKoUqpIYtbMZnNXTjWzGDmjpWBZrWIbJns7aASUrNkEHK+D",
+	"aNlxm7tJY1AZmC5KrlcXZlKWsIrie7ZqTjauVXScv3kBFesDkpwv9EyW/BfwQg7IN4yWrCTff/tj0iXv",
+	"lhIKzjDq5fWLFSklhNDJt8a6Da44APMpuAIBKkVCRIeCrhLyEMvLHJYFwFI8ApAFmiVRjQ6Aw8C2QfIr",
+	"DK5azpnWBQIKczFp2MlzMl4oI9sUUSul2Zw8pIIc0KI4eATxKDMGcnAA4zk4iCDDSBFKDg7suA4OrLVZ",
+	"S8i22LAHB5YJmFeNtaCGwqzxwcGMiuxQTiYHBzU57CE9MEHfzFcFEadQ5cciCpfhUPkUxisYHq7PwQGR",
+	"E+yzjsJnPUJDMRQHB+cgF9XBAewl4Jg06DS89LrMgAS6TESURHB5rkiv3z2JyWpBhQUvMC1WdybArKge",
+	"CtA1AlWGPOzFMZnzPOdSwPuPXFkcAyTsP1+8fkUKWipWQmYRZ4qwa5rqfAU9+cpHMjE6CJdC2dkZXuvm",
+	"9va75+To6OgUCY6SXyCr2O7AnKelRFeAg4JJ0O93dBj33sWng6N4EMd/iJ8N4jjpknMAVVHQMMBPP7c9",
+	"Ivdwfd4De8Bm7FgL0GOH4+LV5L/t8S246q33XtEJOziokIjFiiCwtxlyFbuEIgVrzgURr4Q8XHfGOmfr",
+	"o8iPcChueXHDU/sonKt92RbCvHPs0wXRbMzTri/s1RJ8hYjBf7YWc6vy/WycIlCAjuPThnBel0DcglCI",
+	"UB0i+i8Zl/KSCdOsYEBCsCdDcXJ9Hd1+xYk9S4LIhU7lnPmMFpdgJYzSeHBgvurHfWs0h1GUwVrGPwTH",
+	"fRYXpOLwPCdjRhQDCJfuULxltIZzHAXswvq9LE0B7ifqpy6sbMcMqGCGXDXLcxxDdbVLIZVGOPBKOji0",
+	"8IeKMZLYT8q6vwqZ50hYyR+/RaghxBJNLEuAxTG7iUxBipSdWUQrOUH2iTTqDwmKPNuog4hO1rC2DXEj",
+	"sqi9iMEupS4XHs0Zvc0WznkA/DVYL0OqzhyDtxBPyyyRzU1xZzppg7tPwjQt8sYmqpCMpRx9J4lFBULe",
+	"1o7XPhSoluEYE0ykSbrkFVtCwosKsMG0Uayr5MY1RDB32GwKEs7nBxs7tnkthrbWYK6Qr1lDxMgvJbF5",
+	"SuZcqYLl2KUhcJiF4jkTOl8RPhUSCsocg4REwQB4fmAf2Q5jhqcpzGxBMjg4qHCmgB/Avq3kYgCpMlJY",
+	"iQEBEGjHOgDIWGZGbFiRBCLIRmS9sWvETJd8Cw1Y0CwnbZIwKSwZmB5LFdVwwm0saigqSxgwt84PfyL0",
+	"8BcSH56SLhmRwyQCdy8sIHjV8KKlvy6kBmsOGjVLYo6qxio/MNVQ38l5ygTq9DxjQvMJNzpt57yg6Ywd",
+	"9rtxdQFY8B041uZzakwOrApVkdevrMJho/5mQ43gWK/NsNe2vKEri7F1/uZFAOY+6PS6MfZkNCVa8M6g",
+	"c9TtwYAKqmeghVYswXyaMr0tXmjR9sdsxo34I4i8EBEZWHBRxfyR6eqKR02ZVl3yDZty4RlGQu2lLJD0",
+	"PRRJhXGcAD+yHHUK5L2UpWHGUqBSZrbE6qvIRQdemzfC95IXBcsiYCRwLrhnOHC4QUnuDoXhVoDdAN0A",
+	"y3IG+CaKNOw60gCX4kXWGXT+wpX+1mE0h/fr/dy0lvUZTqr5OQvOFZ46BQNOALh3hQ3zwOVywCQq4kJY",
+	"6NpNgEG2/LOa1+dh/NvPvcPTD1jnHUe9pzePGpPlGwuxzGG1pKClO5pmG9qGBlkntaH50vb+GtzUUX/N",
+	"wbbdsXbzYe0uvH4cb7kN5W63oFSA5I3XssGeyYldCrhi6hh7b2rUj/Lx2kVr8Frv9tfWbxWC945uf6+6",
+	"a+8m6pzsNkAbwIIXjnYamk9GCK1dOADOzv25Y8Rn54PZsor1vZF5Tjy+uaZTFQCefzCNVfiIO3AoaTmp",
+	"CIBZUNmdgqBBJbPbeIKRC992gl+7oLrV62xOlldr285ALSaxE/nVHKmNw7CmOdgmPIAha+rfxUF267sO",
+	"CLStcxCZFd6gX98qZyO024zR5u22lpH6cMwGQ7sHbkczC0sC4KBbeLCrLcUSdEAIguJuMxbU+0BjBOIS",
+	"Kz/9xokhUFELi+6fPNmx1OVf/33YUtvUyq7tZv1Hs+sKJ2oru8al2LPre7FrwyftCgbs2iFQAbqEaoqH",
+	"Ovedw0vATBeIvjioEnSoJRXeENqoTuUFA9zYKMJZz+NVLUmHXHh3xVCAUtjghTBKoyW2CCGy0SzqxzHx",
+	"7+AgHQ6rsTxDnUxkxB4HCxg6FJg4QKuLsZqUxOfA1l77EDWQ0zcyW+1wAMKLKEs25Upjw3A4/OYAALDg",
+	"6QMjjqqHyIQB4Vf+QAR0xTssXWwVkT/r2/Z2rZWIuAxEMmcZT7lgnTowUsYKWmrMcPHpiof+4XoccS2b",
+	"7w73Q9ZwzW7qHnpdLtjNp2YzbTfjIenY6ylpbo7QKiJ1arSjAA7UR1byO7a/ZSPDFLyaBO6h57Tb6x/9",
+	"FKZFNOOk7UYBIUZYrbMj7OynO1OJCw3tBvZqKzwdso3FetlA1EIYrXYC9IkQiFV0V3rcThNVCO7fQfAc",
+	"x6e3v+Eu1DXP93booXZPObx0sst0Gu67/NKisaCrdcn4EiqmrIRrko01U8ZDvQc2TV1c/JHpSlZ8OVYW",
+	"SsF/F9I9vv0Nf4v116hkQRxhGyltmKhNQ6kewX12cfQPzYT4GNI8gI3+jra3K4BqUbJGmLpA6/LV5uck",
+	"51e1uw5sgu96eRtw+wHEcXxSYVCdPqPKVbyzrEvWAGAMW55QpVm5WVPpAr8unufr5b3aeByfDkVYoNkl",
+	"z7HwhVA3XDcvr2h2yTtYDSHhIt1GXdG8+jUcf7/qVlvpf4HO4crcDSwDi3aB24opYHBu/IX2/m69j3Pv",
+	"8n8e37urjP/aJO5zexTvKnL97SqfitmdK1tH7iBvKlYFiQUAhYXxi/Ww+o43ygTZAzOqhiIoOrKluRWG",
+	"aM0zRc4hmI0npG6WWORU7ACvUa+PD0uEXDeAKqsVcdkzESmZYEuW+SgcVLCMGXnYj+NHFv/SpS9iZ7J0",
+	"mDD+YgNYNqzFDvpq4vjkIeQTbC3wdvIA48iZFOxRFwP+FRSjTwkYihWzOcBjlgYwNimFUqltBeDtBv+b",
+	"IBPuvia/nEx4yml+XlUwVMfghYAzYB9xZQyG6ihUE3oDMcAk6vTjo27c7fWOuk89GtnA93NYYZF548ph",
+	"PnXkD8V3zxYvF+d/fj162S+ux72/nv7y6h/v2cUTaVjlzkbTGsDSZzbj/X3OWyTQg6rWum7Sn6Gvm6va",
+	"EbinRd+wu5VR775Dm/ZwJlXBNVSA1u19i9jZWV7TuPZfr3OrM6DX7gzwkJk2L38LpYTAlJhS2gmvhOrU",
+	"bk8qihetoxVSpOxCG+v/5Ptn/SfHL/7y7vvnf+o9ef7X/kncv3jx7KdXL9+9fPL0fy+g0fQS7gboFCUr",
+	"6GrEs/9eXvfj3nEv7j/tx/Hp0enJSb//5OQpfXIaHz077T876cUYBF9d8KnZcfn2NHv2ZjETL9I//PjT",
+	"s/SbP333fDmZFvT702n29Ip2oo7iU4G39XXeXpzbq9Iv8Hb4Tu/p0/5R/9mTuLdxSdOaP6R/Av4QX5X4",
+	"87rjxi6dhcJzdR3us3NQOOAjI4QsZmandxouoneg9HprDpRe6ECJfdnMbr4Wjx5pN/fQbe7GyO7MCNqO",
+	"ojuCzoOy9fD1PxeDCO0Slxd21iY9fGKpk2DrqWh7PfXj6al7X9TrAm5JqJLwnWbsNV+vG7tvmhxS7UTv",
+	"vUJIwJgx9ULjrQvB7WhnJFErkSaQJbYZdf8j06F69GUkvS/y3ju3Pp9zaztt3tW/ZXd43cO1Qdv39XGt",
+	"t99m+D13NgxXvoB9zXY5q5KtidJ0hUCpIfRTt+7JIm2OrPOh8OVa1cGsHFNtWEyDCmlpV0/Ulz2kr+q+",
+	"wuBi4zNXfxHUwS3b/HtfUkHYe7H2XqztXqz7CevHNkn4E7I00G1VWLwQOq76cd8dQlUVkyCkRzP2TYCq",
+	"sMnjhqKqF6i0aB6cCsD/grxse+aDkpXGNI+mApZqMkNRC3BhW4s5Yi9UheMuFxuz6y1MVC37pNX/Y8GD",
+	"fo/7p6Dlms/nBNI4HPReUzoH3LDris4750UhudCIFUhFynJ/PXhzLPzw7Z3yMerF/Tt5cvr3XITmmbZ6",
+	"OPqYcNg9afRvbNjg0Fib0e2Kps1pCezrfqN9ffys3zs6etq/m33t8HQ6zmNi0WJ2MeN/3243TPOu+98m",
+	"CZ2+EVjKe4m2t3fvbVRgQfm6WYGyqUGOOhm5RYwaI/XTyVAfD/KqX4ObKIyrbIaFvKld3YTXJX+UMlvX",
+	"d+G+rKGwWBEZQILQPIfPaEDMGeqZ/Tiul7rUNVMcg73qKAwt1WBbCVdD4R6tigDVJRdTNGSqLmzMH68z",
+	"WDGA+LbFozTP19eBqxD+E5Owq6j+A+UTmakiuVS6C+CZzROC95f2skiMpXEdOXTNHaygi5VIvxpPhUs0",
+	"9dvlLojwOTpfwMqh/tJkpFOXR99o8TiCgXDk3tD5N/XknNt6SL+9Qi7vaL7oAC2m0emI1Z+6pEJxrALf",
+	"5JbGPLE8fr0U0dYGKgLQHNsckB635hMeb99Hy1mqpqn23sjP6I2sVdlDjcxncU9amt0pFTSwIj8Rce6k",
+	"wu+zQb+Yw7x0FLCp1t6VHnGrbyPHx4B3dneteK31NqX4YjEGxxJ1uKyOxIw2EFndD3zlS2HRBircA4uG",
+	"i+4Yl+eklzxF+PhxycVUVRf/63I1FBbPQiMWBccSPqNJd8l5pdBGVdqmBZqvRhb61htR8itNcijaVElQ",
+	"VNqOc//zHucKwkTsI9D/KT7mZvv4gomKi+AhazaRWxvGBll51Y5sUEG3F4txzlOSc6WZQL0ebn7vPAaW",
+	"YPu95Z5UuWTKoYPb0lSb2tlUknzXK5qrRr1o32z2Noj3bq3AG9Zws5H36/qF3IL3EREt8xDjJ+jClsWb",
+	"FXRAP6AtAHSThWmEOqgmhvtmC3iQBzPzfv3ra3eFZu/EYnKrQS3/8YSoiBzF5v/7ZG54di/Gf4/wX8A6",
+	"E2SG2CxYR10yRjK6UtYiZ2Lt7gp7VY0tJ6eISESoecffk+4BWAAbSOYYAhgKC0lRwy2aSijaNF+4Rhki",
+	"VkUkl4AREIAYgdUA1xIYY5QgtrSVFGFmKmA9ZbxkqVYW6kxb8E2WAcyNvceSTwUiJV1oKjJaZuS93Tfy",
+	"UNmv3E52Uzl/NPAQTofmZaoXJUvITOYZ3LpM/JcVXr1iack0yDczRPt6RPRSNqEA/i8r+cSGZugSPB4O",
+	"gS3n45KWK7OCm+O1OPQFLaG8getoKBzZQgDLD9wYdUrTeZH4zNvq2pUTQxoLBLWddKuXeOYvgIB9fKDg",
+	"RnjYc4yTI1whnbMweVf5CM8AsGEAcsisCs+AdFAC3wrJ4rrkma+JR+lWnb1qoJ314EboJb+1JD+8/0DB",
+	"1U8/CH7tjtit3fvF/X2jAJDJEmhETkhy1YtwqcdUsSfHEVHMrJlG4lUFTdntQ/O0eaehfbhrZOwO2C07",
+	"RaL+9rdNXvlCV3dddVHYVm4PC20WEYu0RHrOK2GH1oxjglwa7qbZ8+g9j97z6D2P3vPor4xHO61+r0vv",
+	"+fSeT+/59J5Pf9182t5RsefTez6959N7Pr3n018pn67uFdqz6j2r3rPqPaves+qvjFVj+HHv+diz6T2b",
+	"3rPpPZv+utn03vGxZ9N7Nr1n03s2/VWz6fUbk/f8es+v9/x6z6/3/Por5dd7P/WeU+859Z5T7zn118mp",
+	"b27+fwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -12,8 +12,8 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// bodyOf is a body whose form was checked, and which is in memory.
-func bodyOf(r *http.Request) []byte {
+// checkedBody is a body whose form was checked, and which is in memory.
+func checkedBody(r *http.Request) []byte {
 	body, _ := io.ReadAll(r.Body)
 	return body
 }
@@ -38,7 +38,7 @@ func (s *service) apply(w http.ResponseWriter, r *http.Request) error {
 		Hash string `json:"hash"`
 		ports.SettingsContent
 	}
-	if err := json.Unmarshal(bodyOf(r), &wanted); err != nil {
+	if err := json.Unmarshal(checkedBody(r), &wanted); err != nil {
 		return err
 	}
 	by, _, err := asked(r, 0)

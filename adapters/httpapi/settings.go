@@ -146,7 +146,7 @@ func (s *service) settings(router *mux.Router) {
 			return answer(w, http.StatusOK, c, key(r))
 		})
 		handle(http.MethodPut, of.path+"/{name}", func(w http.ResponseWriter, r *http.Request) error {
-			put, generation, err := of.read(bodyOf(r), key(r).Name)
+			put, generation, err := of.read(checkedBody(r), key(r).Name)
 			if err != nil {
 				return err
 			}
@@ -212,7 +212,7 @@ func (s *service) addSubMerchant(w http.ResponseWriter, r *http.Request) error {
 		Name     string `json:"name"`
 		SubMchID string `json:"sub_mchid"`
 	}
-	if err := json.Unmarshal(bodyOf(r), &wanted); err != nil {
+	if err := json.Unmarshal(checkedBody(r), &wanted); err != nil {
 		return err
 	}
 	by, _, err := asked(r, 0)

@@ -59,7 +59,11 @@ func created(r *pb.CreatePaymentResponse) ports.PaymentAnswer {
 		return checkpoint(r)
 	}
 	a := paymentAnswer(r)
-	if a.Outcome.Verdict != pay.Accepted || r.GetHandOff() == nil {
+	if a.Outcome.Verdict != pay.Accepted {
+		return a
+	}
+	a.NotPayableAfter = moment(r.GetNotPayableAfter())
+	if r.GetHandOff() == nil {
 		return a
 	}
 	var err error
@@ -87,12 +91,16 @@ func checkpoint(r *pb.CreatePaymentResponse) ports.PaymentAnswer {
 func refundAnswer(r interface {
 	GetOutcome() *pb.Outcome
 	GetFacts() *pb.RefundFacts
+	GetProviderState() *pb.ProviderState
 }) ports.RefundAnswer {
 	a := ports.RefundAnswer{Outcome: outcome(r.GetOutcome()), ProviderTime: moment(r.GetOutcome().GetProviderTime())}
+	var err error
+	if a.ProviderState, err = providerState(r.GetProviderState()); err != nil {
+		return ports.RefundAnswer{Outcome: distrust(a.Outcome, err)}
+	}
 	if a.Outcome.Verdict != pay.Accepted {
 		return a
 	}
-	var err error
 	if a.Facts, err = refundFacts(r.GetFacts()); err != nil {
 		return ports.RefundAnswer{Outcome: distrust(a.Outcome, err)}
 	}

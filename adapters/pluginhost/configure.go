@@ -74,7 +74,8 @@ func (e *ConfigError) Error() string {
 // it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
 // error that wraps ports.ErrUnavailable says that the plugin is down or did not answer: the account is kept and given at
 // its next start; to have it in use before, call again. Any other error says that the account is not in use: ctx ended
-// before its turn, its secrets cannot be read, or the plugin signs for another merchant.
+// before its turn, its secrets cannot be read, or the plugin signs for another merchant. A new generation ends the
+// plugin's quarantine.
 func (h *Host) Configure(ctx context.Context, a Account) error {
 	i, err := h.instance(a.Provider)
 	if err != nil {
@@ -85,6 +86,9 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 		defer func() { <-i.configuring }()
 	case <-ctx.Done():
 		return fmt.Errorf("configure account %s: wait for other accounts: %w", a.Name, ctx.Err())
+	}
+	if held := i.account(a.Name); held == nil || held.Generation < a.Generation {
+		defer i.release() // what is new may be what it lacked
 	}
 	r, _ := i.current()
 	given, err := false, fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)

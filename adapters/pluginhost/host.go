@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -28,12 +30,13 @@ type Options struct {
 	Resolve     func(config json.RawMessage) (json.RawMessage, error)
 	IsReference func(string) bool
 	Log         *slog.Logger     // also gets what plugins log
-	Now         func() time.Time // what the clock window of notifications is measured by
+	Now         func() time.Time // what the clock window of notifications and the exits of a plugin are measured by
 	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
 	Calls       int              // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
 	FirstBack   time.Duration    // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
 	LongestBack time.Duration    // 0: 30 s
 	Probe       time.Duration    // between two health probes. 0: 5 s
+	ProbeTime   time.Duration    // the most that one may take; a plugin that leaves two in a row unanswered is frozen. 0: 5 s
 }
 
 const (
@@ -61,6 +64,7 @@ func (o Options) withDefaults() Options {
 	o.FirstBack = orElse(o.FirstBack, 100*time.Millisecond)
 	o.LongestBack = orElse(o.LongestBack, 30*time.Second)
 	o.Probe = orElse(o.Probe, 5*time.Second)
+	o.ProbeTime = orElse(o.ProbeTime, 5*time.Second)
 	return o
 }
 
@@ -232,18 +236,31 @@ type Status struct {
 	Version  string
 	PID      int    // 0 while it is down
 	Problem  string // why it is down, or why its last health probe failed; empty: it is well
-	Restarts int
-	InFlight int
-	Accounts map[string]string // account to its problem; empty: in use
+	// Quarantined is since when it is not started any more; zero: it is. Restart, or a new generation of one of its
+	// accounts, ends it.
+	Quarantined time.Time
+	Restarts    int
+	InFlight    int
+	Accounts    map[string]string // account to its problem; empty: in use
 }
 
-// Status tells of every plugin.
+// Status tells of every plugin, by name.
 func (h *Host) Status() []Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []Status
-	for _, i := range h.instances {
-		out = append(out, i.status())
+	for _, name := range slices.Sorted(maps.Keys(h.instances)) {
+		out = append(out, h.instances[name].status())
 	}
 	return out
+}
+
+// Restart ends a plugin's quarantine: it is tried again as if it had never exited. One that runs is left alone. An error
+// wraps ports.ErrUnavailable: there is no such plugin here.
+func (h *Host) Restart(provider string) (released bool, err error) {
+	i, err := h.instance(provider)
+	if err != nil {
+		return false, err
+	}
+	return i.release(), nil
 }

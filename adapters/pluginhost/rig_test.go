@@ -39,6 +39,7 @@ func testMain(m *testing.M) int {
 	for _, program := range [][]string{
 		{"-o", filepath.Join(built.dir, "unruly"), "./testdata/plugin"},
 		{"-o", filepath.Join(built.dir, "unruly-tokens"), "-ldflags", "-X main.name=unruly-tokens", "./testdata/plugin"},
+		{"-o", filepath.Join(built.dir, "unruly-more"), "-ldflags", "-X main.name=unruly-more", "./testdata/plugin"},
 		{"-o", built.host, "./testdata/host"},
 	} {
 		if out, err := exec.Command("go", append([]string{"build"}, program...)...).CombinedOutput(); err != nil {
@@ -76,7 +77,8 @@ func start(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 
 func newHost(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 	t.Helper()
-	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond}
+	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond,
+		ProbeTime: time.Minute} // a busy machine is no frozen plugin
 	for _, f := range change {
 		f(&o)
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -75,7 +73,7 @@ func (a *applying) decision(d pay.Decision) error {
 	}
 	var alarms []alarmRow
 	for _, alarm := range d.Alarms {
-		alarms = append(alarms, alarmRow{Kind: alarm.Kind, Number: alarm.Number, What: alarm.What, RaisedAt: micros(a.now)})
+		alarms = append(alarms, raised(alarm, a.now))
 	}
 	if len(alarms) > 0 {
 		a.also(inserting(a.tx.s, alarms, nil).add(" on conflict do nothing"))
@@ -142,7 +140,11 @@ func (a *applying) events(d pay.Decision) error {
 	}
 	var rows []eventRow
 	for i, e := range d.Events {
-		rows = append(rows, eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, CreatedAt: micros(a.now)})
+		data, err := toJSON(e.Data)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, Data: data, CreatedAt: micros(a.now)})
 	}
 	a.also(inserting(a.tx.s, rows, nil))
 	a.tx.seq[order] = last + int64(len(d.Events))
@@ -222,26 +224,4 @@ func (a *applying) write(ctx context.Context) (moved int64, err error) {
 		return 0, err
 	}
 	return counted[0], nil
-}
-
-// eventRow is something that an app is told.
-type eventRow struct {
-	bun.BaseModel `bun:"table:events"`
-
-	App         string
-	OrderNumber string
-	Seq         int64
-	Kind        string
-	Number      string
-	CreatedAt   int64
-}
-
-// alarmRow is something that a person must see.
-type alarmRow struct {
-	bun.BaseModel `bun:"table:alarms"`
-
-	Kind     string
-	Number   string
-	What     string
-	RaisedAt int64
 }

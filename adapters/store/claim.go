@@ -19,6 +19,9 @@ var claimables = map[ports.Kind]claimable{
 	ports.KindPayment: {"payments", "number", "account"},
 	ports.KindRefund:  {"refunds", "number", "account"},
 	ports.KindInbox:   {"inbox", "id", "account"},
+
+	ports.KindDelivery: {"deliveries", "order_number", "app"},
+	ports.KindAlarm:    {"alarms", "id", "kind"},
 }
 
 // unclaimed is the condition that nobody calls a provider for a row.

@@ -15,6 +15,10 @@ func TestR35_ARowIsClaimedByOne(t *testing.T) {
 		_, p := paid(t, s)
 		apply(t, s, p.Number, refundMade(newRefund(p, "one")))
 		receive(t, s, message("m", ports.VerdictUnmatched))
+		publishAll(t, s, true)
+		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "1", What: "what"}, at); err != nil {
+			t.Fatal(err)
+		}
 		for kind, of := range claimables {
 			var key string
 			if err := s.db.QueryRowContext(t.Context(), "select "+of.key+" from "+of.table).Scan(&key); err != nil {

@@ -42,8 +42,8 @@ func (*recorder) AfterQuery(context.Context, *bun.QueryEvent) {}
 
 // readsAll finds the plan of a statement that reads a whole table.
 var readsAll = map[bool]*regexp.Regexp{
-	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|inbox|audit|events|alarms)\b.*`),
-	false: regexp.MustCompile(`SCAN (orders|payments|refunds|inbox|audit|events|alarms|o|p|r|i|a|refund)( VIRTUAL.*)?$`),
+	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|inbox|audit|events|alarms|deliveries)\b.*`),
+	false: regexp.MustCompile(`SCAN (orders|payments|refunds|inbox|audit|events|alarms|deliveries|o|p|r|i|a|e|d|m|refund)( VIRTUAL.*)?$`),
 }
 
 // Stored payments slow nothing down: whatever the store asks, and however it writes, it finds its rows by an index.
@@ -103,12 +103,32 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(page, err)
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Cursor: page.Next, Limit: 20}))
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Reference: o.Reference, Limit: 20}))
+		for range 2 {
+			ask(recorded.PublishEvents(t.Context(), 10, func(string) bool { return true }, at))
+			apply(t, s, p.Number, pay.Decision{
+				Payments: []pay.Move[pay.Payment, pay.PaymentState]{{From: pay.PaymentSucceeded, Row: settled(o, p).Payments[0].Row}},
+				Events:   []pay.Event{{Kind: pay.EventRefundClosed, Number: o.Number}},
+			})
+		}
+		ask(recorded.AppEvents(t.Context(), "clinic", 1, 10))
+		ask(recorded.Delivery(t.Context(), o.Number))
+		delivery, err := recorded.Claim(t.Context(), ports.KindDelivery, o.Number, hold, at)
+		ask(delivery, err)
+		asked = append(asked, recorded.Undelivered(t.Context(), delivery, ports.FailedTry{Attempts: 1, Due: at}))
+		delivery, err = recorded.Claim(t.Context(), ports.KindDelivery, o.Number, hold, at)
+		ask(delivery, err)
+		ask(recorded.Delivered(t.Context(), delivery, 1))
+		asked = append(asked, recorded.HoldDeliveries(t.Context(), "clinic", at), recorded.WakeDeliveries(t.Context(), "clinic", at),
+			recorded.Resend(t.Context(), o.Number, 1, at))
+		ask(recorded.Endpoints(t.Context()))
+		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Open: true, Limit: 10}))
+		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Before: 100, Limit: 10}))
 		ask(recorded.NextDue(t.Context()))
 		ask(recorded.OpenAlarms(t.Context()))
 		for kind := range claimables {
 			ask(recorded.ClaimDue(t.Context(), kind, 10, hold, at.Add(10*time.Hour)))
 		}
-		asked = append(asked, recorded.RaiseAlarm(t.Context(), "kind", "2", "what", at))
+		asked = append(asked, recorded.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "2", What: "what"}, at))
 		_, _, err = recorded.AddOrder(t.Context(), o)
 		asked = append(asked, err)
 		for _, err := range asked {
@@ -165,6 +185,16 @@ func explain(t *testing.T, s *Store, query sent) string {
 	return plan.String()
 }
 
+// deliveryRow is what fill stores of a delivery.
+type deliveryRow struct {
+	bun.BaseModel `bun:"table:deliveries"`
+
+	OrderNumber string
+	App         string
+	NextSeq     int64
+	LastSeq     int64
+}
+
 // fill stores so many orders that are long over, each with a payment and its refund.
 func fill(t testing.TB, s *Store, n int) {
 	t.Helper()
@@ -177,6 +207,7 @@ func fill(t testing.TB, s *Store, n int) {
 		var events []eventRow
 		var messages []inboxRow
 		var alarms []alarmRow
+		var deliveries []deliveryRow
 		for i := range min(n, batch) {
 			o := newOrder()
 			p := newPayment(o)
@@ -204,14 +235,16 @@ func fill(t testing.TB, s *Store, n int) {
 			}
 			orders, payments, refunds, messages = append(orders, orderRow), append(payments, paymentRow), append(refunds, refundRow), append(messages, message)
 			audits = append(audits, auditRow{OrderNumber: o.Number, Payment: p.Number, Kind: "payment", Number: p.Number, New: "succeeded", Cause: "paid"})
-			alarms = append(alarms, alarmRow{Kind: "kind", Number: o.Number, What: "what"})
-			events = append(events, eventRow{App: o.App, OrderNumber: o.Number, Seq: 1, Kind: "order.paid", Number: o.Number})
+			alarms = append(alarms, alarmRow{Kind: "kind", Number: o.Number, What: "what", Due: 1})
+			events = append(events, eventRow{App: o.App, OrderNumber: o.Number, Seq: 1, Kind: "order.paid", Number: o.Number, Data: "{}", Place: drawn.Add(1)})
+			deliveries = append(deliveries, deliveryRow{OrderNumber: o.Number, App: o.App, NextSeq: 2, LastSeq: 1})
 		}
-		for _, rows := range []any{&orders, &payments, &refunds, &audits, &events, &messages, &alarms} {
+		for _, rows := range []any{&orders, &payments, &refunds, &audits, &events, &messages, &alarms, &deliveries} {
 			if _, err := s.db.NewInsert().Model(rows).Returning("NULL").Exec(t.Context()); err != nil {
 				t.Fatal(fmt.Errorf("fill %T: %w", rows, err))
 			}
 		}
 	}
-	exec(t, s, "update alarms set acknowledged_at = raised_at")
+	exec(t, s, "update alarms set acknowledged_at = raised_at, due = null")
+	exec(t, s, "insert into event_places (app, last) select app, max(place) from events group by app")
 }

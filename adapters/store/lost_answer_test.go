@@ -268,7 +268,7 @@ func TestR47_AWriteOutsideOfATransactionMayRunTwice(t *testing.T) {
 			}
 			return nil // by the run whose answer was lost
 		}, 1},
-		{`insert into "alarms"`, "select count(*) from alarms", func() error { return s.RaiseAlarm(t.Context(), "kind", "1", "what", at) }, 1},
+		{`insert into "alarms"`, "select count(*) from alarms", func() error { return s.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "1", What: "what"}, at) }, 1},
 		{"insert into replicas", "select count(*) from replicas", func() error { return s.beat(t.Context()) }, 1},
 	} {
 		l.lose(row.words)

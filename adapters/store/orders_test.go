@@ -94,7 +94,7 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		p.HandOff = &pay.HandOff{Kind: "wechat_jsapi", Params: map[string]string{"package": "prepay_id=?&x"}, ValidUntil: at.Add(time.Hour)}
 		p.Legs = []pay.Leg{{ID: "self", Kind: pay.LegSelf, Amount: yuan(20), State: pay.PaymentPending, ProviderID: "x"}, {ID: "ins", Kind: pay.LegInsurance, Amount: yuan(10), State: pay.PaymentSucceeded}}
 		p.ProviderState = pay.ProviderState{Version: 4, Data: []byte("newer")}
-		p.Attempts, p.SentAt, p.Due = 7, at.Add(time.Second), at.Add(time.Minute)
+		p.Attempts, p.SentAt, p.Due, p.NotPayableAfter = 7, at.Add(time.Second), at.Add(time.Minute), at.Add(time.Hour)
 		failed.State, failed.ProviderID, failed.PayerTotal, failed.SucceededAt = pay.PaymentSucceeded, "4200002", 3000, at.Add(2*time.Second)
 		o.State, o.SettledBy, o.PaidAt, o.Due = pay.OrderPaid, failed.Number, at.Add(2*time.Second), time.Time{}
 		refunds := []pay.Refund{newRefund(failed, "one"), newRefund(failed, "two"), newRefund(p, "one")}

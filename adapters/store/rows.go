@@ -90,6 +90,7 @@ type paymentRow struct {
 	HandOff              string
 	ProviderState        string
 	ProviderStateVersion int64
+	NotPayableAfter      int64
 	Attempts             int64
 	SentAt               int64
 	CreatedAt            int64
@@ -101,7 +102,7 @@ type paymentRow struct {
 
 // paymentChanges are the columns that a decision may change; the rest is frozen.
 var paymentChanges = []string{
-	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "attempts", "sent_at",
+	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "not_payable_after", "attempts", "sent_at",
 	"succeeded_at", "refundable_until", "due",
 }
 
@@ -111,7 +112,7 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 		Provider: p.Route.Provider, Account: p.Route.Account, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
 		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
-		ProviderStateVersion: p.ProviderState.Version, Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
+		ProviderStateVersion: p.ProviderState.Version, NotPayableAfter: micros(p.NotPayableAfter), Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
 		CreatedAt: micros(p.CreatedAt), SucceededAt: micros(p.SucceededAt), Due: micros(p.Due),
 	}
 	if age := p.Route.Policy.RefundAge; age > 0 && !p.SucceededAt.IsZero() {
@@ -139,7 +140,7 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 	p := pay.Payment{
 		Number: r.Number, ProviderNumber: r.ProviderNumber, Order: r.OrderNumber, App: r.App, State: pay.PaymentState(r.State),
 		Disputed: r.Disputed, Reclosing: r.Reclosing, Calling: r.Calling, Unclear: r.Unclear, ProviderID: r.ProviderID, PayerTotal: r.PayerTotal,
-		ProviderState: pay.ProviderState{Version: r.ProviderStateVersion}, Attempts: int(r.Attempts),
+		ProviderState: pay.ProviderState{Version: r.ProviderStateVersion}, NotPayableAfter: fromMicros(r.NotPayableAfter), Attempts: int(r.Attempts),
 		SentAt: fromMicros(r.SentAt), CreatedAt: fromMicros(r.CreatedAt), SucceededAt: fromMicros(r.SucceededAt),
 		Due: fromMicros(r.Due),
 	}

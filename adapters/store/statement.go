@@ -123,7 +123,7 @@ func (s *Store) now() *statement {
 func (t *tx) query(ctx context.Context, q *statement) (*sql.Rows, error) {
 	text, args := t.s.writes.sql(q)
 	if known := t.known(text); known != nil {
-		return t.tx.StmtContext(ctx, known).QueryContext(ctx, args...)
+		return t.tx.StmtContext(ctx, known).QueryContext(ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
 	}
 	return t.tx.Tx.QueryContext(ctx, text, args...)
 }
@@ -131,7 +131,7 @@ func (t *tx) query(ctx context.Context, q *statement) (*sql.Rows, error) {
 func (t *tx) exec(ctx context.Context, q *statement) (sql.Result, error) {
 	text, args := t.s.writes.sql(q)
 	if known := t.known(text); known != nil {
-		return t.tx.StmtContext(ctx, known).ExecContext(ctx, args...)
+		return t.tx.StmtContext(ctx, known).ExecContext(ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
 	}
 	return t.tx.Tx.ExecContext(ctx, text, args...)
 }
@@ -176,7 +176,7 @@ func (p *statements) query(ctx context.Context, q *statement) (*sql.Rows, error)
 		if p.find(text) == nil {
 			p.learn(ctx, text)
 		}
-		if known := p.find(text); known != nil {
+		if known := p.find(text); known != nil { //nolint:sqlclosecheck // it is kept
 			return known.QueryContext(ctx, args...)
 		}
 	}
@@ -208,7 +208,7 @@ func (p *statements) learn(ctx context.Context, texts ...string) {
 		if !p.wanted(text) {
 			continue
 		}
-		stmt, err := p.db.PrepareContext(ctx, text)
+		stmt, err := p.db.PrepareContext(ctx, text) //nolint:sqlclosecheck // it lives as long as its pool
 		p.mu.Lock()
 		if delete(p.learning, text); err == nil {
 			p.known[text] = stmt

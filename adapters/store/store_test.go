@@ -204,7 +204,7 @@ func settled(o pay.Order, p pay.Payment) pay.Decision {
 	return pay.Decision{
 		Orders:   []pay.Move[pay.Order, pay.OrderState]{{From: fromOrder, Row: o, Cause: "payment " + p.Number}},
 		Payments: []pay.Move[pay.Payment, pay.PaymentState]{{From: fromPayment, Row: p, Cause: "paid"}},
-		Events:   []pay.Event{{Kind: pay.EventOrderPaid, Number: o.Number}},
+		Events:   []pay.Event{{Kind: pay.EventOrderPaid, Number: o.Number, Data: pay.EventData{Order: pay.EventOrder{Number: o.Number}}}},
 	}
 }
 

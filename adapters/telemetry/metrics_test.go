@@ -21,6 +21,11 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	m.Known = func(_, account string) bool { return account == "clinic" }
 	m.Notification("wechat-jsapi", "clinic", "refused", "signature")
 	m.Work(ports.KindRefund, 3)
+	m.Event("shop", true)
+	m.Event("shop", false)
+	m.Breaker("clinic", true)
+	m.Breaker("hospital", true)
+	m.Breaker("hospital", false)
 	if err := m.Plugins(Plugins{
 		Status: func() []PluginStatus { return []PluginStatus{{Provider: "wechat-jsapi", Up: true, Restarts: 1}} },
 		Samples: func(context.Context) []PluginSample {
@@ -49,6 +54,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`paybridge_clock_offset_seconds{provider="wechat-jsapi"} -90`,
 		`paybridge_notifications_total{account="clinic",cause="signature",provider="wechat-jsapi",verdict="refused"} 1`,
 		`paybridge_work_claimed_total{kind="refund"} 3`,
+		`paybridge_events_total{app="shop",taken="false"} 1`,
+		`paybridge_account_breaker_open{account="clinic"} 1`,
+		`paybridge_account_breaker_open{account="hospital"} 0`,
 		`paybridge_plugin_restarts_total{provider="wechat-jsapi"} 1`,
 		`paybridge_plugin_own_calls_total{call="create",provider="wechat-jsapi"} 3`,
 		`paybridge_open_alarms{kind="payment.disputed"} 2`,

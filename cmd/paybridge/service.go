@@ -9,12 +9,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -24,6 +25,7 @@ import (
 	"github.com/paybridge/paybridge/adapters/pluginhost"
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
+	"github.com/paybridge/paybridge/adapters/webhook"
 	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -37,9 +39,9 @@ type service struct {
 	host    *pluginhost.Host
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
+	sink    *webhook.Sink
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64 // the provider's clock minus ours, at its last answer, in nanoseconds
 
 	accounts []ports.Account  // of the newest settings
 	given    map[string]int64 // the generation of each that its plugin has taken
@@ -48,7 +50,7 @@ type service struct {
 // options are what dev, demo and serve do differently.
 type options struct {
 	clock ports.Clock       // nil: the machine's
-	hold  bool              // send no refunds
+	hold  bool              // send no refunds and no events
 	mount func(*mux.Router) // adds pages to the public listener
 	logTo io.Writer         // nil: standard error
 }
@@ -97,15 +99,13 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
+	s.sink = newSink(cfg, o.clock)
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
-			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
-			ProviderTime: func(provider string, offset time.Duration) {
-				s.offset.Store(int64(offset))
-				s.metrics.ProviderTime(provider, offset)
-			},
+			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
+			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
@@ -154,6 +154,18 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+}
+
+// newSink makes what sends events to apps and alarms to the operator.
+func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
+	o := webhook.Options{
+		Secret: cfg.ResolveSecret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
+		Version: version, Now: clock.Now,
+	}
+	if !cfg.Alarms.URL.IsZero() {
+		o.Operator = &webhook.Operator{URL: cfg.Alarms.URL.String(), Format: webhook.Format(cfg.Alarms.Format), Secret: cfg.Alarms.Secret.String()}
+	}
+	return webhook.New(o)
 }
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
@@ -275,7 +287,7 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	operators, err := httpapi.Admin(httpapi.AdminOptions{
-		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
+		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -333,8 +345,30 @@ func (s *service) followChanges(ctx context.Context) {
 	}
 }
 
-// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
-const tooFar = 240 * time.Second
+const (
+	// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
+	tooFar = 240 * time.Second
+	// clockFresh is how long a provider's word on our clock holds: a gateway that gets no traffic for it asks nobody, and
+	// would never hear that the clock was set right.
+	clockFresh = 10 * time.Minute
+)
+
+// clockChecks say how far our clock is off each provider's (R39). Where another provider says at the same time that it is
+// right, the one may be wrong itself, and takes the gateway out of no traffic.
+func clockChecks(clocks map[string]gateway.ClockSeen, now time.Time) (checks []httpapi.Check) {
+	right := false
+	for _, seen := range clocks {
+		right = right || seen.Offset.Abs() <= tooFar && now.Sub(seen.At) < clockFresh
+	}
+	for _, provider := range slices.Sorted(maps.Keys(clocks)) {
+		seen := clocks[provider]
+		checks = append(checks, httpapi.Check{
+			Name: "clock " + provider, OK: seen.Offset.Abs() <= tooFar, Blocks: !right && now.Sub(seen.At) < clockFresh,
+			Detail: fmt.Sprintf("the provider's clock minus ours: %s, at %s", seen.Offset.Round(time.Second), seen.At.UTC().Format(time.RFC3339)),
+		})
+	}
+	return checks
+}
 
 // checks is what readiness looks at (R39).
 func (s *service) checks(ctx context.Context) []httpapi.Check {
@@ -344,9 +378,7 @@ func (s *service) checks(ctx context.Context) []httpapi.Check {
 	if err := s.store.Ready(ctx); err != nil {
 		database.OK, database.Detail = false, "the database does not answer: "+err.Error()
 	}
-	offset := time.Duration(s.offset.Load())
-	clock := httpapi.Check{Name: "clock", OK: offset.Abs() <= tooFar, Blocks: true, Detail: "the provider's clock minus ours: " + offset.Round(time.Second).String()}
-	checks := []httpapi.Check{database, clock}
+	checks := append([]httpapi.Check{database}, clockChecks(s.gateway.Clocks(), s.gateway.Clock.Now())...)
 	for _, p := range s.host.Status() {
 		checks = append(checks, httpapi.Check{Name: "plugin " + p.Provider, OK: p.Problem == "", Detail: p.Problem})
 		for account, problem := range p.Accounts {
@@ -365,6 +397,9 @@ func (s *service) close(ctx context.Context) error {
 				errs = append(errs, err)
 			}
 		}
+	}
+	if s.sink != nil {
+		s.sink.Close()
 	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)

@@ -72,9 +72,7 @@ func (g *Gateway) refuse(ctx context.Context, provider, account string, n ports.
 	case ports.RefusedUnreadable: // it is the provider's, and we cannot read it
 		verdict = NotifyUnmatched
 		what := "the provider's messages to account " + account + " are signed well and cannot be opened: give the account the key that the provider encrypts with now"
-		if err := g.Store.RaiseAlarm(ctx, pay.AlarmNotifyUnreadable, account, what, g.Clock.Now()); err != nil {
-			g.Log.Warn("an alarm was not raised", "kind", pay.AlarmNotifyUnreadable, "account", account, "error", err)
-		}
+		g.raise(ctx, pay.Alarm{Kind: pay.AlarmNotifyUnreadable, Number: account, What: what})
 	}
 	g.saw(provider, account, verdict, string(n.Refused))
 	if err := g.Store.CountRefused(ctx, provider, account, n.Refused, g.Clock.Now()); err != nil {

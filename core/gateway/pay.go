@@ -237,7 +237,7 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 		// An earlier step of this payment did something: that a later one was refused, or not sent, does not undo it (R04).
 		answer.Outcome.Verdict = pay.Indeterminate
 	}
-	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
 }
 
@@ -286,7 +286,7 @@ func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAns
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
 	rows, err := g.decideSurely(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState}, now)
+		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState, NotPayableAfter: a.NotPayableAfter}, now)
 	}), release...)
 	if err != nil {
 		return pay.Payment{Number: number}, err

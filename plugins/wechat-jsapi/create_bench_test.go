@@ -29,7 +29,7 @@ import (
 // user and system. Its WeChat is as small as can be: one answer, signed beforehand, so that little else is in the number.
 // BenchmarkCreateFloor is what it cannot go below.
 func BenchmarkCreatePayment(b *testing.B) {
-	w := world{plugin: &plugin{options: wechat.Options{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}, sim: sim.New(b), t: b}
+	w := world{plugin: newPlugin(wechat.Options{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}), sim: sim.New(b), t: b}
 	key, m := merchantKey(b, w), w.sim.Merchant(merchant)
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {

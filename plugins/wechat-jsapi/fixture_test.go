@@ -21,7 +21,7 @@ const (
 // world is a plugin that is configured for the simulator's first merchant. Callbacks are made by the test, so the
 // simulator sends none.
 type world struct {
-	*plugin
+	plugin
 	sim *sim.Simulator
 	t   testing.TB
 }
@@ -32,7 +32,7 @@ func newWorld(t testing.TB) world {
 	// Of its own, so that the simulator has none to wait for when it ends.
 	connections := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(connections.CloseIdleConnections)
-	w := world{plugin: &plugin{options: wechat.Options{Transport: connections}}, sim: s, t: t}
+	w := world{plugin: newPlugin(wechat.Options{Transport: connections}), sim: s, t: t}
 	w.faults()
 	got, err := w.Configure(t.Context(), w.account())
 	if err != nil || got.MchID != merchant {

@@ -7,23 +7,10 @@ import (
 	"github.com/paybridge/paybridge/plugins/wechat"
 )
 
-func main() { sdk.Serve(new(plugin)) }
+func main() { sdk.Serve(newPlugin(wechat.Options{})) }
 
-// plugin holds each account's client, which accounts of one signer share. App ids are in the calls' routes alone.
-type plugin struct {
-	accounts sdk.Accounts[*wechat.Client]
-	signers  wechat.Signers
-	options  wechat.Options // the zero value; a test brings its own connections
-}
+type plugin struct{ *wechat.Channel }
 
-// client is the one that signs for this route. The refusal is what to answer when there is none.
-func (p *plugin) client(r sdk.Route) (c *wechat.Client, refusal sdk.Result, ok bool) {
-	c, ok = p.accounts.For(r)
-	switch {
-	case ok:
-		return c, sdk.Result{}, true
-	case r.SubMchID != "":
-		return nil, sdk.Auth("account %s is not configured with merchant number %s for sub merchant %s", r.Account, r.MchID, r.SubMchID), false
-	}
-	return nil, sdk.Auth("account %s is not configured with merchant number %s", r.Account, r.MchID), false
+func newPlugin(o wechat.Options) plugin {
+	return plugin{&wechat.Channel{HandOff: sdk.WechatJSAPI, Options: o}}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
@@ -181,19 +180,6 @@ func TestR09_TwoAppIDsOnOneMerchantNeverMix(t *testing.T) {
 		trade, err := w.sim.Trade(merchant, number(i))
 		if app := []string{firstApp, secondApp}[i%2]; err != nil || trade.AppID != app || trade.OpenID != w.openid(app) {
 			t.Errorf("%s: trade of %s, asked for %s: %v", number(i), trade.AppID, app, err)
-		}
-	}
-}
-
-func TestAHandOffEndsWithThePrepayIDOrTheTrade(t *testing.T) {
-	t.Parallel()
-	asked := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	for _, test := range []struct{ expire, want time.Duration }{
-		{time.Hour, time.Hour},
-		{24 * time.Hour, 115 * time.Minute},
-	} {
-		if got := validUntil(asked, asked.Add(test.expire)); !got.Equal(asked.Add(test.want)) {
-			t.Errorf("the trade ends after %s: valid for %s, want %s", test.expire, got.Sub(asked), test.want)
 		}
 	}
 }

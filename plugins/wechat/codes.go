@@ -27,7 +27,7 @@ const (
 )
 
 // codes is WeChat's codes without underscores, since it spells some in two ways. A code of this table beats the HTTP
-// status: some of our own mistakes are published with 500. wechat-jsapi/MAPPING.md shows it to people.
+// status: some of our own mistakes are published with 500. MAPPING.md shows it to people.
 var codes = map[string]meaning{
 	"PARAMERROR":           rejected(sdk.InvalidRequest, "WeChat names the field in its message: correct the entry or the order."),
 	"INVALIDREQUEST":       rejected(sdk.InvalidRequest, "WeChat says in its message what it does not allow."),

@@ -13,7 +13,7 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-const mapping = "../wechat-jsapi/MAPPING.md"
+const mapping = "MAPPING.md"
 
 // rows are the cells of the table of MAPPING.md whose first heading is this one.
 func rows(t *testing.T, heading string) [][]string {

@@ -17,13 +17,18 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-// name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none.
+// name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none,
+// "unruly-more" has the optional services too.
 var name = "unruly"
 
 // A file "exit" in the host's folder ends the plugin before it serves.
 func main() {
 	if _, err := os.Stat("../exit"); err == nil {
 		os.Exit(3)
+	}
+	if name == "unruly-more" {
+		sdk.Serve(&generous{})
+		return
 	}
 	sdk.Serve(&channel{})
 }

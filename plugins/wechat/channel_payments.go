@@ -1,19 +1,18 @@
-package main
+package wechat
 
 import (
 	"context"
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
-	"github.com/paybridge/paybridge/plugins/wechat"
 )
 
 // prepayLife is how long WeChat takes a prepay id, less what a payer needs to type a password.
 const prepayLife = 2*time.Hour - 5*time.Minute
 
 // CreatePayment opens the trade, or renews it: WeChat answers the same number and content with a fresh prepay id.
-func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
-	client, refusal, ok := p.client(r.Route)
+func (c *Channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
+	client, refusal, ok := c.client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -23,7 +22,7 @@ func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if err := r.Route.DecodeOptions(&options); err != nil {
 		return sdk.NotSent(err)
 	}
-	body, err := wechat.NewPrepay(r)
+	body, err := NewPrepay(r)
 	if err != nil {
 		return sdk.Rejected(sdk.InvalidRequest, "", "not sent: "+err.Error())
 	}
@@ -31,13 +30,13 @@ func (p *plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	asked := time.Now()
 	prepayID, answer, err := client.Prepay(ctx, body)
 	if err != nil {
-		return wechat.Failed(answer, err)
+		return Failed(answer, err)
 	}
 	params, err := client.PayParams(r.Route.AppID, prepayID, asked)
 	if err != nil {
-		return wechat.Failed(answer, err) // the trade exists without a hand-off: unclear, and renewed by the repeat
+		return Failed(answer, err) // the trade exists without a hand-off: unclear, and renewed by the repeat
 	}
-	return wechat.Taken(answer, sdk.WechatJSAPI(sdk.WechatPay(params)).Until(validUntil(asked, r.TimeExpire)))
+	return Taken(answer, c.HandOff(sdk.WechatPay(params)).Until(validUntil(asked, r.TimeExpire)))
 }
 
 // validUntil is the end of the prepay id's life or of the trade's, whichever comes first.
@@ -49,28 +48,28 @@ func validUntil(asked, expire time.Time) time.Time {
 }
 
 // QueryPayment asks for the trade by our number.
-func (p *plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
-	client, refusal, ok := p.client(r.Route)
+func (c *Channel) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
+	client, refusal, ok := c.client(r.Route)
 	if !ok {
 		return refusal
 	}
 	trade, answer, err := client.QueryTrade(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
-		return wechat.Failed(answer, err)
+		return Failed(answer, err)
 	}
-	return wechat.Taken(answer, trade.Facts())
+	return Taken(answer, trade.Facts())
 }
 
 // ClosePayment makes the trade unpayable. One that is paid is refused with CONFLICT: the host queries, since WeChat's
 // refusal names no amount. The success is a 204, which says no more than that.
-func (p *plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
-	client, refusal, ok := p.client(r.Route)
+func (c *Channel) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
+	client, refusal, ok := c.client(r.Route)
 	if !ok {
 		return refusal
 	}
 	answer, err := client.CloseTrade(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
-		return wechat.Failed(answer, err)
+		return Failed(answer, err)
 	}
-	return wechat.Taken(answer, sdk.PaymentFacts{State: sdk.PaymentClosed})
+	return Taken(answer, sdk.PaymentFacts{State: sdk.PaymentClosed})
 }

@@ -1,46 +1,45 @@
-package main
+package wechat
 
 import (
 	"context"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
-	"github.com/paybridge/paybridge/plugins/wechat"
 )
 
 // CreateRefund sends money back from the merchant number that took it; the same number refunds once, however often
 // it is asked.
-func (p *plugin) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
-	client, refusal, ok := p.client(r.Route)
+func (c *Channel) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
+	client, refusal, ok := c.client(r.Route)
 	if !ok {
 		return refusal
 	}
-	body := wechat.RefundRequest{
+	body := RefundRequest{
 		SubMchID:      r.Route.SubMchID,
 		TransactionID: r.ProviderPaymentID,
 		OutRefundNo:   r.Number,
 		Reason:        r.Reason,
 		NotifyURL:     r.NotifyURL,
-		Amount:        wechat.RefundAmount{Refund: r.Amount.Minor, Total: r.Total.Minor, Currency: r.Total.Currency},
+		Amount:        RefundAmount{Refund: r.Amount.Minor, Total: r.Total.Minor, Currency: r.Total.Currency},
 	}
 	if body.TransactionID == "" { // WeChat takes one of the two
 		body.OutTradeNo = r.PaymentNumber
 	}
 	refund, answer, err := client.CreateRefund(ctx, body)
 	if err != nil {
-		return wechat.Failed(answer, err)
+		return Failed(answer, err)
 	}
-	return wechat.Taken(answer, refund.Facts())
+	return Taken(answer, refund.Facts())
 }
 
 // QueryRefund asks for the refund by our number.
-func (p *plugin) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result {
-	client, refusal, ok := p.client(r.Route)
+func (c *Channel) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result {
+	client, refusal, ok := c.client(r.Route)
 	if !ok {
 		return refusal
 	}
 	refund, answer, err := client.QueryRefund(ctx, r.Route.SubMchID, r.Number)
 	if err != nil {
-		return wechat.Failed(answer, err)
+		return Failed(answer, err)
 	}
-	return wechat.Taken(answer, refund.Facts())
+	return Taken(answer, refund.Facts())
 }
