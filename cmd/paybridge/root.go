@@ -29,7 +29,7 @@ To run it, write a configuration (configs/production.example.yaml explains every
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(), pluginCommand(), crashpointsCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), applyCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(), pluginCommand(), crashpointsCommand(), versionCommand())
 	return cmd
 }
 

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/ports"
+)
+
+// wouldChange is the exit code of a dry run that found something to change.
+const wouldChange = 3
+
+// errWouldChange ends a dry run that found something to change; the plan says what.
+var errWouldChange = errors.New("something would change")
+
+func applyCommand() *cobra.Command {
+	var file, admin, language, operator string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Give a running gateway the apps, entries and accounts of a configuration file, without a restart",
+		Long: `Compares the apps, entries and accounts of the file with those that came from a file before, and changes what differs:
+new rows are made, others changed, missing ones dropped; all of it or nothing. Rows that were made by the admin API are
+left alone. Every replica works with it within 2 seconds.
+
+It calls the admin listener that the file names (listen.admin, admin.token). All else in the file counts from the next
+start on.
+
+Exit codes: 0 applied, or nothing to change; 1 the gateway does not answer; 2 refused: the file must be changed;
+3 with --dry-run: something would change.`,
+		Example: "  paybridge apply -f paybridge.yaml --dry-run\n  paybridge apply -f paybridge.yaml --as ann",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			words, ok := applyWords[language]
+			if !ok {
+				return fmt.Errorf("--language: write en or zh, not %q", language)
+			}
+			cfg, err := config.Load(config.Source{File: file, Dir: filepath.Dir(file), Environ: os.Environ(), Flags: cmd.Flags()})
+			if err != nil {
+				return err
+			}
+			if admin == "" {
+				admin = adminURL(cfg.Listen.Admin)
+			}
+			plan, err := applyTo(cmd.Context(), admin, cfg, operator, dryRun)
+			if err != nil {
+				return err
+			}
+			if err := plan.print(cmd.OutOrStdout(), words); err != nil {
+				return err
+			}
+			if plan.DryRun && len(plan.Changes) > 0 {
+				return errWouldChange
+			}
+			return nil
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the configuration, YAML")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change, or be refused")
+	cmd.Flags().StringVar(&admin, "admin", "", "where the admin listener is, if not where the file says, as http://127.0.0.1:8081")
+	cmd.Flags().StringVar(&language, "language", languageOf(os.Getenv), "of what is printed: en or zh")
+	cmd.Flags().StringVar(&operator, "as", operatorName(), "who applies it, for the history")
+	if err := cmd.MarkFlagRequired("file"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+// languageOf is what the environment asks for.
+func languageOf(env func(string) string) string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if value := env(name); value != "" {
+			if strings.HasPrefix(value, "zh") {
+				return "zh"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+func operatorName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
+// adminURL is how this machine reaches the address that a gateway listens on.
+func adminURL(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "http://" + listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// applied is what a gateway answers to a configuration.
+type applied struct {
+	Generation int64 `json:"generation"`
+	DryRun     bool  `json:"dry_run"`
+	Changes    []struct {
+		Kind, Name, Action string
+		Fields             []struct{ Key, From, To string }
+	} `json:"changes"`
+}
+
+// applyTime is how long a gateway may take.
+const applyTime = time.Minute
+
+// applyTo sends the rows of a configuration to a running gateway.
+func applyTo(ctx context.Context, admin string, cfg config.Config, operator string, dryRun bool) (plan applied, err error) {
+	rows, hash, err := cfg.Rows()
+	if err != nil {
+		return plan, err
+	}
+	body, err := json.Marshal(struct {
+		Hash     string          `json:"hash"`
+		Apps     []ports.App     `json:"apps"`
+		Entries  []ports.Entry   `json:"entries"`
+		Accounts []ports.Account `json:"accounts"`
+	}{hash, orEmpty(rows.Apps), orEmpty(rows.Entries), orEmpty(rows.Accounts)})
+	if err != nil {
+		return plan, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(admin, "/")+fmt.Sprintf("/admin/v1/apply?dry_run=%t", dryRun), bytes.NewReader(body))
+	if err != nil {
+		return plan, fmt.Errorf("--admin: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Operator", operator)
+	if !cfg.Admin.Token.IsZero() {
+		token, err := cfg.Admin.Token.Resolve()
+		if err != nil {
+			return plan, fmt.Errorf("admin.token: %w", err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	var unreachable *url.Error
+	if errors.As(err, &unreachable) {
+		return plan, fmt.Errorf("no gateway answers at %s (%w): start it by paybridge serve --config FILE, which applies the file too, or say where it is by --admin", admin, unreachable.Err)
+	} else if err != nil {
+		return plan, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	if err != nil {
+		return plan, fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return plan, notApplied(answer.StatusCode, text)
+	}
+	return plan, json.Unmarshal(text, &plan)
+}
+
+// rejected says why a gateway did not take a configuration that a person must change.
+type rejected struct{ text string }
+
+func (r *rejected) Error() string { return r.text }
+
+// notApplied reads a problem document.
+func notApplied(status int, text []byte) error {
+	var p struct {
+		Title, Detail string
+		Errors        []struct{ Field, Detail string }
+	}
+	if err := json.Unmarshal(text, &p); err != nil || p.Title == "" {
+		return fmt.Errorf("what answers is no gateway's admin listener: HTTP status %d", status)
+	}
+	lines := p.Title + ": " + p.Detail
+	if len(p.Errors) > 0 {
+		lines = p.Title + ":"
+		for _, e := range p.Errors {
+			lines += "\n  " + e.Field + ": " + e.Detail
+		}
+	}
+	if status == http.StatusBadRequest || status == http.StatusConflict {
+		return &rejected{lines}
+	}
+	return errors.New(lines)
+}
+
+func orEmpty[T any](rows []T) []T {
+	if rows == nil {
+		return []T{}
+	}
+	return rows
+}
+
+// applyLanguage is what a plan is told in.
+type applyLanguage struct {
+	actions, kinds                  map[string]string
+	nothing, would, done, differing string
+}
+
+var applyWords = map[string]applyLanguage{
+	"en": {
+		actions:   map[string]string{"create": "+ create", "change": "~ change", "drop": "- drop  "},
+		kinds:     map[string]string{"app": "app    ", "entry": "entry  ", "account": "account"},
+		nothing:   "Nothing to change: the gateway has it all (generation %d).\n",
+		would:     "Would create %d, change %d, drop %d. Nothing was changed; leave out --dry-run to apply it.\n",
+		done:      "Created %d, changed %d, dropped %d: generation %d. Every replica works with it within 2 seconds.\n",
+		differing: "(another value)",
+	},
+	"zh": {
+		actions:   map[string]string{"create": "+ 新增", "change": "~ 修改", "drop": "- 删除"},
+		kinds:     map[string]string{"app": "业务系统", "entry": "入口    ", "account": "收款账户"},
+		nothing:   "没有变化：网关已是该配置（第 %d 代）。\n",
+		would:     "将新增 %d 项、修改 %d 项、删除 %d 项。尚未做任何改动；去掉 --dry-run 即可应用。\n",
+		done:      "已新增 %d 项、修改 %d 项、删除 %d 项：第 %d 代。所有副本将在 2 秒内生效。\n",
+		differing: "（值不同）",
+	},
+}
+
+func (p applied) print(out io.Writer, words applyLanguage) error {
+	var b strings.Builder
+	count := map[string]int{}
+	for _, c := range p.Changes {
+		count[c.Action]++
+		fmt.Fprintf(&b, "%s  %s  %s\n", words.actions[c.Action], words.kinds[c.Kind], c.Name)
+		for _, f := range c.Fields {
+			switch {
+			case f.From == "" && f.To == "":
+				fmt.Fprintf(&b, "      %s: %s\n", f.Key, words.differing)
+			default:
+				fmt.Fprintf(&b, "      %s: %s → %s\n", f.Key, orDash(f.From), orDash(f.To))
+			}
+		}
+	}
+	switch {
+	case len(p.Changes) == 0:
+		fmt.Fprintf(&b, words.nothing, p.Generation)
+	case p.DryRun:
+		fmt.Fprintf(&b, words.would, count["create"], count["change"], count["drop"])
+	default:
+		fmt.Fprintf(&b, words.done, count["create"], count["change"], count["drop"], p.Generation)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func orDash(value string) string {
+	if value == "" {
+		return "–"
+	}
+	return value
+}
