@@ -82,6 +82,7 @@ func (s *service) failOperator(w http.ResponseWriter, r *http.Request, err error
 		code    string
 		detail  = err.Error()
 		fields  []FieldError
+		busy    *gateway.Unavailable
 	)
 	switch {
 	case errors.As(err, &wrong):
@@ -99,7 +100,7 @@ func (s *service) failOperator(w http.ResponseWriter, r *http.Request, err error
 	case errors.Is(err, ports.ErrNotFound):
 		s.fail(w, r, &fault{"not_found", "There is no such row: " + detail + "."})
 		return
-	case errors.Is(err, ports.ErrUnavailable) && !errors.Is(err, ports.ErrStoreAway):
+	case errors.Is(err, ports.ErrUnavailable) && !errors.As(err, &busy):
 		s.fail(w, r, &gateway.Unavailable{Detail: "Its plugin has not run here yet, so that nobody can tell its secrets from the rest: " + detail, RetryAfter: askOperator})
 		return
 	default:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,24 +42,18 @@ type FieldChange struct{ Key, From, To string }
 // changes. hash is the configuration's: a gateway that starts with it later does not apply it again. With try it only
 // says what would be changed, or refused.
 func (g *Gateway) ApplySettings(ctx context.Context, by, hash string, wanted ports.SettingsContent, try bool) (Plan, error) {
-	for range tries {
-		before, err := g.Store.LoadSettings(ctx)
+	var plan Plan
+	err := g.inTurn(ctx, func(before ports.SettingsContent) error {
+		made, c, err := planned(before, g.Rules.Complete(wanted))
 		if err != nil {
-			return Plan{}, err
-		}
-		plan, c, err := planned(before, g.Rules.Complete(wanted))
-		if err != nil {
-			return Plan{}, err
+			return err
 		}
 		c.Owner, c.By, c.Content, c.Try = FileOwner, by, hash, try
 		after, err := g.changeOnce(ctx, before, c)
-		if errors.Is(err, ports.ErrMoved) {
-			continue
-		}
-		plan.Generation = after.Generation
-		return plan, err
-	}
-	return Plan{}, &Unavailable{"others change the settings all the time", askAgain}
+		plan, plan.Generation = made, after.Generation
+		return err
+	})
+	return plan, err
 }
 
 // planned compares the file's rows with those that it should have.

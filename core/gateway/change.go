@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -191,25 +193,43 @@ func (g *Gateway) AddSubMerchant(ctx context.Context, by, template, name, subMch
 	return rowsOf(after, keys...), created, err
 }
 
-// change makes one change of the operator's for the settings as they are now, and again when somebody else was faster.
-// What is wrong with the changed rows refuses it, and what it makes wrong with others.
+// change makes one change of the operator's for the settings as they are now. What is wrong with the changed rows refuses
+// it, and what it makes wrong with others.
 func (g *Gateway) change(ctx context.Context, by string, decide func(now ports.SettingsContent) (put ports.SettingsContent, drop []ports.SettingKey, err error)) (after ports.SettingsContent, err error) {
-	for range tries {
-		before, err := g.Store.LoadSettings(ctx)
-		if err != nil {
-			return after, err
-		}
+	err = g.inTurn(ctx, func(before ports.SettingsContent) error {
 		put, drop, err := decide(before)
 		if err != nil {
-			return after, err
+			return err
 		}
-		c := ports.SettingsChange{Owner: AdminOwner, By: by, Put: put, Drop: drop}
-		after, err = g.changeOnce(ctx, before, c)
-		if !errors.Is(err, ports.ErrMoved) {
-			return after, err
+		after, err = g.changeOnce(ctx, before, ports.SettingsChange{Owner: AdminOwner, By: by, Put: put, Drop: drop})
+		return err
+	})
+	return after, err
+}
+
+// inTurn decides a change of the settings, one at a time in this process, and again when another replica was faster.
+func (g *Gateway) inTurn(ctx context.Context, f func(before ports.SettingsContent) error) error {
+	busy := &Unavailable{"others are changing the settings", askAgain}
+	select {
+	case g.changing <- struct{}{}:
+		defer func() { <-g.changing }()
+	case <-ctx.Done():
+		return busy
+	}
+	for {
+		before, err := g.Store.LoadSettings(ctx)
+		if err != nil {
+			return err
+		}
+		if err = f(before); !errors.Is(err, ports.ErrMoved) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return busy
+		case <-time.After(rand.N(20 * time.Millisecond)):
 		}
 	}
-	return after, &Unavailable{"others change the settings all the time", askAgain}
 }
 
 // changeOnce makes a change for settings that were read.

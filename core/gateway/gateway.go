@@ -47,6 +47,7 @@ type Gateway struct {
 	settings atomic.Pointer[settings]
 	nudged   map[ports.Kind]chan struct{}
 	changed  chan struct{} // by this process: the settings
+	changing chan struct{} // held by who changes them
 	happened chan struct{} // an event was committed
 	stopping chan struct{} // closed by Stop
 	breakers breakers
@@ -71,7 +72,7 @@ func New(o Options) *Gateway {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
-	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, changed: make(chan struct{}, 1), happened: make(chan struct{}, 1), stopping: make(chan struct{})}
+	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, changed: make(chan struct{}, 1), changing: make(chan struct{}, 1), happened: make(chan struct{}, 1), stopping: make(chan struct{})}
 	for kind := range shares {
 		g.nudged[kind] = make(chan struct{}, 1)
 	}
