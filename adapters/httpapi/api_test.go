@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -367,4 +370,83 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 			t.Errorf("another app finds it by reference: %s", r.text)
 		}
 	}
+}
+
+// TestR41_NothingOfAnotherAppLeaks asks every call of openapi.yaml, with every number of the clinic's in the place of each
+// number, whatever kind it is of, with the key of another app and with a key that may do nothing. Calls with a number are
+// 404 or 403, and no answer shows anything of the clinic's. It is made from the document: a new call is in it at once.
+func TestR41_NothingOfAnotherAppLeaks(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	order, payment := w.paid("CLINIC-1")
+	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"CLINIC-2","amount":5,"reason":"CLINIC-3"}`).number()
+	numbers := []string{order, payment, refund, w.order("CLINIC-4")}
+	secrets := append([]string{"CLINIC-", "Registration fee", "clinic", "o1"}, numbers...)
+	before := w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "").text
+	spec := document(t)
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			body := ""
+			if op.RequestBody != nil {
+				body = bodyFor(t, op.RequestBody.Value.Content["application/json"].Schema.Value)
+			}
+			paths := []string{path}
+			if strings.Contains(path, "{") {
+				if paths = nil; strings.Count(path, "{") != 1 || !strings.Contains(path, "{number}") {
+					t.Errorf("%s %s names something else than a number: this test does not know what another app has there", method, path)
+				}
+				for _, number := range numbers {
+					paths = append(paths, strings.ReplaceAll(path, "{number}", number))
+				}
+			}
+			for _, asked := range paths {
+				for who, key := range map[string]string{"another app": shopKey, "a key without scopes": mayNothing} {
+					r := w.call(key, method, asked, body)
+					if strings.Contains(path, "{") && r.status != 404 && r.status != 403 || key == mayNothing && r.status != 403 {
+						t.Errorf("%s: %s %s answers %d %s", who, method, asked, r.status, r.text)
+					}
+					for _, secret := range secrets {
+						if strings.Contains(strings.ReplaceAll(r.text, body, ""), secret) {
+							t.Errorf("%s: %s %s shows %s: %s", who, method, asked, secret, r.text)
+						}
+					}
+				}
+			}
+		}
+	}
+	if after := w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "").text; after != before {
+		t.Errorf("another app's calls did something:\n%s\n%s", before, after)
+	}
+}
+
+// bodyFor is the least body that a schema takes.
+func bodyFor(t *testing.T, schema *openapi3.Schema) string {
+	t.Helper()
+	text, err := json.Marshal(leastOf(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func leastOf(schema *openapi3.Schema) any {
+	switch {
+	case len(schema.Enum) > 0:
+		return schema.Enum[0]
+	case schema.Type.Is("object"):
+		fields := map[string]any{}
+		for _, name := range schema.Required {
+			if fields[name] = leastOf(schema.Properties[name].Value); name == "entry" {
+				fields[name] = "official-account" // one that both apps may use
+			}
+		}
+		return fields
+	case schema.Type.Is("integer"):
+		return 1
+	case schema.Type.Is("boolean"):
+		return false
+	case schema.Type.Is("array"):
+		return []any{}
+	}
+	return "shop"
 }

@@ -36,6 +36,7 @@ const (
 	clinicKey   = "clinic-key"       // may do everything
 	clinicReads = "clinic-reads-key" // may only read
 	shopKey     = "shop-key"         // another app, which may do everything
+	mayNothing  = "shop-useless-key" // of that app, without a scope
 )
 
 // world is a running public listener with a real gateway on a real database. Its provider says what the test wants.
@@ -66,7 +67,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
 			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
-			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}}},
+			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}, {ID: "none", Hash: hashed(mayNothing)}}},
 		},
 		Entries: []ports.Entry{
 			{Name: "official-account", Provider: "channel", Account: "hospital", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "01", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
