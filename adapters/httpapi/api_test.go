@@ -436,8 +436,8 @@ func leastOf(schema *openapi3.Schema) any {
 	case schema.Type.Is("object"):
 		fields := map[string]any{}
 		for _, name := range schema.Required {
-			if fields[name] = leastOf(schema.Properties[name].Value); name == "entry" {
-				fields[name] = "official-account" // one that both apps may use
+			if fields[name] = leastOf(schema.Properties[name].Value); name == "entry" { // one that both apps may use
+				fields[name], fields["payer"] = "official-account", map[string]any{"openid": "of-the-shop"}
 			}
 		}
 		return fields

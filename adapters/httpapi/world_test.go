@@ -307,10 +307,11 @@ func (l *logged) String() string {
 // channel is a pay channel that accepts everything, unless the test says otherwise.
 type channel struct {
 	mu      sync.Mutex
-	states  map[string]pay.FactState // by payment number; unpaid unless set
-	outcome *pay.Outcome             // of every call while set
-	gone    bool                     // no plugin serves it
-	ahead   time.Duration            // that its clock is before ours
+	states  map[string]pay.FactState              // by payment number; unpaid unless set
+	outcome *pay.Outcome                          // of every call while set
+	gone    bool                                  // no plugin serves it
+	create  func(pay.Payment) ports.PaymentAnswer // what a create is answered with, when set
+	ahead   time.Duration                         // that its clock is before ours
 	parse   func(ports.RawMessage) (ports.Notification, error)
 }
 
@@ -335,6 +336,13 @@ func (c *channel) leaves(gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = gone
+}
+
+// creates answers every create by f.
+func (c *channel) creates(f func(pay.Payment) ports.PaymentAnswer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.create = f
 }
 
 // ends makes every call end so, or as it should again with nil.
@@ -374,6 +382,12 @@ func (c *channel) ParseNotification(_ context.Context, provider, account string,
 }
 
 func (c *channel) CreatePayment(_ context.Context, p pay.Payment) ports.PaymentAnswer {
+	c.mu.Lock()
+	create := c.create
+	c.mu.Unlock()
+	if create != nil {
+		return create(p)
+	}
 	a := c.about(p)
 	if a.Facts != nil {
 		a.HandOff = &pay.HandOff{Kind: "wechat_jsapi", Params: map[string]string{"package": "prepay_id=" + p.Number}, ValidUntil: time.Now().Add(time.Hour)}

@@ -310,19 +310,28 @@ func (s *service) serve(ctx context.Context, o options) error {
 		err = fmt.Errorf("serve: %w", err)
 	}
 	s.gateway.Stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.cfg.ShutdownGrace-closeTime, s.cfg.ShutdownGrace/2))
-	defer cancel()
-	stopped := public.Shutdown(end)
-	stopWork()
-	done := make(chan struct{})
-	go func() { background.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-end.Done():
+	cut, stopped := shutDown(max(s.cfg.ShutdownGrace-closeTime, s.cfg.ShutdownGrace/2), public.Shutdown, stopWork, &background)
+	if cut {
 		s.log.Warn("work was cut off at the end of the shutdown grace; it goes on after the next start")
 	}
 	s.log.Info("stopped")
 	return errors.Join(err, stopped, admin.Close())
+}
+
+// shutDown ends the requests in flight and then the work, both before one deadline. cut says that work was left at it.
+func shutDown(grace time.Duration, requests func(context.Context) error, stopWork func(), work *sync.WaitGroup) (cut bool, err error) {
+	end, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err = requests(end)
+	stopWork()
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return false, err
+	case <-end.Done():
+		return true, err
+	}
 }
 
 // followEvery is how often a replica asks for a new generation: it is to be in use within 2 s.
