@@ -108,6 +108,7 @@ func (w *world) operator(method, path, body string, headers ...string) reply {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	admin.ServeHTTP(answer, r)
+	w.conformsToAdmin(r, answer)
 	out := reply{status: answer.Code, header: answer.Header(), text: answer.Body.String()}
 	_ = json.Unmarshal(answer.Body.Bytes(), &out.json) // nil where it is no object
 	return out

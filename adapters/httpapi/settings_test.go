@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -59,6 +63,32 @@ func TestTheAdminDocumentIsValid(t *testing.T) {
 		if !strings.Contains(spec.Components.Schemas["Problem"].Value.Properties["code"].Value.Description, "`"+code+"`") {
 			t.Errorf("the document does not describe %s", code)
 		}
+	}
+}
+
+// conformsToAdmin holds the answer to a call that admin.yaml knows against it.
+func (w *world) conformsToAdmin(r *http.Request, answer *httptest.ResponseRecorder) {
+	w.t.Helper()
+	spec, err := openapi3.NewLoader().LoadFromData(adminDocument)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(spec)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	asked := r.Clone(w.t.Context())
+	asked.URL.Host, asked.URL.Scheme, asked.Host = "", "", ""
+	route, variables, err := router.FindRoute(asked)
+	if err != nil { // one that the document does not have
+		return
+	}
+	if err := openapi3filter.ValidateResponse(w.t.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: asked, PathParams: variables, Route: route},
+		Status:                 answer.Code, Header: answer.Header(), Body: io.NopCloser(bytes.NewReader(answer.Body.Bytes())),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	}); err != nil {
+		w.t.Errorf("%s %s answers %d against admin.yaml: %v\n%s", r.Method, r.URL.Path, answer.Code, err, answer.Body)
 	}
 }
 
