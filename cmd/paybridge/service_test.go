@@ -61,16 +61,16 @@ func TestAShutdownHasOneDeadline(t *testing.T) {
 		want              time.Duration
 	}{
 		{"nothing in flight", func(context.Context) error { return nil }, 0, false, false, 0},
-		{"requests end in time", func(context.Context) error { time.Sleep(3 * time.Second); return nil }, 2 * time.Second, false, false, 5 * time.Second},
+		{"requests end in time", func(context.Context) error { <-time.After(3 * time.Second); return nil }, 2 * time.Second, false, false, 5 * time.Second},
 		{"requests hang", hangs, time.Hour, true, true, 9 * time.Second},
-		{"requests take most of it, work hangs", func(context.Context) error { time.Sleep(8 * time.Second); return nil }, time.Hour, true, false, 9 * time.Second},
+		{"requests take most of it, work hangs", func(context.Context) error { <-time.After(8 * time.Second); return nil }, time.Hour, true, false, 9 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				var work sync.WaitGroup
-				work.Go(func() { <-ctx.Done(); time.Sleep(c.work) })
+				work.Go(func() { <-ctx.Done(); <-time.After(c.work) })
 				began := time.Now()
 				cut, err := shutDown(9*time.Second, c.requests, stop, &work)
 				if took := time.Since(began); took != c.want || cut != c.wantCut || errors.Is(err, context.DeadlineExceeded) != c.wantLate {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -33,7 +32,7 @@ func TestAChangeWhileSettingsAreReadIsNotMissed(t *testing.T) {
 	store.meanwhile = func() {
 		store.generation, store.entries, store.meanwhile = 2, []ports.Entry{{Name: "new"}}, nil
 	}
-	g := New(Options{Store: store, Clock: ports.ClockFunc(time.Now)})
+	g := New(Options{Store: store})
 	for look, want := range []struct {
 		changed bool
 		inUse   int64
@@ -50,7 +49,7 @@ func TestAChangeWhileSettingsAreReadIsNotMissed(t *testing.T) {
 func TestAccountsAreConfiguredBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	store := &changing{generation: 1, entries: []ports.Entry{{Name: "old"}}}
-	g := New(Options{Store: store, Clock: ports.ClockFunc(time.Now)})
+	g := New(Options{Store: store})
 	seen := int64(-1)
 	if _, err := g.LoadSettings(t.Context(), func([]ports.Account) { seen = g.SettingsInUse() }); err != nil {
 		t.Fatal(err)

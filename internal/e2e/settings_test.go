@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -192,10 +193,11 @@ func TestAMerchantIsAddedAtRunTime(t *testing.T) {
 			}
 			w.tap(a.Number)
 			await(t, reference+" is paid", func() error {
-				if o, err := g.tryAs(key, "GET", "/v1/orders/"+order.Number, nil); err != nil || o.State != "paid" {
-					return fmt.Errorf("%v %s", err, o)
+				o, err := g.tryAs(key, "GET", "/v1/orders/"+order.Number, nil)
+				if err == nil && o.State != "paid" {
+					err = errors.New(o.String())
 				}
-				return nil
+				return err
 			})
 		}
 		pays("before a restart")
