@@ -248,7 +248,7 @@ func TestR12_EveryPartIsCompared(t *testing.T) {
 		field := func(key string, value any) func(map[string]any) {
 			return func(fields map[string]any) { fields[key] = value }
 		}
-		_, another := w.paidUnheard("another", 100)
+		another := w.pay(w.order("another", 100)).Number
 		for i, c := range []struct {
 			what   string
 			lie    func(map[string]any)
@@ -269,6 +269,10 @@ func TestR12_EveryPartIsCompared(t *testing.T) {
 			{"no number", field("out_trade_no", ""), 500, ""},
 		} {
 			order, payment := w.paidUnheard(fmt.Sprint("visit-", i), 100)
+			away, err := w.sim.AddFault(sim.Fault{Kind: sim.ErrorNotExecuted, Path: "GET /v3/pay/transactions/"}) // no query tells the truth yet
+			if err != nil {
+				t.Fatal(err)
+			}
 			disputes := "select count(*) from alarms where kind = 'payment.disputed' and number = '" + payment + "'"
 			if got := g.callback(account, w.forged(payment, c.lie)); got != c.status {
 				t.Errorf("%s: answered %d, want %d", c.what, got, c.status)
@@ -282,6 +286,7 @@ func TestR12_EveryPartIsCompared(t *testing.T) {
 				t.Errorf("%s: disputed because %q, which does not say %s", c.what, why, c.says)
 			}
 			w.wantCount(wanted, disputes)
+			w.sim.ClearFault(away.ID)
 			w.want(w.api("POST", "/v1/payments/"+payment+"/sync", nil), http.StatusOK) // the truth
 			w.wantState("/v1/orders/"+order, "paid")
 		}
