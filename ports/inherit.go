@@ -3,6 +3,8 @@ package ports
 import (
 	"cmp"
 	"slices"
+
+	"github.com/paybridge/paybridge/core/pay"
 )
 
 // Inherited gives every row what its template says: an account the config, an entry each value that it has not itself.
@@ -21,6 +23,13 @@ func (c SettingsContent) Inherited() SettingsContent {
 		}
 		e.Provider, e.AppID, e.OpenIDKind = cmp.Or(e.Provider, t.Provider), cmp.Or(e.AppID, t.AppID), cmp.Or(e.OpenIDKind, t.OpenIDKind)
 		e.Method, e.NotifyBase, e.LatePay = cmp.Or(e.Method, t.Method), cmp.Or(e.NotifyBase, t.NotifyBase), cmp.Or(e.LatePay, t.LatePay)
+		e.Scope = cmp.Or(e.Scope, t.Scope)
+		if e.OpenIDKind == pay.OpenIDSub {
+			e.SpAppID = cmp.Or(e.SpAppID, t.SpAppID)
+		}
+		if e.AppID == t.AppID { // the secret is an app id's
+			e.Secret = cmp.Or(e.Secret, t.Secret)
+		}
 		if len(e.ReturnURLs) == 0 {
 			e.ReturnURLs = t.ReturnURLs
 		}

@@ -49,11 +49,16 @@ const (
 
 // SelfTestCheck is one thing proven or not.
 type SelfTestCheck struct {
-	Name   string // stable, for example "request_signature"
-	Status CheckStatus
-	Detail string // what was seen
-	Remedy string // where it failed: what to do
+	Name     string // stable, for example "request_signature"
+	Status   CheckStatus
+	Code     string // unless ok: what was found, for programs; stable within one plugin, for example "clock_off"
+	Detail   string // what was seen
+	Remedy   string // unless ok: what to do, in English
+	RemedyZH string // the same in Chinese
 }
+
+// CodeCallbackAwaited is of a check that was skipped, and that the notice "self_test.echo" proves once it has come.
+const CodeCallbackAwaited = "callback_awaited"
 
 // CheckStatus is how a check ended. The zero value says that nothing was proven.
 type CheckStatus string

@@ -135,10 +135,14 @@ type Entry struct {
 	Provider string `json:"provider,omitempty"`
 	Account  string `json:"account"`
 	// From names the entry of a template account that gives every value that is empty here.
-	From       string          `json:"from,omitempty"`
-	AppID      string          `json:"app_id,omitempty"`
-	OpenIDKind pay.OpenIDKind  `json:"openid_kind,omitempty"`
-	Method     string          `json:"method,omitempty"` // two digits
+	From       string         `json:"from,omitempty"`
+	AppID      string         `json:"app_id,omitempty"`
+	OpenIDKind pay.OpenIDKind `json:"openid_kind,omitempty"`
+	SpAppID    string         `json:"sp_app_id,omitempty"` // the partner's, where AppID is the sub merchant's
+	Method     string         `json:"method,omitempty"`    // two digits
+	// Secret is the app id's, by which payers sign in: a reference (env:NAME, file:path) or sealed. Empty: they cannot.
+	Secret     string          `json:"secret,omitempty"`
+	Scope      IdentityScope   `json:"oauth_scope,omitempty"` // of web authorizations; ScopeBase when empty
 	NotifyBase string          `json:"notify_base,omitempty"`
 	ReturnURLs []string        `json:"return_urls,omitempty"`
 	LatePay    pay.LatePay     `json:"late_pay,omitempty"`

@@ -42,8 +42,9 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 
 func (e Entry) row() ports.Entry {
 	row := ports.Entry{
-		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method,
-		NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Retired: e.Retired,
+		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
+		Method: e.Method, Secret: e.Secret.String(), Scope: e.OAuthScope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
+		LatePay: e.LatePay, Retired: e.Retired,
 	}
 	if len(e.Options) > 0 {
 		row.Options = encode(e.Options)

@@ -53,13 +53,22 @@ func (c Config) RowProblems(rows ports.SettingsContent) (problems []ports.Settin
 		}
 		problems = append(problems, p)
 	}
+	relative := func(row ports.SettingKey, key, ref string) {
+		if path, file := strings.CutPrefix(ref, fromFile); file && !filepath.IsAbs(path) {
+			problems = append(problems, ports.SettingProblem{Row: row, Key: key, What: fmt.Sprintf("%s: write the whole path, from the root", ref)})
+		}
+	}
+	for _, a := range rows.Apps {
+		for j, ref := range webhookOf(a).Secrets {
+			relative(ports.SettingKey{Kind: ports.AppSetting, Name: a.Name}, fmt.Sprintf("webhook.secrets[%d]", j), ref)
+		}
+	}
+	for _, e := range rows.Entries {
+		relative(ports.SettingKey{Kind: ports.EntrySetting, Name: e.Name}, "secret", e.Secret)
+	}
 	for _, a := range with.Accounts {
 		for _, ref := range references(a.Config) {
-			if path, file := strings.CutPrefix(ref, fromFile); file && !filepath.IsAbs(path) {
-				problems = append(problems, ports.SettingProblem{
-					Row: ports.SettingKey{Kind: ports.AccountSetting, Name: a.Name}, Key: "config", What: fmt.Sprintf("%s: write the whole path, from the root", ref),
-				})
-			}
+			relative(ports.SettingKey{Kind: ports.AccountSetting, Name: a.Name}, "config", ref)
 		}
 	}
 	return problems
@@ -107,9 +116,7 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 		w := webhookOf(a)
 		app.Webhook = Webhook{URL: w.URL, Version: w.Version}
 		for _, secret := range w.Secrets {
-			var ref SecretRef
-			_ = ref.UnmarshalText([]byte(secret)) // a secret itself is none, and is told as one that is missing
-			app.Webhook.Secrets = append(app.Webhook.Secrets, ref)
+			app.Webhook.Secrets = append(app.Webhook.Secrets, storedRef(secret))
 		}
 		c.Apps = append(c.Apps, app)
 	}
@@ -124,6 +131,9 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 	return c
 }
 
+// storedRef is a reference, or a sealed secret, that stands in a row.
+func storedRef(text string) SecretRef { return SecretRef{ref: text} }
+
 func webhookOf(a ports.App) ports.Webhook {
 	if a.Webhook == nil {
 		return ports.Webhook{}
@@ -133,8 +143,9 @@ func webhookOf(a ports.App) ports.Webhook {
 
 func entryOf(e ports.Entry) Entry {
 	entry := Entry{
-		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method,
-		NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Retired: e.Retired,
+		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
+		Method: e.Method, Secret: storedRef(e.Secret), OAuthScope: e.Scope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
+		LatePay: e.LatePay, Retired: e.Retired,
 	}
 	_ = json.Unmarshal(e.Options, &entry.Options)
 	return entry

@@ -53,6 +53,15 @@ func TestRowProblems(t *testing.T) {
 		{"a webhook's secret in the clear", func(c *ports.SettingsContent) {
 			c.Apps[0].Webhook = &ports.Webhook{URL: "http://a", Secrets: []string{"whsec_x"}, Version: 1}
 		}, []string{"app demo webhook.secrets[0]: say where the secret is"}},
+		{"an entry's secret in the clear", func(c *ports.SettingsContent) { c.Entries[0].Secret = "0123456789abcdef" }, []string{"entry clinic secret: say where the secret is"}},
+		{"an entry's secret in a relative file", func(c *ports.SettingsContent) { c.Entries[0].Secret = "file:app.secret" }, []string{"entry clinic secret: file:app.secret: write the whole path"}},
+		{"sealed secrets", func(c *ports.SettingsContent) {
+			c.Entries[0].Secret = ports.SealedPrefix + "clinic:k1:AAAA"
+			c.Apps[0].Webhook = &ports.Webhook{URL: "http://a", Secrets: []string{ports.SealedPrefix + "demo:k1:AAAA"}, Version: 1}
+		}, nil},
+		{"an app id's secret without the app id", func(c *ports.SettingsContent) {
+			c.Entries[2].Secret, c.Entries[1].AppID = "env:SECRET", ""
+		}, []string{"entry school app_id: write the app id", "entry school openid_kind: says whose app id", "entry school secret: is of an app id", "entry schools app_id: write the app id", "entry schools openid_kind: says whose app id"}},
 		{"a sub merchant without a number", func(c *ports.SettingsContent) { c.Accounts[2].SubMchID = "" }, []string{"account school sub_mchid: write the sub merchant's number", "entry school openid_kind: must be direct"}},
 		{"a sub merchant of another partner", func(c *ports.SettingsContent) { c.Accounts[2].MchID = "1" }, []string{"account school mchid: provider and mchid are the template's"}},
 		{"a sub merchant with keys of its own", func(c *ports.SettingsContent) { c.Accounts[2].Config = json.RawMessage(`{"a":1}`) }, []string{"account school config: is the template's"}},

@@ -19,6 +19,9 @@ type AdminOptions struct {
 	Metrics http.Handler                  // Prometheus
 	Checks  func(context.Context) []Check // for /readyz; nil: always ready
 	Gateway *gateway.Gateway
+	Plugins Plugins // nil: there are no routes for them
+	// Doctor examines accounts and entries, or what the filter names; nil: there is no route for it.
+	Doctor  func(ctx context.Context, filter string) (any, error)
 	Log     *slog.Logger
 	Observe func(Request)     // told of each request; nil: nobody is
 	Mount   func(*mux.Router) // adds routes, guarded by the token like all others; nil: none
@@ -37,6 +40,14 @@ func Admin(o AdminOptions) (http.Handler, error) {
 	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
 	s.operations(root)
 	s.settings(root.NewRoute().Subrouter())
+	if o.Plugins != nil {
+		s.adminOfPlugins(root, o.Plugins)
+	}
+	if o.Doctor != nil { // it has its own time limit
+		root.Handle("/admin/v1/doctor", s.answering(func(r *http.Request) (any, error) {
+			return o.Doctor(r.Context(), r.URL.Query().Get("only"))
+		})).Methods(http.MethodPost)
+	}
 	if o.Mount != nil {
 		o.Mount(root)
 	}

@@ -256,6 +256,7 @@ func (e PaymentState) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBodyTooLarge              ProblemCode = "body_too_large"
+	ProblemCodeIdentityConflict          ProblemCode = "identity_conflict"
 	ProblemCodeInternal                  ProblemCode = "internal"
 	ProblemCodeInvalidRequest            ProblemCode = "invalid_request"
 	ProblemCodeMethodNotAllowed          ProblemCode = "method_not_allowed"
@@ -287,6 +288,8 @@ const (
 func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeBodyTooLarge:
+		return true
+	case ProblemCodeIdentityConflict:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -419,6 +422,18 @@ func (e TimelineEntryKind) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// BindRequest defines model for BindRequest.
+type BindRequest struct {
+	// Entry The entry whose app id the openid belongs to.
+	Entry string `json:"entry"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid OpenID `json:"openid"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID UserID `json:"user_id"`
 }
 
 // Currency ISO 4217, three upper-case letters.
@@ -598,6 +613,30 @@ type HandOff struct {
 	ValidUntil time.Time `json:"valid_until"`
 }
 
+// Identity defines model for Identity.
+type Identity struct {
+	// AppID The official account or mini program.
+	AppID string `json:"app_id"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid OpenID `json:"openid"`
+
+	// Verified The payer has signed in for this app; else the app has said so.
+	Verified bool `json:"verified"`
+}
+
+// LookupRequest Either `user_id`, or `entry` and `openid`.
+type LookupRequest struct {
+	// Entry The entry whose app id the openid belongs to.
+	Entry *string `json:"entry,omitempty"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid *OpenID `json:"openid,omitempty"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID *UserID `json:"user_id,omitempty"`
+}
+
 // Metadata The app's own remarks, given back as they are: at most 20 entries, keys of 1 to 40 bytes, values of at most
 // 500 bytes. They go to no provider. No secrets and nothing personal, please: they are stored as they are.
 type Metadata map[string]string
@@ -607,6 +646,9 @@ type Minor = int64
 
 // Number 32 digits that name an order, a payment or a refund.
 type Number = string
+
+// OpenID The user's openid under the entry's app id. It is stored, but in no log.
+type OpenID = string
 
 // Order What the payer owes for. Immutable but for its state.
 type Order struct {
@@ -827,6 +869,19 @@ type PaymentRequest struct {
 // provider definitely refused. `succeeded`: paid. Money can move late: `succeeded` may follow any other state.
 type PaymentState string
 
+// Person defines model for Person.
+type Person struct {
+	// Divided WeChat says that this is one person, but the app has given them more than one `user_id`. They stay several
+	// payers to this app until it calls them by one.
+	Divided bool `json:"divided"`
+
+	// Identities The openids by which this app knows the person.
+	Identities []Identity `json:"identities"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID *UserID `json:"user_id,omitempty"`
+}
+
 // Problem Why a request was not done (RFC 9457).
 type Problem struct {
 	// Code Stable, for programs.
@@ -847,6 +902,7 @@ type Problem struct {
 	// | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 	// | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 	// | `payment_not_paid` | 409 | nothing was taken that could go back |
+	// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 	// | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 	// | `reference_reused` | 409 | the reference has other content |
 	// | `refund_exceeds_payment` | 409 | more is asked than is left |
@@ -898,6 +954,7 @@ type Problem struct {
 // | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 // | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 // | `payment_not_paid` | 409 | nothing was taken that could go back |
+// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 // | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 // | `reference_reused` | 409 | the reference has other content |
 // | `refund_exceeds_payment` | 409 | more is asked than is left |
@@ -1036,6 +1093,9 @@ type TimelineEntry struct {
 
 // TimelineEntryKind What moved: `order`, `payment` or `refund`.
 type TimelineEntryKind string
+
+// UserID The app's own name for its user. 1 to 128 characters of printable text.
+type UserID = string
 
 // OrderNumber 32 digits that name an order, a payment or a refund.
 type OrderNumber = Number
@@ -1208,6 +1268,12 @@ type RefundSucceededParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// BindIdentityJSONRequestBody defines body for BindIdentity for application/json ContentType.
+type BindIdentityJSONRequestBody = BindRequest
+
+// LookUpIdentityJSONRequestBody defines body for LookUpIdentity for application/json ContentType.
+type LookUpIdentityJSONRequestBody = LookupRequest
+
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = OrderRequest
 
@@ -1249,6 +1315,12 @@ type ServerInterface interface {
 	// ListEvents Poll events
 	// (GET /v1/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
+	// BindIdentity Call a payer by your user id
+	// (POST /v1/identities/bind)
+	BindIdentity(w http.ResponseWriter, r *http.Request)
+	// LookUpIdentity Look a payer up
+	// (POST /v1/identities/lookup)
+	LookUpIdentity(w http.ResponseWriter, r *http.Request)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
@@ -1333,6 +1405,34 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BindIdentity operation middleware
+func (siw *ServerInterfaceWrapper) BindIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BindIdentity(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LookUpIdentity operation middleware
+func (siw *ServerInterfaceWrapper) LookUpIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LookUpIdentity(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1839,6 +1939,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/v1/identities/bind", wrapper.BindIdentity).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/identities/lookup", wrapper.LookUpIdentity).Methods(http.MethodPost)
 
 	return r
 }
@@ -2843,6 +2947,321 @@ type ListEvents503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentityRequestObject struct {
+	Body *BindIdentityJSONRequestBody
+}
+
+type BindIdentityResponseObject interface {
+	VisitBindIdentityResponse(w http.ResponseWriter) error
+}
+
+type BindIdentity200JSONResponse Person
+
+func (response BindIdentity200JSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity400ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity401ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity403ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity409ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity413ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity415ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity500ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity503ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentityRequestObject struct {
+	Body *LookUpIdentityJSONRequestBody
+}
+
+type LookUpIdentityResponseObject interface {
+	VisitLookUpIdentityResponse(w http.ResponseWriter) error
+}
+
+type LookUpIdentity200JSONResponse Person
+
+func (response LookUpIdentity200JSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity400ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity401ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity403ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity404ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity413ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity415ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity500ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity503ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4674,6 +5093,12 @@ type StrictServerInterface interface {
 	// ListEvents Poll events
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// BindIdentity Call a payer by your user id
+	// (POST /v1/identities/bind)
+	BindIdentity(ctx context.Context, request BindIdentityRequestObject) (BindIdentityResponseObject, error)
+	// LookUpIdentity Look a payer up
+	// (POST /v1/identities/lookup)
+	LookUpIdentity(ctx context.Context, request LookUpIdentityRequestObject) (LookUpIdentityResponseObject, error)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
@@ -4770,6 +5195,68 @@ func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, para
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		if err := validResponse.VisitListEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BindIdentity operation middleware
+func (sh *strictHandler) BindIdentity(w http.ResponseWriter, r *http.Request) {
+	var request BindIdentityRequestObject
+
+	var body BindIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BindIdentity(ctx, request.(BindIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BindIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BindIdentityResponseObject); ok {
+		if err := validResponse.VisitBindIdentityResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LookUpIdentity operation middleware
+func (sh *strictHandler) LookUpIdentity(w http.ResponseWriter, r *http.Request) {
+	var request LookUpIdentityRequestObject
+
+	var body LookUpIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LookUpIdentity(ctx, request.(LookUpIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookUpIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LookUpIdentityResponseObject); ok {
+		if err := validResponse.VisitLookUpIdentityResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5113,182 +5600,196 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lc9u41e+/gqv7zSRxaYWS7SSW55s73ny7bbrNo3H2S3dXqQiRkISaAlgCsqzddf/2OzgHAEGJlGVv",
-	"Xu1oZ9pYEonnwXmfH37tpHJeSMGEVp3Br50Zoxkr4c/nM5rnTEyZ+ZAxlZa80FyKzqDzJ7kkWhK60DMm",
-	"NE+pZt1O1FHpjM2peVyvCtYZdJQuuZh2bm6izlumy9X5RLNys7n3MyYIVZdcTAmdUi7InK7IjOVFRLgg",
-	"iqVSZCoiVJOcUaVJr97bnAs+X8w7g17keuZCsykrOzem74KWdM60ndfrMmPlq8V83DSUdzNGpHnggSIC",
-	"njFdcfNTQfWsE3UEnZsO8MdO1CnZPxe8ZFlnoMsFC4f1XyWbdAad//u4WuLH+Kt6bPs3o3tDV3Mm9LYR",
-	"FfjI5xvTWzZZiGzbkEp44nON6Ma0oAopFIM9/EZmq3dS/oWWSJ6pFJoJbf6kRZEbiuRSPC5KOc7Z/A//",
-	"UGbcv+7Y6xt8C7vdnPlYZivCFclN5yXRMyrIk2PyPf+mS57LjJHEPDHSUo7gkaTbuYk638lyzLOMic89",
-	"3Eu2IjlNLxXRM0ZUKgtmxqyJnnFFUprnRDCWKfIwgR9Hc64UF9PkEYz7hdCsFDT/nMM+JxO6yDWZsZJ1",
-	"yXsz2CVVhkOwDFkDvWJkRouCCZYNiGIig9ldsXJFFJ0b8vzngimN7MTtC7dzSbpDgXO7ojnP3uKzd5gh",
-	"u6bzIkdSpHO5wDeuaL6w1JghD4LmR3YsHTNNTXneGdiXyHyhNBmzgLF1og4rS2k41c+/Vs83PjjhLM98",
-	"Y52bD+YIKk1FanpflGJQ0NW45NmUDewYBqeTXvpkEmfs6bh3nB3RZ/R40p88mcTp03GP9pnhq5rqheoM",
-	"juM46miuc+aPPK4pV2RO84ks5yzreI5b78+u2GB9DWC3PwpdN43mjCS4egkxDEgRRtMZgXXqkgsmMiNh",
-	"uKUKklIhpAY5U1FIbbh4dF9J/Z1ciOwzn9ySmbkJSdQinVk2GxFZmglwRaiQesZKQovigXLjF1KPJmas",
-	"OHLDxhXL7knZ7Do1jKGJtJH7j+wTIyufQgrvx3FMnr/6EU9tRHr9E/ycs4kmcuJkGol7vTjux/0n8VHc",
-	"i0+P4rjX6x+dnsZx3OsfHcedj03VpxVVv5S4yMhZgJMbxm5HqCvJexuZt6zHx6F2YIDsmiutSCaZoQlN",
-	"aJ7LJeH6jCRmTxKi6EqR5WzVJe+5npEEFK5D0LiSqFm7MkI7UPiCN9pGa59+HGhzMOAfRKgLftaT8koa",
-	"EQcHA9aFwAkmUjB3KBb1wSVr037//v3hefDAbXOv9GI39SvKczrOP7smUpTyimeGK3CtCE1TIwfwQ5Ev",
-	"plyYRTFUnFFNx1QhrS/pqkteST0zBDGhPGcZmQBb2SZJhwJph5pNr1NXsM5uJUDCfjziUouikKVm2UuW",
-	"cfoOTuKXUfoMiSVhb6aXxFgpP7z77vBZtRR+yKO5GfPIsA/DlD1DQBtrUZZMpKtNHfvFxWty3O89jYie",
-	"lYyRRVGw8jA1m5gzbWwZQ8aWXXcGneevfuwYS8f8ZN7/+8/nhz99+PXo5r8q3uXMsajz7ZVduHqnF3LO",
-	"kC5AQ3QaFlhhV6xUXArSM6zRkBhOo0vO/U+CXbGSpDMqpkzBM3NGBRfTMyOzDNcBEgJ5rLrkXAwFSC+y",
-	"ZOOZlJdmgQsuhOHF0pxg1zJSU1HKgpWao3QyNH3bpsI0/8c8eBN1eLY54VegJRiCZ+ZROAdmEmeoLBv6",
-	"55kZlv+Iz6FaWdsAdqVHsfmvJsviUJadjHpNm6HMCQPxtkEEcJJpygidS9gVOwDlNgFs1YhMSjknvYgs",
-	"uZ7JheGCUwrs3ehFVKNB/OS4E221lY1gnDOl6bxoMdI5auLLkmvNRK2DjGp2aN5vmqK2R/bWzYKzfRN1",
-	"7MZvDuP1xNoxQHxmB4SZzc+9Dw22f2h3/mwIwD5TtR9OOdiJCMmralOO/8FS7Y/O/1jia3EeRIRaPuq0",
-	"HFlai9nZXo6SDEcey4U2Itp8vSJLo/ktm1e7fgSgr52WFXweHXCFoGayy0tvnBYTWX1vp7fQdbCx+DjW",
-	"1gV97aZSn2FlXG3r9yUXEmaX5lKxUcmoaiKd97OVWVJ4yJwc/Cs7I3SsYI+MPr3kigVkZSQLHPMCJvKh",
-	"gbbTgIdvG6Xn9TeR84vs6P4w28azEdUtp9ISGiuJeS4i4xV+ZdWDB8rMNL30E10IzXPzyB1OcMkmrGzm",
-	"UobskY/LpQDDC/iodqeh28z0tM5ZNhqvmhvEFVpTw/HwmEmC5ts4nVAExoenH3496jfLQGMR3MqUgC4v",
-	"4Ml1ig58W25pXKORI9yAOlpJ/w1FH1ad8pHNN/C/PDNW74SXSp8RNi/0CpmFrixGFOGCLcErp9lc7XRy",
-	"zYjm9PoFvtAD8x9HTMuSIt2yaz2izV7cc3Xp9908Rwo6ZSCRCNcREXJpzlxOdSNFrC2unX6txy0r6Jla",
-	"q++0je+eGRJLkE4NYSUREq5ga8QmJ4RaHr72yNTYZGOaXm5y6Lvyr3uwEiZ02XKG4CcnReY0M+Mt5WI6",
-	"azyRd+dJK1aOtNToHGywWSu+NKVXzJoOqVwUUijQKedm4mQhuFZrpxl9HJdCLsU91BjH+VopApRUwfLG",
-	"hXBvj5o0xnd1xmo4nrE2kU3pkmZs+0zux4YshVtGFHXUIk0Zy9gXFQpt/BApMtiFe7HFt17laDtSDRTn",
-	"j2IreS1nPDdnN99YjjHPc5JSQTTL83sQ3efQA2TJp7xRtZHWiYWW/BlRjBFcwro2w41uu0D71exIjv9w",
-	"YfrNGXxg19bn36Tu7KhBBnzi3scJue0dz9MWReUc7ThaFMiQ1th6JSKmVLMlXSHPHBsWqlhuDC4yZlMu",
-	"FEq15F/J/U807s1dD/RcCmMhUEfkn+9QV47QUN2x9Fgd8NvPtfPeNJxe52/o1gQy2FL2C9TYkwEREjwy",
-	"GLnSEng614SKFZnLknVJYgfc9SubRNWXtp1oKPxX6AlLBiDXjQ45LzRhIoPhIIEEbQ2C7eBW+vvHfFPh",
-	"3gCRKZYNhSG7kqForl7yU6u9ZOmULIozQo1KR/zym35LPp0FbTilWi604hlLBoSKoTDck2pZEmV0GU/k",
-	"lpYMmZjh+4AC+AfBMz43glLOmWlGLVlJ+tfXZrH1TCqr+6zkgmQS3GLmSKKjxnGbahOBVKoNrOipWtLg",
-	"u42HcEE7zg6tvVRb8+qzb6N5aRpZ23ec5dm3ZSkbLFEX2GgkXG6MdCmmTtttZAs2XNfo46F6Bg4ALlBm",
-	"dwuZ83Rl9vyfC1auiE9heKDAwjrDKHPiNe7lTObsdr0aB+HjNE2n9E9UZK8nk9t0OuA13FCPP4RTCWe1",
-	"oKszlLAcuZalHqNov3l98Y48vuo9BnJQj39FBnPz2G61StB3Yl4fChTWoQHIFUkKDOQlXXLuhgC06GMj",
-	"hhLhreSSi8yGRpQkRU65yFdN3kTz4JYZ226gB7vHA5IsWTqjevQPRQuekIfvGb/m4s8X30BsiEyZ/qak",
-	"Inv//A1d2Rjzo8i/ZZSJopTTks6BD7mvWcaFWYUkeGBkTKn170qW8ZKl2nzv/h4tytx8/mc5gqhQRBLD",
-	"9EeFVBp6oUUx4uJKXrJk7ZDjqjSI+5Ki/UizjJt1ofmb2tJtvFJfw29WxCzumSGQMSNTfmVkmQyX1RC+",
-	"2dqAfCtyxIAsCLJmmzOMS+gZtnIPSQcU4Odb77fpmLxkmjofdNvSzOn1X5iY6llncGLM6dA38ffh8DqO",
-	"Pxw0+ia2OVhKNqflpYrsUiLvtr5DWhpmrclcKk36MViAnKmIXLIV+Ix7ZumPYzJeafM1xHXhB/vSUJzE",
-	"9tcueWeanErzipBeJnXJK0kUS0umFZxV53AoWKnMGkSkyBlVbODHRJSWJcvCYSK5zel1uGL9uGmhwTre",
-	"2PqXlXLv9EWnfJCHEyaAMz5/9eOjCCfdi/1/Ncd9r38SN+n69Nrq+tV7t1kAbflSR32S8akZKPAp8JBR",
-	"4V3FoZPY6aL12MJtcYW7uL28p3WrwS6XTJkV7JIX8/lC03HOyHihrXmhCOh7v9/fcR9/bQQBuMR8kVi/",
-	"bPK7fbglo3qb8h04UXb3md7HIqz1vRGfmxkGYJknKgpN/eJMVeNsfgCLwIUXjLk7ZuAh2H1a84Dzbd1m",
-	"99y/pcMb2t/BL+ON3GyR6pFutG7eLaXjAJZVVew8nUmeskbPdcsJrlm4t9iY9kF4Sy9KYRSERsPYEjjI",
-	"lMBZwgQRxiBaUvUZ3fjkha4Hk79mx379zK6RgqOj2qGs8Zsm3QIG1xwXAH94uiiVvKsLvuKReIByqvCB",
-	"xo1F/bwhYs6W2+IPRtgbgtk58uAjk1sjD03BRNW+dEFGZ7NqNqG5YtFdPIt10bjuXryPBvJRVI60lkAC",
-	"abM+GaQ5ocQo4hldoYH2/NWPEVnOeDqzfjXYSkyAW+hQhpomP9ymqe4gr+xS9J+ikmkWDjJnyENKns+4",
-	"YIqZQ1/SFPR5eskUOXoUGQU0lUKXMq9+BrYQ6Ni9/lNYL/+5SeM+HA6ve5Ph8PrppEX5vpf4HJAx00vG",
-	"BOkbwliYuRnl+CnJjPUJCRpCLiO3GljU0CV9MpOLsnqg2oGhgPCUhuIIUrKCUcs5c0avIMGGQK6HIkuW",
-	"54SqS+VPP+SqoMsFFO1GmRcs3XH8kQT97xWbjoTjeIOCb5eiuDxKm4W3vgdk5qpL4niTuL+cxH0P3DJ0",
-	"poxLuVSsxDQpifbskpaZOgOPpJtxlpVMKaaCeCZE+SAfdP1AnPT6tUnOtC7U/xs8fhychX6MZ+EP/3Wr",
-	"iRzKQy8Hw3m1MuQLJ5Lrq5DIgolkUFNDSWLUfC6m667QGVVkxbQ5QKkUE17OrTmFrmDTRkFXoQt4zVs8",
-	"FCkV4Bl2YV5hPpSa0zxfjdDwYs7h7D9GZCIh2XZDg0kq7ccmnK/5PwtmPtr52L+sY5NbZ8Na595h2WKo",
-	"vHHHa6tc2wwOGarC1bFcgbwBDyNJQJInDWejJhvbYjdmijxzeaZ4HheGjHl2hopHYfsx65MlIHZ8epQg",
-	"jry8XHi2jb0/28be/8/hvxqJOOrgEHZiSrgqG5RvW2ii7/C1TQLHWQ+CgCPoEBg/4lnSdRswIMuZRJVX",
-	"zo3tbb41rE1hlICKlRQseGyGzhSSc3FZJzvoE+pDSqg6wVfbyKk5c+J1EASBA5fnLNWefFwiAbAmYEBG",
-	"Z1eklAsNgYlJKX9hwgtKXpnOazoXJi23GA8gxCzjwwct2wO1wAcxGhXYO7oiaFG00TgtCsIzs/CKoUad",
-	"0jxXZisbe/6KnAlcFQubj9+m0zr2Ck5yULFoxlNtVMGw7uqMUOvgQ8qTpGRK5hCdClZhLGXOqPioiSkz",
-	"KrKRxIjEtpm7wMVN1MnZVLUlf5TODzeXV8y6DuaK5VdMnVkC54JCzAV5vZmvFCwypHjJjWxQLJ8kO5s4",
-	"9pD9hQWpsFVK1TydtRHenJXG/tXOikbthk9FpefZY/FREnp2Sif9VPk/dYtpnw30H5MNhFTVmBXkmL87",
-	"BI4LV94Wz8CaHS9wzG/1pgTn7/cmGLeFCY1ksMkAZoMjyyLIw5Sq2SNwVXOhFiUVKUtCs9o8hhVu+GOj",
-	"lM7ZdLS9eiFnGHvmAqt/bNz849JzzqafnprXyMhOPXLhOU8F2PSW7b6vplzQlWpItQc9t5WD4GqhLmyU",
-	"97KyzB4oq0A0q7jkBawhBsgiiLFwQYQkuZx+HP133XeGM9mycvfznmEsd8SL7YtkDdiIvHhzdWwOxos3",
-	"V08ioyhae9gslqEohWlscl5RpCJLIw2NPoyrJqQmtgpsQOhQWCcJhLRpaaxizGnxwUbv7jjZMP7PD7+j",
-	"h5NBt8WG2KLNhGoqaja6Lv24IlycVQnDbppmnAsMVQVje3K8bZfPD3+ih7/Eh6fd0WGbubOjC6Y6JRvZ",
-	"1zDZLSTSZs9bTmxMejmfc61ZBlX8UV3XNBOX+I/P1wArx6V2rJn+NE1ZoZlNvMZFndPVUBgV/G4OA4ZR",
-	"xNA7gI68B9q5IEIXQpjKNRS+6YxNuOCa5SuX1tUlSZgdhq6MlyASUipQ18ypZoPwOVgB610wnWICFsZW",
-	"ayadXVfDlnCFmt0KPgmqSpBqtPpsrWNjxJX6ynqjnJvtyQzhPnz73XNyenzy9NEmc8Si8J3qK5+bR2+i",
-	"HdOpqMjQDNGSZDIC9bBgssibYxYOOWGjUbS212r7owAdAM+l63dnzT5IGGvQ7Kuy9fUBNVex+6Kxvx1a",
-	"Fnz4oh6WXZS8TcwuWuydP71794bgA90wxnByehrozcdByKVWDqjzloIfs+dGUi1lmTWHBptDoc31837q",
-	"ptnbp7zGrmykDUfrl8MTWbATEdJqI2cLCHQzkAEZEJYAMf9KdYdiKH7DhfjNLjH5zZW8kt+G4rfDw0P/",
-	"P/PsBg2S38hxHJu3WiEszKpgxSzBNtbL2aGNHvnNKA1Y+37JVvbZOqILPHlEfoM2m3Bh8KUKRAJeOMam",
-	"AxQKqGaUC82g6r4GRGGbmDM9k9nItASOaTfME9s5+olmtMK3wDfs62AzjDD717x2al9D3xNXwF7PXNp2",
-	"zQ1rtprRekOW0zc35YoA5/SS2RRbw+/W3/frt9HAmJntxmZqr7nklOo1KUnOzViJsaE81kSVv4yvo2W9",
-	"sXgbPbuVd7qVfbtkV1wu1Mj670YLYV01QTtUEEbLnOPbLrUynMoZoWvJdbWi/2qo5uWRlZO1ca5nPiPi",
-	"kH0Dm58E9FOtumvUWX/BsP1oNzxVG86sbR6rtY7MUtepzeW0GRmo6SVY0NT0usgzMpWYdbfZCCwdACDU",
-	"VyLwJHnR7OnXWFE1qvVxllHJFhuUWyWAg2MK1s4qwdX7DWgkVSvzdtiTWgMLAaZduPx2yHJC7I/EQhl5",
-	"Tx7LFUNtvtaWlnI0p2LVQiIYvjLcAAaHL9k4X0U0m00alaq5yQcKD1nO5xzz1lyjZtkKqqrjatszGwh5",
-	"+Zsb6NHOQDdzAVhHJFoicMZGa8iYbmsOuShCcaHxuKQrkDVjjonV2I4N+CqeMfLQJfWrR7bbNdAx01/v",
-	"yG12AFLmpUgjQgW8doIHgKzjXBAnxCyMFvmNnID0ogFg11kVqmZ1LC4vvjxKCDRgBqk88IRFKGlvpYUX",
-	"BcryJu7WmsgE8MBAMHaijpd5HQh7rwkv58YahbUMI69216SE/+zyDZ2ntN7eFi5dFT6MvEK/zhKDrxzz",
-	"WvvKs6IwkckyFB9lbEBwqp/96gt3gOvf2PKxphNU/7o6Cp2oU6dV2KAmagTNzZaiwSZ6oJ0mq+btXSrU",
-	"B5Dz7KJZC8H/uWBGWpjHolpRWPCbXaTIw4RYl86T47VklogIORSb+SpGJOWMAgxZ8q/EAYvYcjMcnjX8",
-	"fO7v22//eNiP+08O4zju3cVT8Pd/beS77JwCUxVfriVdg0E7lWYCIALNShjB7ZfGOpZRwUNvByC76G3J",
-	"wnep5KwHCrrk/E51nYN6td9QbMqttYSZHYs/d4z5+SLNTxv4a45/1RcWqdiYwDmbrmVo7mwBI6G0hLag",
-	"MAgYnGjOD4MBeS0NQA4zScZsAgoK5ldZfWk9JxWkxZcIe+1agjsgCS14cuZyI1xNKdaSRmTMUrpQxuTA",
-	"VDAfbl9StG/AXHiY+GLd5FGEXijkWTOaOaPjYZLb3wN12myqRfd6mFTlvckjY2FeOwneRv5fRcEwc6V4",
-	"W4MUkMfqHHJoa9A89BVtpjN/5MDIPeuUm6seNnMmm9OxMVW7pemU8SvDjdqyK95DyqfLqXDPVxkVkUuf",
-	"C+YMnp59MfbXVYztoqtNqepBoNTXae8WMa24+s7wCy9vDeVXxZze/LG241rN3m4Sty0oWsfLztn0I5FF",
-	"W2CyPRCJr3+CXPR23aguxQ0FNiakn/kawaX1ezvMU9TTPkpq+u4MrkvO7XCexZ8gLfxZfL888Ptk/d6e",
-	"MdtOKbcH1YxRDmdpxSBaVsqUKRv6UqB+GwVgLBcaq23XglJV8GxGbVqhj29VEa2hsP66GkrB74InaMIl",
-	"IM6DMRR3wCVoCZ65eWDqrh1rawjNL1stUhaEz7xlvwtqwDs+ZzkXTRheWH27HcRrZ1Xb9fMtBGdvbimR",
-	"cX03kVu9pU0Wv8WG8RAdu5svRsttDDXeGs+blHLezODRDYeGQl09QuNzWUuw3Gh4S7X/XF6xbGBd+AFk",
-	"CNabouSqZfA4CbzuQWmklbvaJlpumz+4wgKoUqpIYtbMZnNXTjWzGDmjpWBZrWIbJns7aASUrNkEHK+D",
-	"aNlxm7tJY1AZmC5KrlcXZlKWsIrie7ZqTjauVXScv3kBFesDkpwv9EyW/BfwQg7IN4yWrCTff/tj0iXv",
-	"lhIKzjDq5fWLFSklhNDJt8a6Da44APMpuAIBKkVCRIeCrhLyEMvLHJYFwFI8ApAFmiVRjQ6Aw8C2QfIr",
-	"DK5azpnWBQIKczFp2MlzMl4oI9sUUSul2Zw8pIIc0KI4eATxKDMGcnAA4zk4iCDDSBFKDg7suA4OrLVZ",
-	"S8i22LAHB5YJmFeNtaCGwqzxwcGMiuxQTiYHBzU57CE9MEHfzFcFEadQ5cciCpfhUPkUxisYHq7PwQGR",
-	"E+yzjsJnPUJDMRQHB+cgF9XBAewl4Jg06DS89LrMgAS6TESURHB5rkiv3z2JyWpBhQUvMC1WdybArKge",
-	"CtA1AlWGPOzFMZnzPOdSwPuPXFkcAyTsP1+8fkUKWipWQmYRZ4qwa5rqfAU9+cpHMjE6CJdC2dkZXuvm",
-	"9va75+To6OgUCY6SXyCr2O7AnKelRFeAg4JJ0O93dBj33sWng6N4EMd/iJ8N4jjpknMAVVHQMMBPP7c9",
-	"Ivdwfd4De8Bm7FgL0GOH4+LV5L/t8S246q33XtEJOziokIjFiiCwtxlyFbuEIgVrzgURr4Q8XHfGOmfr",
-	"o8iPcChueXHDU/sonKt92RbCvHPs0wXRbMzTri/s1RJ8hYjBf7YWc6vy/WycIlCAjuPThnBel0DcglCI",
-	"UB0i+i8Zl/KSCdOsYEBCsCdDcXJ9Hd1+xYk9S4LIhU7lnPmMFpdgJYzSeHBgvurHfWs0h1GUwVrGPwTH",
-	"fRYXpOLwPCdjRhQDCJfuULxltIZzHAXswvq9LE0B7ifqpy6sbMcMqGCGXDXLcxxDdbVLIZVGOPBKOji0",
-	"8IeKMZLYT8q6vwqZ50hYyR+/RaghxBJNLEuAxTG7iUxBipSdWUQrOUH2iTTqDwmKPNuog4hO1rC2DXEj",
-	"sqi9iMEupS4XHs0Zvc0WznkA/DVYL0OqzhyDtxBPyyyRzU1xZzppg7tPwjQt8sYmqpCMpRx9J4lFBULe",
-	"1o7XPhSoluEYE0ykSbrkFVtCwosKsMG0Uayr5MY1RDB32GwKEs7nBxs7tnkthrbWYK6Qr1lDxMgvJbF5",
-	"SuZcqYLl2KUhcJiF4jkTOl8RPhUSCsocg4REwQB4fmAf2Q5jhqcpzGxBMjg4qHCmgB/Avq3kYgCpMlJY",
-	"iQEBEGjHOgDIWGZGbFiRBCLIRmS9sWvETJd8Cw1Y0CwnbZIwKSwZmB5LFdVwwm0saigqSxgwt84PfyL0",
-	"8BcSH56SLhmRwyQCdy8sIHjV8KKlvy6kBmsOGjVLYo6qxio/MNVQ38l5ygTq9DxjQvMJNzpt57yg6Ywd",
-	"9rtxdQFY8B041uZzakwOrApVkdevrMJho/5mQ43gWK/NsNe2vKEri7F1/uZFAOY+6PS6MfZkNCVa8M6g",
-	"c9TtwYAKqmeghVYswXyaMr0tXmjR9sdsxo34I4i8EBEZWHBRxfyR6eqKR02ZVl3yDZty4RlGQu2lLJD0",
-	"PRRJhXGcAD+yHHUK5L2UpWHGUqBSZrbE6qvIRQdemzfC95IXBcsiYCRwLrhnOHC4QUnuDoXhVoDdAN0A",
-	"y3IG+CaKNOw60gCX4kXWGXT+wpX+1mE0h/fr/dy0lvUZTqr5OQvOFZ46BQNOALh3hQ3zwOVywCQq4kJY",
-	"6NpNgEG2/LOa1+dh/NvPvcPTD1jnHUe9pzePGpPlGwuxzGG1pKClO5pmG9qGBlkntaH50vb+GtzUUX/N",
-	"wbbdsXbzYe0uvH4cb7kN5W63oFSA5I3XssGeyYldCrhi6hh7b2rUj/Lx2kVr8Frv9tfWbxWC945uf6+6",
-	"a+8m6pzsNkAbwIIXjnYamk9GCK1dOADOzv25Y8Rn54PZsor1vZF5Tjy+uaZTFQCefzCNVfiIO3AoaTmp",
-	"CIBZUNmdgqBBJbPbeIKRC992gl+7oLrV62xOlldr285ALSaxE/nVHKmNw7CmOdgmPIAha+rfxUF267sO",
-	"CLStcxCZFd6gX98qZyO024zR5u22lpH6cMwGQ7sHbkczC0sC4KBbeLCrLcUSdEAIguJuMxbU+0BjBOIS",
-	"Kz/9xokhUFELi+6fPNmx1OVf/33YUtvUyq7tZv1Hs+sKJ2oru8al2LPre7FrwyftCgbs2iFQAbqEaoqH",
-	"Ovedw0vATBeIvjioEnSoJRXeENqoTuUFA9zYKMJZz+NVLUmHXHh3xVCAUtjghTBKoyW2CCGy0SzqxzHx",
-	"7+AgHQ6rsTxDnUxkxB4HCxg6FJg4QKuLsZqUxOfA1l77EDWQ0zcyW+1wAMKLKEs25Upjw3A4/OYAALDg",
-	"6QMjjqqHyIQB4Vf+QAR0xTssXWwVkT/r2/Z2rZWIuAxEMmcZT7lgnTowUsYKWmrMcPHpiof+4XoccS2b",
-	"7w73Q9ZwzW7qHnpdLtjNp2YzbTfjIenY6ylpbo7QKiJ1arSjAA7UR1byO7a/ZSPDFLyaBO6h57Tb6x/9",
-	"FKZFNOOk7UYBIUZYrbMj7OynO1OJCw3tBvZqKzwdso3FetlA1EIYrXYC9IkQiFV0V3rcThNVCO7fQfAc",
-	"x6e3v+Eu1DXP93booXZPObx0sst0Gu67/NKisaCrdcn4EiqmrIRrko01U8ZDvQc2TV1c/JHpSlZ8OVYW",
-	"SsF/F9I9vv0Nf4v116hkQRxhGyltmKhNQ6kewX12cfQPzYT4GNI8gI3+jra3K4BqUbJGmLpA6/LV5uck",
-	"51e1uw5sgu96eRtw+wHEcXxSYVCdPqPKVbyzrEvWAGAMW55QpVm5WVPpAr8unufr5b3aeByfDkVYoNkl",
-	"z7HwhVA3XDcvr2h2yTtYDSHhIt1GXdG8+jUcf7/qVlvpf4HO4crcDSwDi3aB24opYHBu/IX2/m69j3Pv",
-	"8n8e37urjP/aJO5zexTvKnL97SqfitmdK1tH7iBvKlYFiQUAhYXxi/Ww+o43ygTZAzOqhiIoOrKluRWG",
-	"aM0zRc4hmI0npG6WWORU7ACvUa+PD0uEXDeAKqsVcdkzESmZYEuW+SgcVLCMGXnYj+NHFv/SpS9iZ7J0",
-	"mDD+YgNYNqzFDvpq4vjkIeQTbC3wdvIA48iZFOxRFwP+FRSjTwkYihWzOcBjlgYwNimFUqltBeDtBv+b",
-	"IBPuvia/nEx4yml+XlUwVMfghYAzYB9xZQyG6ihUE3oDMcAk6vTjo27c7fWOuk89GtnA93NYYZF548ph",
-	"PnXkD8V3zxYvF+d/fj162S+ux72/nv7y6h/v2cUTaVjlzkbTGsDSZzbj/X3OWyTQg6rWum7Sn6Gvm6va",
-	"EbinRd+wu5VR775Dm/ZwJlXBNVSA1u19i9jZWV7TuPZfr3OrM6DX7gzwkJk2L38LpYTAlJhS2gmvhOrU",
-	"bk8qihetoxVSpOxCG+v/5Ptn/SfHL/7y7vvnf+o9ef7X/kncv3jx7KdXL9+9fPL0fy+g0fQS7gboFCUr",
-	"6GrEs/9eXvfj3nEv7j/tx/Hp0enJSb//5OQpfXIaHz077T876cUYBF9d8KnZcfn2NHv2ZjETL9I//PjT",
-	"s/SbP333fDmZFvT702n29Ip2oo7iU4G39XXeXpzbq9Iv8Hb4Tu/p0/5R/9mTuLdxSdOaP6R/Av4QX5X4",
-	"87rjxi6dhcJzdR3us3NQOOAjI4QsZmandxouoneg9HprDpRe6ECJfdnMbr4Wjx5pN/fQbe7GyO7MCNqO",
-	"ojuCzoOy9fD1PxeDCO0Slxd21iY9fGKpk2DrqWh7PfXj6al7X9TrAm5JqJLwnWbsNV+vG7tvmhxS7UTv",
-	"vUJIwJgx9ULjrQvB7WhnJFErkSaQJbYZdf8j06F69GUkvS/y3ju3Pp9zaztt3tW/ZXd43cO1Qdv39XGt",
-	"t99m+D13NgxXvoB9zXY5q5KtidJ0hUCpIfRTt+7JIm2OrPOh8OVa1cGsHFNtWEyDCmlpV0/Ulz2kr+q+",
-	"wuBi4zNXfxHUwS3b/HtfUkHYe7H2XqztXqz7CevHNkn4E7I00G1VWLwQOq76cd8dQlUVkyCkRzP2TYCq",
-	"sMnjhqKqF6i0aB6cCsD/grxse+aDkpXGNI+mApZqMkNRC3BhW4s5Yi9UheMuFxuz6y1MVC37pNX/Y8GD",
-	"fo/7p6Dlms/nBNI4HPReUzoH3LDris4750UhudCIFUhFynJ/PXhzLPzw7Z3yMerF/Tt5cvr3XITmmbZ6",
-	"OPqYcNg9afRvbNjg0Fib0e2Kps1pCezrfqN9ffys3zs6etq/m33t8HQ6zmNi0WJ2MeN/3243TPOu+98m",
-	"CZ2+EVjKe4m2t3fvbVRgQfm6WYGyqUGOOhm5RYwaI/XTyVAfD/KqX4ObKIyrbIaFvKld3YTXJX+UMlvX",
-	"d+G+rKGwWBEZQILQPIfPaEDMGeqZ/Tiul7rUNVMcg73qKAwt1WBbCVdD4R6tigDVJRdTNGSqLmzMH68z",
-	"WDGA+LbFozTP19eBqxD+E5Owq6j+A+UTmakiuVS6C+CZzROC95f2skiMpXEdOXTNHaygi5VIvxpPhUs0",
-	"9dvlLojwOTpfwMqh/tJkpFOXR99o8TiCgXDk3tD5N/XknNt6SL+9Qi7vaL7oAC2m0emI1Z+6pEJxrALf",
-	"5JbGPLE8fr0U0dYGKgLQHNsckB635hMeb99Hy1mqpqn23sjP6I2sVdlDjcxncU9amt0pFTSwIj8Rce6k",
-	"wu+zQb+Yw7x0FLCp1t6VHnGrbyPHx4B3dneteK31NqX4YjEGxxJ1uKyOxIw2EFndD3zlS2HRBircA4uG",
-	"i+4Yl+eklzxF+PhxycVUVRf/63I1FBbPQiMWBccSPqNJd8l5pdBGVdqmBZqvRhb61htR8itNcijaVElQ",
-	"VNqOc//zHucKwkTsI9D/KT7mZvv4gomKi+AhazaRWxvGBll51Y5sUEG3F4txzlOSc6WZQL0ebn7vPAaW",
-	"YPu95Z5UuWTKoYPb0lSb2tlUknzXK5qrRr1o32z2Noj3bq3AG9Zws5H36/qF3IL3EREt8xDjJ+jClsWb",
-	"FXRAP6AtAHSThWmEOqgmhvtmC3iQBzPzfv3ra3eFZu/EYnKrQS3/8YSoiBzF5v/7ZG54di/Gf4/wX8A6",
-	"E2SG2CxYR10yRjK6UtYiZ2Lt7gp7VY0tJ6eISESoecffk+4BWAAbSOYYAhgKC0lRwy2aSijaNF+4Rhki",
-	"VkUkl4AREIAYgdUA1xIYY5QgtrSVFGFmKmA9ZbxkqVYW6kxb8E2WAcyNvceSTwUiJV1oKjJaZuS93Tfy",
-	"UNmv3E52Uzl/NPAQTofmZaoXJUvITOYZ3LpM/JcVXr1iack0yDczRPt6RPRSNqEA/i8r+cSGZugSPB4O",
-	"gS3n45KWK7OCm+O1OPQFLaG8getoKBzZQgDLD9wYdUrTeZH4zNvq2pUTQxoLBLWddKuXeOYvgIB9fKDg",
-	"RnjYc4yTI1whnbMweVf5CM8AsGEAcsisCs+AdFAC3wrJ4rrkma+JR+lWnb1qoJ314EboJb+1JD+8/0DB",
-	"1U8/CH7tjtit3fvF/X2jAJDJEmhETkhy1YtwqcdUsSfHEVHMrJlG4lUFTdntQ/O0eaehfbhrZOwO2C07",
-	"RaL+9rdNXvlCV3dddVHYVm4PC20WEYu0RHrOK2GH1oxjglwa7qbZ8+g9j97z6D2P3vPor4xHO61+r0vv",
-	"+fSeT+/59J5Pf9182t5RsefTez6959N7Pr3n018pn67uFdqz6j2r3rPqPaves+qvjFVj+HHv+diz6T2b",
-	"3rPpPZv+utn03vGxZ9N7Nr1n03s2/VWz6fUbk/f8es+v9/x6z6/3/Por5dd7P/WeU+859Z5T7zn118mp",
-	"b27+fwAAAP//",
+	"7H0Lcxs3lu5fweXdqtiaFt2kJNuiauuW4k1mvIkfazvrSUKPCLJBEqMm0NMARTGJ57ffOucAaDTZpCjF",
+	"r6Q4VbuxpMb74LzPh19bIz0rtBLKmlbv19ZU8EyU+M8nU57nQk0E/JAJMyplYaVWrV7rb3rBrGZ8bqdC",
+	"WTniVrRbScuMpmLG4XO7LESr1zK2lGrSev8+ab0Stlyej60o17t7OxWKcXMp1YTxCZeKzfiSTUVeJEwq",
+	"ZsRIq8wkjFuWC24s69RHm0klZ/NZq9dJ/MhSWTERZes9jF3wks+Edet6UWaifD6fDZum8mYqmIYPvjJM",
+	"4TcwlIQ/FdxOW0lL8RkMQH9sJa1S/GsuS5G1eraci3ha/1GKcavX+r8Pqi1+QH81D9z4MLuXfDkTym6b",
+	"UUGffLo5vRLjucq2TanELz7VjN5DD6bQygg8w691tnyj9fe8JPIcaWWFsvBPXhQ5UKTU6kFR6mEuZn/5",
+	"p4F5/7rjqC+pFQ27vvKhzpZMGpbD4CWzU67Yw2P2nfy6zZ7oTLABfHFhtb7ATwbt1vuk9a0uhzLLhPrU",
+	"070US5bz0aVhdiqYGelCwJwts1Np2IjnOVNCZIbdG+AfL2bSGKkmg/s476fKilLx/FNO+5yN+Ty3bCpK",
+	"0WZvYbILboBDiIxYA78SbMqLQiiR9ZgRKsPVXYlyyQyfAXn+ay6MJXbiz0W6tQzafUVru+K5zF7Rt7dY",
+	"objmsyInUuQzPacWVzyfO2rMiAdh9xduLi1YpuUyb/VcIzabG8uGImJsraQlylIDp/r51+r7xg/HUuRZ",
+	"6Kz1/h1cQWO5GsHo81L1Cr4cljKbiJ6bQ+903Bk9HKeZeDTsHGdH/DE/HnfHD8fp6NGww7sC+Krldm5a",
+	"veM0TVpW2lyEK097Kg2b8Xysy5nIWoHj1sdzO9Zb3QM87Q9C102zOWMD2r0BAwZkmOCjKcN9arPXQmUg",
+	"YaSjCjbiSmmLcqaikNp06eo+1/ZbPVfZJ765pYC1Kc3MfDR1bDZhuoQFSMO40nYqSsaL4ivj56+0vRjD",
+	"XGnmwMaNyO5I2eJ6BIyhibSJ+1+4Ly6cfIopvJumKXvy/Ee6tQnrdE/o51yMLdNjL9NY2umkaTftPkyP",
+	"0k56epSmnU736PQ0TdNO9+g4bX1oqj6tqPqZpk0mzoKcHBi7m6GtJO9NZL5hPz4MtSMDFNfSWMMyLYAm",
+	"LON5rhdM2jM2gDMZMMOXhi2myzZ7K+2UDVDhOkSNa5A0a1cgtCOFL2qxabbu6weRNocT/kHFuuAnvSnP",
+	"NYg4vBi4LwxvMNNK+Esxr09usLLst2/fHp5HH9y09kov9ku/4jLnw/yTayJFqa9kBlxBWsP4aARygH4o",
+	"8vlEKtgUoOKMWz7khmh9wZdt9lzbKRDEmMtcZGyMbGWbJO0roh0Oh16nrmif/U6ghP1wxGXmRaFLK7Jn",
+	"IpP8Dd7Ez6P0AYkN4tFglAFYKT+8+fbwcbUVYcoXM5jzBbAPYMqBIZAeK1WsfvAsk9Arz1+WuhCllcCJ",
+	"xzw3ImkV0a9+bQlly2Wzao5/YoupNgKkA5N0pLoQSmZsKHKtJoZZDfdgxq+/F2pip63ew6MELCn/Y2VL",
+	"eSsuaVEXN23li0Kop/8F38+NKC9ubvCDESU0eB/bCT+H1olbbBj/XZiaHv5TjCwM9WRelkKNGrbk6esX",
+	"7LjbeZQwOy2FYPOiEOXhCK5DLixYhbARTvC1eq0nz39sgc0If4L2//j5/PCnd78evf+PVsOWfHPlSLA+",
+	"6Gs9E3TDUNf2uiras1eiNFIr1gEhA5eV9qHNzsOflLgSJRtNuZoIg9/MBFdSTc5A+gP/xsuImo1ps3PV",
+	"V6gHsIUYTrW+BFItpFIg1TTwQt8z3cs6KQF3uOmIcJn/BR++T1p0oitsGPUtoDMBnyJHgUWckdkBnERm",
+	"MK3wI31HCnrtAMSVvUjhfzWtII21gpOLTtNhGLhKqCisEQHyRD4SjM80noqbgPGHgFZ/wsalnrFOwhbS",
+	"TvUc5MmEo6AEDZNbci08PG4lW70OoGLMhLF8Vmxwd0iyaRaltFao2gAZt+IQ2jct0Trmd+NhIZd8n7Tc",
+	"wa9P48XYWYRIfHjLYDU/d941eFHqN1MGvb/qP15ydBIJkVfTla1oarMbJmHcSSSvL+rS+R68FespCWTb",
+	"UM8tKDvw6yVbgA69aN7t+hXAsXbaVvQetdCpRDreLo1een0wcZrzTq3ICbO2+TTXjRv6wi+lvsLKTN02",
+	"7jOpNK5ulGsjLkrBTRPpvJ0uYUvxI7g59K/sjPGhwTMCy2QhjYjICmQ0XvMCF/KugbZHEQ/fNsvA698n",
+	"3sO0oyMJjk1mF9xuuJWO0ETJ4LuEDZf0K6dofWVgpaPLsNC5sjKHT25xg0sxFmUzlwKyJz6uFwpNWOSj",
+	"1t+GdjPTszYX2cVwgzpAO7Ri0NDlgUWiDdG4nFgEpoen73496jbLQLCtbmRKSJev8ctVio68hH5rfKeJ",
+	"J9yIOjaS/ktO3sAVTenKO7dX+F+eCWPZWJbGnjExK+ySmIWtbG8S4Uos0L9pxczsdHNhRjN+/ZQadNCR",
+	"QjPmZcmJbsW1veDN/vBzcxnOHb5jBZ8IlEhM2oQpvYA7l3PbSBErm+uWXxtxyw4GprbRC72J754BiQ2I",
+	"ToGwBgkRrhIrxKbHjDsevvLJBKzbIR9drnPo2/KvO7CSG1VqJ0VmPIP5lno+mTbeyNvzpKUoL6y25GZt",
+	"sP4rvjThV8IZYSM9L7QyqFPOYOFsrqQ1K7eZvEWXSi/UHdQYz/k2UgQqqUrkjRvhW180aYxv6owVOB7Y",
+	"7cSmbMkzsX0ld2NDjsIdI0paZj4aCZGJzyoUNvFDb/eEU7gTW3wVVI5NV6qB4sJV3Ehei6nM4e7ma9sx",
+	"lHnORlwxK/L8DkT3KfQAXcqJbFRttHMHkk/kjBkhGG1hXZuRoNvOyRMAJ5LTf6SCcXOBP4hrFz1pUnd2",
+	"1CAjPnHn60Tc9pb3aYuick52HC8KYkgrbL0SERNuxYIviWcOgYUakYPBxYZiIpUhqTb49+DuN5rO5rYX",
+	"eqYVWAjcE/mnu9SVSzlWdxw9Vhf85nvt/WANt9f7G9o1gYy2lPsFaeyDHlMafVsUA7Qaebq0jKslm+lS",
+	"tNnATbgddnaQVL90/SR9FX5FPsVBD+U66JCzwjKhMpwOEUjUVy86Dumkf/gsdBWfDRKZEVlfAdmVgkRz",
+	"1SgsrdbI0SmbF2eMg0rHwvbDuKWcTKM+vFKt59bITAx6jKu+Au7JrS6Z4TIickdLQCYw/RCaQU8rxhhm",
+	"ICj1TEA3ZiFK1r2+hs226KTDjpZ6zjKNDka4kuSo8dymOkQkleoAK3qqtjT63dpHtKEtb4fWGtX2vPo5",
+	"9NG8NY2s7Vsp8uybstQNlqgPETUSrgQjXauJ13Yb2YILfDb6eLidogNAKpLZ7ULncrSEM//XXJRLFpJB",
+	"vjJoYZ1RvH4QNO7FVOfiZr2aJhEiXk239G9cZS/G45t0OuQ1EqgnXMKJxrta8OUZSVhJXMtRDyjaL1+8",
+	"fsMeXHUeIDmYB78Sg3n/wB21GZDvBJr3FQnr2ACUhg0KCokO2uzcTwFpMUSZgBKx1eBSqswFmYxmRc6l",
+	"ypdN3kT4cMuK3TA4gjvjHhssxGjK7cU/DS/kgN17K+S1VP/9+muMsrGJsF+XXGVvn7zkS+cuv5+EVqBM",
+	"FKWelHyGfMj/WmRSwS4Mog8uwJRa/V0pMlmKkYXf+39fzMscfv5XeYHxtYQNgOlfFNpYHIUXxYVUV/pS",
+	"DFYuOe1Kg7gvOdmPzW7+X9eb1Pfw6yWDzT0DAhkKNpFXIMt0vK1A+HC0EflW5EihbRRkzTZnHOGxU+rl",
+	"DpIOKSCstz5u0zV5mgllpV02aKiwxxt0HT0ey5HkuY97gUkMh8rcqTZyjtsGMK5EKcdSZBvNH1GyKTfM",
+	"yIkSGdxS4iJgExfFGRO5EUFTwg9BcBgdTW6odS64WttFt/Yw52gyTZv4vdaX82LXWFJ9Ld9IFFcDF3AZ",
+	"YDB1gMaH1xlwDoN1s/xPGoZa295nwnIfJ9l0faNFnKRp3X/2j37/Ok3fHTT6z7Y5AUsx4+WlSdx1J/3C",
+	"+bd5CQqFZTNtLOumuONSmIRdiiXGNTrAHo5TNlxa+DVmceAfXKO+OkndX9vsDXQ50dBE6aA3tdlzzYwY",
+	"lcIapAXvFCtEaWAPElbkghvRC3NixupSZPE0iSXO+HW8Y920aaPRg7NGUM8qA9TbNF5BZvfGgu7dk+c/",
+	"3k9o0Z00/K8WXOp0T9Ime5RfO3u0aneTlbopO/KoyzI5gYmiLEUvLlchnBEHMry9VI9/3RT7uo1r1l2C",
+	"xgsK1wKojC7kXGWCFCC8uF8Zd2nb7CkqC3SoCRvOLfA5pVmuJyt3t9N9vHp545n+n8N/v/tL8zTLrDkx",
+	"uOb70gth4KDb7OlsNrd8mAucDlnqMEWXiPzpQx8JZgUMiHFSiGPwu8MhpeB2mx0b+SN3Dz/cxblSG3st",
+	"1D0FPuX0ENK5m8allZrG1fyAxrWP1I24Av0GrJ3dlzWLGPTWY/bf/SFjR9j/Di7O4C/K5iN7YRsdBW8W",
+	"2jMqx1ErqTOaajkSjUGgDYym5iy6wV3jPsRWdl4q0LUbfUyOwFH0RX5HAexHCfjbJ4yIAR+s5WV8yTGy",
+	"+p1dIQVPR7VLWeM3TRomTq45xIahpdG8NPq20ayKR9IFyrmhD5rV99Knk60kn4jFtlAe6CRAMDsH8UKQ",
+	"f2sQrykubzZv3d3yvLY66euicdVTfxdF6YNoRqNaLhbm8oe8qubcLLBpM74kX8eT5z8mbDGVo6lzUeNR",
+	"Ulbu3MYyFLp8d5NCvYO8clvRfUS6MGwcpvOxe5w9mUoljIBLX/IRmsb8Uhh2dD8BJWiklS11Xv3ZrOlE",
+	"j7bpRGQYHPb7151xv3/9aLzBRriT+OyxobALIRTrAmHMYW2gwz9iGV8aynVSepH43aBKqzbrsqmel9UH",
+	"1Qn0FUZ6LVZssVIUgjvOmQt+hblqDNOmDFuIPGfcXJpw+zHti7yXaA80yrxo647TDyTof6/Y9CScpmsU",
+	"fLMUpe0xFjbeufGImZs2S9N14v58EvctcsvYLzks9cKIkjIONbmGFrzMzBk69/2Ks6wUxggTpQag8Y9J",
+	"6qsX4qTTrS1yam1h/l/vwYPoLnRTugtN1sIK243lYZCD8bo2MuTXXiTXdwGdHYNeTQ1lA1DzpZqsRhWm",
+	"3LClsHCBRlqNZTlzVh9FVaCPgi/jaMpK4KWvRlxhkMVnTCj4obSS5/nyguxD4WM34ceEjTVWAKxpMINK",
+	"+3FVMCuhhELAj2497l8uRiCd325l8OD732CovPTX6xY+p7dTjVRFu+O4AnuJzno2QEk+aLgbNdm40TVI",
+	"Fq3jOnQfwdhlMjsjxaNw48D+ZAMUOyHTUDFPXkEuPN7G3u9o8tIUdmJKtCtrlO96aKLvuNk6gdOqe1Hs",
+	"HnUICsXKbND2B9Bji6kmlVfPwPaG3wJrMxRw42qplYg+m5LPh+VSXdbJDsfEorUSS+Go6SZyak5CehHF",
+	"E/HC5bkY2UA+PicHWRMyINDZDSv13GKMb1zqX4QKglJWpvOKzkUe5Q3GAwoxx/ic65nYHqoFIR7YqMDe",
+	"0hXBi2ITjTuPKrlXUaMe8Tw3cJSNI39BzgRpirkV24JEgb1ivAlVLJ7JkQVVMC4GPWPc+SGJ8jQrhdE5",
+	"BnqbXOwfMMdrylV2oSm4t23lPgb4PmnlYmI2BRJK7y6c6SvhXAczI/IrYc4cgUvFMXxJvB7Wq5VIgBQv",
+	"JcgGI/LxYGcTx12y70WUVV5lJ85G002ENxMl2L/WW9Gk3ciJqvQ8dy0+SG7cTpnZHyuVrm4x7RPr/jSJ",
+	"dURVjQl2nvn7S+C5cOVtCQys2fGC1/xGb0p0/35vrv6miDtIBpdXAwecOBbB7o24md5HV7VUZl5yNRKD",
+	"2KyGz6jslv7YKKVzMbnYXgiUC0rjkIpKEl0Kyoel51xMPj41r5CRW3riI92BCqjrLcd9V0254EvTULUS",
+	"4qAbYtO7RHeaVNyPH/JZ9Z1tLuxzO3c37xmlRVzIYvsmOQM2YU9fXh3DxXj68uphAopiWYXvgaIMZYTq",
+	"WUWRhi1AGoI+TLumtGWuNLXHeF85Jwlmh/ASrGJKDwsx0eDuOFkz/s8Pv+WH4157gw2xRZuJ1VTSbGxd",
+	"+knDpDqrcu/9MmGecwpVxVH5422nfH74Ez/8JT08bV8cbjJ3dnTBVLdkrZABF7uFRDbZ844Tg0mvZzNp",
+	"rcgQWiSp65qwcE3/CalPaOX4LKkV05+PRqKwwtUw0KbO+LKvQAW/ncNAUBQx9g6QI+8r610QsQshzors",
+	"q9B1JsZSSSvypc+QbLNBnGhJroxnKBJGXJGumXMrevF3uAPOuwCDUi4jxVZrJp3bV2BLtEPNboWQT1jl",
+	"GjZafajHN6QLSlhdk4ATT1D1BBOhArSRqBY7q4BYV5x/45KmpmKGm0mYD9AgJL+4RAhj+ZIZMGp5jkcK",
+	"Nx3dpJTbUwkbsruwy+EScQfi/K/I9pCU5xTSIJvdFgZ6Ie93GItYD9IRrmtnLT+kVjXo+L+vODtaTBLO",
+	"qPFyusL6xkg6DzAuYHTBtcvgMO69+vYJOz0+eXR/XegRAslOxfxP4NP3yY4Zp1xlZF5azTKdoNpfCF3k",
+	"zbEoD9Oz1il5UVaAZJIIioao1Y+781lGObUNp1lhpKxOqBkyJdTV/v3QidbDp/Vw+7yUm9Sn+QYK/tub",
+	"Ny8ZfdCOY0cnp6eRPXQchdJqFdM231ATCWcOGshCl1lzyLc5xN0M1hKWDt3evOQVwncRVJpt2I5AZNFJ",
+	"JESrWy7FE0fLKwEqzGxxBEjJjKbdV331G23Eb26L2W8eFYD91le/HR4ehv+Db9dokP3GjtMUWm3ES4Jd",
+	"IVABRn2sYqdgHx32GyiDBLRyKZbu2zp8GH55xH7DPptAyKhRhViEDY6p6wjyCAu+9dwKzEqsoR65LmbC",
+	"TnV2AT1hwMFP88QNTv6/Ka/AlKiFa4624AUVSECzU9eMfIrSoNg885UtNfc6HLXg9Y6cBG/uytdJz/il",
+	"cFUIwO9W24f9W+tgKOC4qZtaM590VDXTmuUS5srANg7ARlWJBzUnj8na5q2N7Hfe68yudSmupJ6bC+eX",
+	"vZgr54KL+uGKCV7mklr77PN4KWeMr+Qf1xBmqqlC4wun/9TmuVocQsLTtaDuxxH9VLvuO/VWfTTtMNs1",
+	"D+Sak3KbJ3JlINjqOrX5lEqQgZZfooLCYdR5nrGJpqRPd6edQL8A5TGXI7tyWqhCfGXiufglBw2HopA+",
+	"RTlHuBDL5kXDPPF0ENCnvtmREzJodeGKgAFeuxghRHdRivna5ajKcNCniXN19lPVvgFdq+plthnGq9bB",
+	"XKFXID5hN2U9Zu6PzEHzBSewyI0gQ7DWl9X6YsbVcgMVUuQTGA5Ojhq5EHFFl+tdgjbe3OVXhu5xLmeS",
+	"Uh59p7BtBTcVR3D9wQFiddT6AQb0TlTrfeze06HVBAS11hvxvpu6I0ZN0JLkd1jwJYqzoaTyFurH5QoY",
+	"mQl2z5dWmftu2BUQTRivc+QPOwLdDIKqEXEJm53QHWOruE3+TnlYSPYbO0EBySMAyrMqy0HUsSWDhAyo",
+	"V9gBTNIE+B+HuLW5lw3sLrKz1nEkV6QyguFGsreVtIJYbWHGxIp89B7Qi7ii7CJYbDVBFH72qareyV7v",
+	"b4sgqMrPLoItuMp1o195/tgKFlPF7VY+C+wpzotzTCYErRtQCuv8oPqFv9T137jC3qZbVf91dT1aSatO",
+	"v3hoTRSKCqMrEsaDDWByTUbyq9tgh/Qw098HR+dK/muOBiR8ltTKdaO/uU1KAoCT8xA+PF7JjUqY0n21",
+	"nv4EkjAXHKE2B/8eeMgnVwhM03N+hJDx/uqbvx520+7DwzRNO7dxPP3j32vpUztnVFVl8SulBugfmWhY",
+	"AEpe2An0KfitcXEK0ivJ9UBCdFvu+W1q7OtxpzY7v1XFfa9eh91X67JsJf9qx7L8HUPIoXz+48aRm8Op",
+	"9Y0lKgbLOxeTlYTfnQ1vIpQNkVIs2USmp5rTDXFCQTlEIN9Ms6EYo9JC6XpOh1pNcUYJ8jmiqLuCI/TY",
+	"gBdycOZTbXy1P1X5J2woRnxuwNKhzMKQvbHgZFahlXJvEGAUBvcTcmoSz5ryzNs69wa5+3ukxcOhOgTL",
+	"e4MKeGFwHwzbay/VN5H/FwHlIHyR9NaYF6ZFe/8umTg8j11U69nxHzjOdkcEieYimvUU3ObsfnLXbuh6",
+	"JOQVcKNNyTpv0YfqU3T891WCTuKzMaM1o4NpD5PxZcFk+GB9U+VDFHcPCBq7BeArrr4zMM6zGzNDqjL7",
+	"YBI5e3Klmno3ibspxl5/EyIXkw9EFpvi3Jvj2tT8I5Q2bNaN6lIcKLCxvuEsVMYunLvd43qTnvZBKh12",
+	"Z3Btdu6m8zj9CFUGj9O7lRXcJYn85gTszZRyc4wWDHW8S0uBwddSj4RxkVSD6jcoAEM9t4SDsBLjtLW6",
+	"fIzfhnBpFSDtK+cmrOHH/C7gmCbEGOa9Gn11C8SYDbFYvw7KBHdz3RiRDdtWC7xG0dhg7e+C5/JGzkQu",
+	"VRO6ItWcb4dX3FnV9uN8g7H+9zdUXPmxm8it3tM6i99iwwTwpN3NF9ByGyOcN4YRx6WeNTN4cs2RoVBX",
+	"j8j4XNTyddc63oLDMtNXIuu5yEEE5kTlyyS5aglhXgKvelAaaeW2tonV29aP7rEIRJobNoA9c8UBlaMN",
+	"NiMXvFQiq+EU4GJvhvPBCkiXzxV0EKtb/nCbaMyFxneFcQXhNTdRuVmcc4VPYpRSUVW7Fdf25kSr9RUZ",
+	"MZqX0i5fwy4HDJXvxLI5mb5WsXT+8ikCR/TY4Hxup7qUv6CrtMe+FrwUJfvumx8HbfZmobGgkqJ/QeFZ",
+	"slJjigj7Bszt6F0htOeid4ewEioG/yn4csDuUfmkhz1CBKP7iMfDM8LlQaokaBLvF3TsD2kKky1wotVZ",
+	"T60tCNFfqnEDmZ2z4dyA4DXMLI0VM3aPK3bAi+LgPsboYD7s4ADndnCQYHzFMM4ODtwcDw7c0daKDxyk",
+	"+MGB41DQFEwZ01ew3wcHU66yQz0eHxzUlISABEXFKLB2E0XhYnuECoZ8Nk/l8BgucXq0XQcHTI9pzDp4",
+	"q3NX9VVfHRyco9A2Bwd4rgh/1aBwyTIoWj0WKVoJM5ped5GGdbrtk5Qt51y5NBrosXq0CFfFbV+hIhTp",
+	"WexeJ03ZTOa51Arb3/cloAKfovjv1y+es4KXRpSYRSeFYeKaj2y+xJFClS8bw4WSWhm3OhAEfm2vvn3C",
+	"jo6OTon4OPsFM+jdCczkqNTkp/AIYgNySh4dpp036WnvKO2l6V/Sx700HbTZOWJxGewY33944kYk1ubH",
+	"vAMciMtOc+ZpeLyDNq+mnLgRX2FswYUbDB+Lg4MKwF4tGb2sAVOu4rlYkONszShEN2D3Vj3F3hN8Pwkz",
+	"7KsbGq65ke/Ha3WNXdHXG8/bfdTPxYHd/uJZLdCRSY/gnK0ECavcVhdYibSz4/S0If7YZhhoYRxDaocE",
+	"Gs+Gpb4UCrpVAkkIz6SvTq6vk5vfGHN3STE9tyM9EyHLxycTKtBoDw7gV9206yz6OOzTW6luwYSBkLGI",
+	"6Ukyz9lQMCMQ+avdV68Er8HjJxG7cE45R1MIF03Ksw+1uzkjmCSQqxV5TnOo3lYrtLH0ikQlKfwjE/eM",
+	"EGzgfjLON1foPCfCGvz1G0KoIwhqn1mHmwOnSUxBq5E4c0CIekzsk2g0XBKSx65T/7LAYOWJBiBuAqR2",
+	"LyG5rbTlPDwCQK5w9wpAD/lrtF9Aqt5WxFYEwwhb5PJ1/J0ebHpvZhCnrrGXLnmHZWIkybEzcGByxNs2",
+	"P/PRV6Qz0hwHlFw0aLPnYoFJQCaClLSg9VeJvCtAkv6yubQsWs8PLtjtcn2AtlbQEYmvOSsJ5JfR1D1n",
+	"M2lMIXIaEggcV2FkLpTNl0xOlMbiSc8gMSk2eq+k5z7Zjn5JtynO9iEyODio4AmRH+C5LfW8h+lDWjmJ",
+	"gdEZ7Md5J9hQZyA2nEhCEeRCyMESBzHTZt9gBw5r0UubQZwoN+jBiKVJas9LuEBZX9XVusH54U+MH/7C",
+	"0sNT1mYX7HCQEDIcbCC6/Oilw/+Za4umJnYKWwJX1eV1oB1J+k4uR0KRwUGa0FiCwt06L/hoKg677bR6",
+	"gTP6HXr9ZjMO9hBVQJsk6FpO4XBpCnCgIDhW65Dcu2kv+dJBM56/fBq9AdJrddopjQSaEi9kq9c6andw",
+	"QgW3U9RIK5YAP02E3aZBu0dahmIqQfwxQhlJmI7My6Ri/sR0bcWjJsKaNvtaTKQKDGPA3atoWODQV4MK",
+	"Gn+A/Mhx1AmS90KXwIy1IqUMjsTprsRFe8HUAOF7KYtCZAkyErwXMjAcvNyoMLf7CrgV4pTgMHESc8Pj",
+	"A3jqRANSq6dZq9f6Xhr7jYf2jx+4/blpL+srHFfr8+alL7L2CgbeAPQ9KxeDwtddkUlUxEWvCdSe4o0M",
+	"lsc1l9S99LefO4en7wjTIE06j97fbywMaSw6hMvqSMFqfzXhGDZNDdNkalMLMA7dFQS4o+6K92+71+/9",
+	"u5XHaLtpuuU5sts9Q1a9Y9H4LiqemR67rcA3Ho9p9KZOwywfrLx0is06NzdbfdYP2x3d3K567PZ90jrZ",
+	"bYIuuoYNjnaaWsiUiC1fvADe5v25BeKz9Q6OrGJ9L3Wes/AshuUTE72T8Q46Aw5VJbg/GDpXCuhCDb7e",
+	"cHfjKnhy/il680qv2tpzg2VW53kesv6d7lNl6YGccmkHoN5WpQe9vopK3p1NQXbi3IN1+KoRMnTU0g0/",
+	"CygHsmQ5CE8YlixvmifiPQapC5qmgeGWxIzIe85e87GgHEewO8iuoMW6evQdsw+Djn+cnvZVU3IjzNbr",
+	"Rz4g3sANv5YqC7UO5NgRxn6ts+UONzN+87TgVrpPK4KBe4e/huWxEcgZFwdbBaEltFt6KtUVZ7X8N4fV",
+	"N75wr6V/KL59PH82P//vFxfPusX1sPM/p788/+db8fqhbkUlGn5eh8ePOp3bPCsaPzD4vu7zAhX3/Udk",
+	"Za6gZ9PblUDV7qmu1SoXxBz6YzC34/T05hb+GV74vrPDCLXXzbHRyS7LaXgl83OzX3+jV1nwE57n5A8Q",
+	"JdwlUKY9REvEk6Mioya+nCPm8WbO/K0EZTYapmLAdaxjMMya4I4ZvvtMnDFHLOMtaM9Ml2RfDrERml1n",
+	"0GZGrQNTpWSCiPcd+9JRzhDV3ZtaSnu26nym6BXx1aqNWqHWlz8Ud+aEu13sOtT0H4er/FE4yvHNLcKT",
+	"5HuW4lkKUGW46/PiBi5SIUneYH9qZyerCGKSXJkTdCOQC7HdaJ+RjX2TffbC53M6r50rEQhOy00WTi0d",
+	"Zqe7U4vhN07Dq4JORQuAyk3j+xSc3cauQ5tuGxwdItUjBGF/q3Th2Cuf9tLKK79hpiETaM1cvQMCYbOB",
+	"OoggUG+wsD1KDoFpIdYpwlTBXMirh/ouEpdahuU3LowgVzcY4N2ThzsW7f/7Pw83oDRsNMbdYf2pjfEK",
+	"8XarMU5bsTfG72SMfy8DMUUs22PpIk5ek2r3zAdnIzPYM38Pukjh0kGFnEoRCO/QxPAKmKvKx0aGy1p+",
+	"OHsdglF9hYZ0Q4wJDVQitoTezSKtrpumLLShSfrHWcC6iT1uKmPuOrgXGvqKclZ59Vp2k7L3BNnai5Ad",
+	"eVebtxQTaSx1vGr4jnKp5OgrEEfVR2wskPCraG9s9/q0PnpqoX5sr1Z6SZgvfmEzkcmRVKJVh3jNRMFL",
+	"S8nVoVLmMHxcT2FbKSS5hZ1cQ2j+xCqtQ5tu1miJdCjwyXgOV2iZsDo1ulkgB+oSK/kdx7/hIOPqj5oE",
+	"7lBcvN3pHv0UZ+Q2Iz7vRgEx2nFtsCMa7KdbU4nPStrtdQ2HVeMxOh1q5Ro2MAECbybAkINLqKu3pcft",
+	"NFFlf+0dJX94q6bgawbNM8QIcBKuSTbWTJnw/ltk09TFxV+FrWTF52NlsRT8k1rkX5yShVki20hpzURt",
+	"mkr1CZ2zT+F810yIDzDDmJzqd+97uwJo5qVoBNyOtK6Am3XOcnlVewDR1ZatAjogt+9hlk6oZ4lwtqbc",
+	"eOwukbXZCpQlsOUxN1aU6ygiPq3PZ2sF5K+VQEgESdJmT6gOm3E/Xb+uoGi22RvcDaUZbEKjrghNv4Tr",
+	"H3bdaSvdzzC4VJOzdVQ2h9tHx0rVB3hvfJy/enCf0ulw96L8rU3zc18/wE/pS5zkn9ATeUsZ/6VJ3Cfu",
+	"Kt5W5IYnVz8Wszs3DjnJg3dWrArTRhHUl7JTVpMmd3xmNsoNnXLTV1G9uwOjqV5DqHmm2DmmKtINqZsl",
+	"7g0IGgDs68g8dl9yi9h6OAy+j2EN87nRCSuFEguRhRwrLJ4eCnavm6b3z3xsm+IqNJguPbpleKINt43Q",
+	"h6Kxmjg+u4fZolshjbw8oCzBTCtxv03pnBWofEj47KulcOVnQzGKADlHHKv0t0EebTb4X0ZFGHc1+X1M",
+	"+rwqnq2uwVOMMq2GtoHqOAJZBAMxQldtddOjdtrudI7ajwKucmPsOxhXuwXB39/CaFqBiv3UkSl3Ltsk",
+	"0FcV9E/dpD8L6JXxFbijRd9wupVR739HNu3hVJtCWgQfqdv77u2B1uKap7X/dVo3OgM6m50BAfzflYRu",
+	"oZQYYp+qmVrxO9Gt2pPKRfF042yVViPx2oL1f/Ld4+7D46ffv/nuyd86D5/8T/ck7b5++vin58/ePHv4",
+	"6H9fY6ejS3zlrFWUouDLC5n95+K6m3aOO2n3UTdNT49OT0663Ycnj/jD0/To8Wn38UknpRTH5Ws5gRPX",
+	"r06zxy/nU/V09Jcff3o8+vpv3z5ZjCcF/+50kj264q2kZeRE0RP+rVevzzG7ciZeWz6D69R59Kh71H38",
+	"MO2svdy84g/pnqA/JABi/LzquHFb50C9fUmx/9k7KDyEKwghh/7f6pzGmxgcKJ3OigOlEztQ0lCxvZuv",
+	"JeDgu8M99Ie7NrNbM4ItUWK8gt6DsvXydT8Vg4jtEp/1f7ZJeoSyIS/BVgsN9nrqh9NT976oFwW+91bV",
+	"f3rNOGi+QTf2v2lySG0m+uAVIgKmfPinlt6Pi56jPmMDs1SjAdYArEfd/ypsrB59Hkkf8IX2zq1P59za",
+	"Tpu39W+5E171cK3R9l19XKv9bzL8nngbRpqAnbRiu5xVpXQIWk5PPsRgp+26J4ttcmSd91VACqguZuWY",
+	"2gQN2quAP3f1RH3eS/q87iuUNjgJz3x1bQTBsNjk3/ucCsLei7X3Ym33Yt1NWD9wJWAfkaWhbmvi0tTY",
+	"cdVNu/4SmqpUmNDkmmEXI0CvdR7XV1U1aKVFy+hWIBwtVt25Ox8VJDemeTSVJ1eL6atagIv6ms8I9qvC",
+	"LPKVdlQ76RBKa9knG/0/Drfy91U5lCs+nxNM4/Bg003pHCdpWuEdtc6LQktlCR2bq5HIcw+52hwLP3x1",
+	"q3yMOq7UTp6c7h03oXmlGz0cXUo4bJ80+jfWbHDsbJPR7fF64LZE9nW30b4+ftztHB096t7OvvZQji3v",
+	"MXFAhbuY8b/vtBuWedvz3yQJvb4RWcp7iba3d+9sVBCW0apZQbKpQY56GblFjIKR+vFkaIgHBdWvwU0U",
+	"x1XWw0LB1K7e9G6zv2qdreq7+PJvXzmYsgzR6Hie489kQMwE6ZndNK0XMtc1U5qDe7Q1Di3VXhFgEusN",
+	"6dMK4sFcSjUhQ6YawsX8qcJjKfBRGwcNwvN8dR+kidHoKQm7iup/ZUIiMzcs18a2Ecu9eUHYfuGevadY",
+	"mrSJB3vfwQp6vVSjL8ZT4RNNw3H5p+5Cjs5nsHJIjYLDIDr1efSNFo8nGAxH7g2dP6gn59yhXYTjVXpx",
+	"S/PFRkCFjU5HwvawJVdGEsbPOrcE88Tx+FWgCYf8YBiiwm1zQAbIxI94vcMYG+5StUyz90Z+Qm9kDUMJ",
+	"a2Q+iXvS0exOqaCRFfmRiHMnFX6fDfrZHOalp4B1tfa29EhHfRM5PkCo3dtrxSu9b1KKX8+H6Fji/kkA",
+	"T2KgDSRO90Nf+UI5LKkK1co9xEDuGJ/nZBdyRK8ZDUupJqQkKXFtmS2XfeUQOwj6g0sq4QNNus3OK4U2",
+	"qdI23btH1cxi33rjo02VJtlXm1RJVFQ2Xefup73OFUCd2keg/yw+5mb7+LVQFRehS9ZsIm/smDoU5dVm",
+	"3Krq1aBiPszlCDFrhCK9fl7mrV7rAbIEN24j3HFly+qFMP5hGlea6lI7m0qSRQi54WPNeS5GNi45rPBe",
+	"MYkp6jSI9vVub3pdqF0r8MY9XO/k7ap+obeguSXM6jxGcIyGcKBHTSPEgI/u+WNeiqRC25RlwC7yD6pW",
+	"oMcOy8NEY0Vl+HBiHjYStRMEAnWI5BvhPF5ugaIM0LghjnB9jcq6VKxz4p6fMb1avuUJMwk7SuH/d9kM",
+	"ZEQnpf8e0X8ROVexKSH9Ud12KQTL+NI4D4BQK0+3uccgXfk6J3xLxqFNwF4KcH6INKlzCjn0lQM4q6Fg",
+	"TjQWicIvfKeCoEQSlmvEJIggMdFKwRe4wPhl9IyKk0xxJiwih2ayFCNrHHCudTjzIkPQRAIkcUgnwyV7",
+	"bbnKeJmxt+7c2D3jfuVPsj3Ss/u9AAh6CI25nZdiwKY6zwgGK/yyeprJiFEpLMpTmKJrnjC70E340v8r",
+	"Sjl2oSC+QA+Lx/PN5bDkJYJdrc/XPblU8BLLKaRN+spfEwyYhYmDEWksnxWDkOlbvTp4AqQxp/cbxu2q",
+	"EUJbuXTjKwryDKRD66e4PAFh85mIk4VNiCj1EGkQASxhV2SGpEMS/0aAPz+kzEINPknT6v5VE22tBlNi",
+	"r/yNEADxU18GH1f9Qclrf8VuHD5s7u+bBcKXl0gjeswGV52EtnrIjXh4nDAjYM8sEa8p+EjcPLVAm7ea",
+	"2ruPg7KDSIA7Rb7+/vd1XvnUVq/Jtkm4V24WB5SbMIfbyTreC+Km1oyKR1wan2bc8+g9j97z6D2P3vPo",
+	"L4xHeytir0vv+fSeT+/59J5Pf9l82j3HtufTez6959N7Pr3n018on66e0Nyz6j2r3rPqPaves+ovjFVT",
+	"uHPv+diz6T2b3rPpPZv+stn03vGxZ9N7Nr1n03s2/UWzaZexfKHn1shM7Pn1nl/v+fWeX+/59ZfKr/d+",
+	"6j2n3nPqPafec+ovk1O/f///AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -32,15 +32,20 @@ func (s *service) operations(root *mux.Router) {
 		{http.MethodPost, "/webhooks/{app}/resend", s.resendEvents},
 		{http.MethodPost, "/events/{id}/resend", s.resendEvent},
 	} {
-		root.Handle("/admin/v1"+route.path, private(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			answer, err := route.serve(r)
-			if err != nil {
-				s.fail(w, r, err)
-				return
-			}
-			answerJSON(w, http.StatusOK, answer)
-		}))).Methods(route.method)
+		root.Handle("/admin/v1"+route.path, private(s.answering(route.serve))).Methods(route.method)
 	}
+}
+
+// answering answers what serve gives, as JSON.
+func (s *service) answering(serve func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, err := serve(r)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		answerJSON(w, http.StatusOK, answer)
+	})
 }
 
 // alarm is an alarm as it is answered.

@@ -227,6 +227,9 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 		Payer: f.GetPayer().GetOpenid(), ProviderID: f.GetProviderId(), PaidAt: moment(f.GetPaidAt()),
 		Refunded: f.GetState() == pb.PaymentState_PAYMENT_STATE_REFUNDED,
 	}
+	if out.Medical, err = medicalFacts(f.GetDetails()); err != nil {
+		return nil, err
+	}
 	if f.GetLegsOnly() {
 		out.State = "" // decides nothing of the payment as a whole
 	}

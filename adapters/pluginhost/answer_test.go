@@ -83,6 +83,28 @@ func TestWhatAPluginSays(t *testing.T) {
 	}
 }
 
+func TestMedicalFacts(t *testing.T) {
+	t.Parallel()
+	said := func(m *pb.MedicalFacts) *pb.QueryPaymentResponse {
+		return &pb.QueryPaymentResponse{Outcome: accepted(), Facts: pendingFacts(func(f *pb.PaymentFacts) {
+			f.Details = &pb.FactDetails{Kind: &pb.FactDetails_Medical{Medical: m}}
+		})}
+	}
+	a := paymentAnswer(said(&pb.MedicalFacts{MixStatus: "MIX_PAY_SUCCESS", FailReason: "a\nb", Gov: 1, Self: 2, Other: 3, Cash: 4, PassthroughResponse: []byte(`{"a":1}`)}))
+	want := &pay.MedicalFacts{MixStatus: "MIX_PAY_SUCCESS", FailReason: "a b", Gov: 1, Self: 2, Other: 3, Cash: 4, Passthrough: []byte(`{"a":1}`)}
+	if a.Facts == nil || !reflect.DeepEqual(a.Facts.Medical, want) {
+		t.Errorf("%+v", a)
+	}
+	if a := paymentAnswer(said(&pb.MedicalFacts{PassthroughResponse: []byte(`<ok/>`)})); a.Facts == nil || string(a.Facts.Medical.Passthrough) != `"\u003cok/\u003e"` {
+		t.Errorf("an answer of the bureau that is no JSON: %+v", a)
+	}
+	for name, m := range map[string]*pb.MedicalFacts{"below zero": {Gov: -1}, "too large": {PassthroughResponse: make([]byte, maxPassthrough+1)}} {
+		if a := paymentAnswer(said(m)); a.Outcome.Verdict != pay.Indeterminate || a.Facts != nil {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
 // A refund's answer, whatever its verdict, may bring what the plugin wants to remember of the payment.
 func TestWhatAPluginSaysOfARefund(t *testing.T) {
 	t.Parallel()

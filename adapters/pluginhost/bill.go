@@ -31,6 +31,10 @@ func (h *Host) DownloadBill(ctx context.Context, b ports.Bill, line func(any) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, billTime)
 	defer cancel()
+	request := &pb.DownloadBillRequest{Call: callOf(pay.Payment{Route: b.Route}), Kind: billKind(b.Kind), Date: b.Day}
+	if err := i.addToken(ctx, request); err != nil {
+		return ports.BillAnswer{Outcome: *notSent("plugin %s: %v", i.pin.Name, err)}, nil
+	}
 	release, err := i.bills.take(ctx, b.Route.Account)
 	if err != nil {
 		return ports.BillAnswer{Outcome: *notSent("plugin %s has too many statements under way: %v", i.pin.Name, err)}, nil
@@ -41,7 +45,6 @@ func (h *Host) DownloadBill(ctx context.Context, b ports.Bill, line func(any) er
 		return ports.BillAnswer{Outcome: *notSent("%v", err)}, nil
 	}
 	defer i.leave()
-	request := &pb.DownloadBillRequest{Call: callOf(pay.Payment{Route: b.Route}), Kind: billKind(b.Kind), Date: b.Day}
 	stream, err := pb.NewBillDownloadClient(r.conn).DownloadBill(ctx, request)
 	if err != nil {
 		return billFault(i, err)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -29,14 +31,18 @@ type Options struct {
 	// there are no references.
 	Resolve     func(config json.RawMessage) (json.RawMessage, error)
 	IsReference func(string) bool
-	Log         *slog.Logger     // also gets what plugins log
-	Now         func() time.Time // what the clock window of notifications and the exits of a plugin are measured by
-	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
-	Calls       int              // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
-	FirstBack   time.Duration    // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
-	LongestBack time.Duration    // 0: 30 s
-	Probe       time.Duration    // between two health probes. 0: 5 s
-	ProbeTime   time.Duration    // the most that one may take; a plugin that leaves two in a row unanswered is frozen. 0: 5 s
+	// AppToken gives an access token of an app id, for plugins whose Describe asks for one. refused is a token that the
+	// provider did not take, so that another one must be fetched; empty: none was. nil: nothing here gives one.
+	AppToken    func(ctx context.Context, appID, refused string) (AppToken, error)
+	Log         *slog.Logger      // also gets what plugins log
+	Now         func() time.Time  // what the clock window of notifications and the exits of a plugin are measured by
+	Dial        []grpc.DialOption // more about how plugins are called, such as traces
+	CallTime    time.Duration     // the most that a call without a deadline of its own may take; 0: pay.CallTime
+	Calls       int               // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
+	FirstBack   time.Duration     // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
+	LongestBack time.Duration     // 0: 30 s
+	Probe       time.Duration     // between two health probes. 0: 5 s
+	ProbeTime   time.Duration     // the most that one may take; a plugin that leaves two in a row unanswered is frozen. 0: 5 s
 }
 
 const (

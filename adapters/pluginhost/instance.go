@@ -34,6 +34,7 @@ type instance struct {
 	freed    chan struct{} // closed when its quarantine ends; nil: it is in none
 	restarts int
 	accounts map[string]*account
+	refused  map[string]string // the last access token that the provider did not take, by app id
 	inFlight int
 	draining chan struct{} // made by drain, closed when nothing is in flight
 }

@@ -63,7 +63,7 @@ func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 		SkipHostEnv:      true,
 		StartTimeout:     startTime,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: filepath.Join(o.Dir, socketFolder)},
-		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer))},
+		GRPCDialOptions:  append([]grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer))}, o.Dial...),
 		Logger:           hostLog(log),
 		SyncStderr:       &logLines{log: log},
 	})

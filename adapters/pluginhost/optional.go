@@ -74,7 +74,7 @@ func optional[Request, Response any](ctx context.Context, h *Host, route pay.Rou
 		return answer, nil, err
 	}
 	var code codes.Code
-	answer, failed = callBy(ctx, i, i.calls, route.Account, what, func(ctx context.Context, conn grpc.ClientConnInterface) (Response, error) {
+	answer, failed = callBy(ctx, i, i.calls, route.Account, what, request, func(ctx context.Context, conn grpc.ClientConnInterface) (Response, error) {
 		answer, err := method(conn, ctx, request)
 		code = status.Code(err)
 		return answer, err
@@ -106,7 +106,10 @@ const maxChecks = 50
 
 func selfTestChecks(r *pb.RunSelfTestResponse) (all []ports.SelfTestCheck) {
 	for _, c := range r.GetChecks()[:min(len(r.GetChecks()), maxChecks)] {
-		check := ports.SelfTestCheck{Name: clean(c.GetName(), 64), Detail: clean(c.GetDetail(), 512), Remedy: clean(c.GetRemedy(), 512)}
+		check := ports.SelfTestCheck{
+			Name: clean(c.GetName(), 64), Code: clean(c.GetCode(), 64), Detail: clean(c.GetDetail(), 512),
+			Remedy: clean(c.GetRemedy(), 512), RemedyZH: clean(c.GetRemedyZh(), 512),
+		}
 		switch c.GetStatus() {
 		case pb.SelfTestStatus_SELF_TEST_STATUS_OK:
 			check.Status = ports.CheckOK
@@ -176,6 +179,7 @@ func (h *Host) PayByCode(ctx context.Context, p pay.Payment, code ports.PayerCod
 	request := &pb.PayByCodeRequest{
 		Call: callOf(p), Number: p.OutTradeNo(), Amount: amount(c.Amount), Description: c.Description, Code: code.Code,
 		Payer: &pb.Payer{Openid: c.OpenID, ClientIp: c.ClientIP}, TimeExpire: instant(c.TimeExpire), Legs: legs(p), DeviceId: code.DeviceID,
+		Details: details(c.Details),
 	}
 	answer, failed, err := optional(ctx, h, p.Route, ports.ServicePayerCode, "PayByCode", request,
 		func(c grpc.ClientConnInterface, ctx context.Context, r *pb.PayByCodeRequest) (*pb.PayByCodeResponse, error) {

@@ -80,7 +80,10 @@ func TestOptionalServices(t *testing.T) {
 	checks, err := h.SelfTest(t.Context(), p.Route, "e1")
 	wantChecks := []ports.SelfTestCheck{
 		{Name: "request_signature", Status: ports.CheckOK, Detail: "echo e1 of " + merchant},
-		{Name: "answer_signature", Status: ports.CheckFailed, Detail: "a line with a break", Remedy: "give the account the provider's newest key"},
+		{
+			Name: "answer_signature", Status: ports.CheckFailed, Code: "key_unknown", Detail: "a line with a break",
+			Remedy: "give the account the provider's newest key", RemedyZH: "为该账户配置渠道的新公钥",
+		},
 		{Name: "decryption", Status: ports.CheckSkipped},
 		{Name: "of a later version", Status: ports.CheckSkipped},
 	}

@@ -132,18 +132,21 @@ func (p provider) QueryRefund(ctx context.Context, m pay.Payment, r pay.Refund) 
 func call[Request, Response any](ctx context.Context, i *instance, s slots, account, what string, request Request,
 	method func(pb.ProviderClient, context.Context, Request, ...grpc.CallOption) (Response, error),
 ) (answer Response, failed *pay.Outcome) {
-	return callBy(ctx, i, s, account, what, func(ctx context.Context, conn grpc.ClientConnInterface) (Response, error) {
+	return callBy(ctx, i, s, account, what, request, func(ctx context.Context, conn grpc.ClientConnInterface) (Response, error) {
 		return method(pb.NewProviderClient(conn), ctx, request)
 	})
 }
 
 // callBy makes one call within its bounds. When it fails the outcome says in which of two ways: NOT_SENT when it never
 // left us, INDETERMINATE for every fault after that, since the plugin may have asked the provider before it.
-func callBy[Response any](ctx context.Context, i *instance, s slots, account, what string,
+func callBy[Response any](ctx context.Context, i *instance, s slots, account, what string, request any,
 	method func(context.Context, grpc.ClientConnInterface) (Response, error),
 ) (answer Response, failed *pay.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, i.o.CallTime)
 	defer cancel()
+	if err := i.addToken(ctx, request); err != nil {
+		return answer, notSent("plugin %s: %v", i.pin.Name, err)
+	}
 	release, err := s.take(ctx, account)
 	if err != nil {
 		return answer, notSent("plugin %s has too many calls under way for %s: %v", i.pin.Name, what, err)
@@ -158,6 +161,7 @@ func callBy[Response any](ctx context.Context, i *instance, s slots, account, wh
 	if err != nil {
 		return answer, &pay.Outcome{Message: fmt.Sprintf("plugin %s: %s: %s", i.pin.Name, what, faultText(err))}
 	}
+	i.noteToken(request, answer)
 	return answer, nil
 }
 

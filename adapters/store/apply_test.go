@@ -324,8 +324,8 @@ func TestATransactionThatLostAgainstAnotherRunsAgain(t *testing.T) {
 			return err
 		})
 	})
-	if err := errors.Join(errs...); err != nil || runs[0]+runs[1] != 3 {
-		t.Errorf("run %v times, %v; want one of them twice", runs, err)
+	if err := errors.Join(errs...); err != nil || runs[0]+runs[1] < 3 { // on a busy machine each may lose once
+		t.Errorf("run %v times, %v; want one of them twice at least", runs, err)
 	}
 }
 

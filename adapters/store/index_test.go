@@ -12,6 +12,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -103,6 +104,9 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(page, err)
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Cursor: page.Next, Limit: 20}))
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Reference: o.Reference, Limit: 20}))
+		who := identity.Payer{App: "clinic", UserID: "ann", Names: []identity.Name{official, mini}}
+		ask(recorded.PayerOrders(t.Context(), who, "", 20))
+		ask(recorded.PayerOrders(t.Context(), who, page.Next, 20))
 		for range 2 {
 			ask(recorded.PublishEvents(t.Context(), 10, func(string) bool { return true }, at))
 			apply(t, s, p.Number, pay.Decision{
@@ -124,6 +128,11 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Open: true, Limit: 10}))
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Before: 100, Limit: 10}))
 		ask(recorded.NextDue(t.Context()))
+		_, _, err = recorded.Overdue(t.Context(), at)
+		asked = append(asked, err)
+		ask(recorded.EchoArrived(t.Context(), "p", "a", "doctor-1"))
+		ask(recorded.Refused(t.Context(), "p", "a", at))
+		ask(recorded.PaidWith(t.Context(), "a", "wx01"))
 		ask(recorded.OpenAlarms(t.Context()))
 		for kind := range claimables {
 			ask(recorded.ClaimDue(t.Context(), kind, 10, hold, at.Add(10*time.Hour)))

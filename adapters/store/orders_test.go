@@ -85,6 +85,10 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		failed, p := newPayment(o), newPayment(o)
 		failed.State, failed.Calling, failed.Due = pay.PaymentFailed, false, time.Time{}
 		p.ProviderNumber = "imported-1"
+		p.Content.Details = &pay.Details{Medical: &pay.Medical{
+			SerialNo: "s-1", OrderedAt: at, Gov: 1000, Cash: 2000, CashAdditions: []pay.CashChange{{Type: "FREIGHT", Fen: 5}},
+			Person: pay.MedicalPerson{Name: "张三", IDNumber: "110101199001011234", CardType: "ID_CARD"}, Passthrough: []byte(`{"a":1}`),
+		}}
 		p.ProviderState = pay.ProviderState{Version: 3, Data: []byte("\x00opaque\xff")}
 		addPayment(t, s, failed)
 		addPayment(t, s, p)

@@ -79,6 +79,9 @@ type paymentRow struct {
 	Currency             string
 	Route                string
 	Content              string
+	AppID                string
+	OpenID               string `bun:"openid"`
+	Details              string
 	Legs                 string
 	State                string
 	Disputed             string
@@ -109,7 +112,7 @@ var paymentChanges = []string{
 func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	r = paymentRow{
 		Number: p.Number, OutTradeNo: p.OutTradeNo(), ProviderNumber: p.ProviderNumber, OrderNumber: p.Order, App: p.App,
-		Provider: p.Route.Provider, Account: p.Route.Account, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
+		Provider: p.Route.Provider, Account: p.Route.Account, AppID: p.Route.AppID, OpenID: p.Content.OpenID, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
 		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
 		ProviderStateVersion: p.ProviderState.Version, NotPayableAfter: micros(p.NotPayableAfter), Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
@@ -129,6 +132,15 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	}
 	if p.HandOff != nil {
 		if r.HandOff, err = toJSON(p.HandOff); err != nil {
+			return r, err
+		}
+	}
+	if p.Content.Details != nil {
+		text, err := toJSON(p.Content.Details)
+		if err != nil {
+			return r, err
+		}
+		if r.Details, err = k.seal([]byte(text), "details "+p.Number); err != nil {
 			return r, err
 		}
 	}
@@ -159,7 +171,16 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 			return p, err
 		}
 	}
-	var err error
+	details, err := k.open(r.Details, "details "+r.Number)
+	if err != nil {
+		return p, err
+	}
+	if len(details) > 0 {
+		p.Content.Details = &pay.Details{}
+		if err := fromJSON(about, string(details), p.Content.Details); err != nil {
+			return p, err
+		}
+	}
 	p.ProviderState.Data, err = k.open(r.ProviderState, "provider_state "+r.Number)
 	return p, err
 }

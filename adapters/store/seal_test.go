@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,20 +88,23 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			for range 5 {
 				p := newPayment(addOrder(t, s, newOrder()))
 				p.ProviderState = pay.ProviderState{Version: 1, Data: []byte("state of " + p.Number)}
+				p.Content.Details = &pay.Details{Extension: &pay.Extension{Type: "x/v1", JSON: []byte(`{"of":"` + p.Number + `"}`)}}
 				addPayment(t, s, p)
 				payments = append(payments, p)
 				messages = append(messages, receive(t, s, message(number(), ports.VerdictUnmatched)))
 			}
 			addPayment(t, s, newPayment(addOrder(t, s, newOrder()))) // has none
+			keepSecrets(t, s)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 			o.Keys = keyring("k2", "k1")
 			s = open(t, o)
-			if n, err := s.Reseal(t.Context()); n != 15 || err != nil {
-				t.Errorf("%d values sealed again, %v; want 15", n, err)
+			var told []int64
+			if n, err := s.Reseal(t.Context(), func(n int64) { told = append(told, n) }); n != 22 || err != nil || !slices.Equal(told, []int64{5, 10, 15, 20, 21, 22}) {
+				t.Errorf("%d values sealed again, %v, told of %v; want 22", n, err, told)
 			}
-			if n, err := s.Reseal(t.Context()); n != 0 || err != nil {
+			if n, err := s.Reseal(t.Context(), nil); n != 0 || err != nil {
 				t.Errorf("%d values the second time, %v", n, err)
 			}
 			if err := s.Close(); err != nil {
@@ -111,8 +115,11 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			for _, p := range payments {
 				if got, err := s.Payment(t.Context(), "", p.Number); err != nil || !bytes.Equal(got.ProviderState.Data, p.ProviderState.Data) {
 					t.Errorf("payment %s: %q, %v", p.Number, got.ProviderState.Data, err)
+				} else if got.Content.Details == nil || string(got.Content.Details.Extension.JSON) != `{"of":"`+p.Number+`"}` {
+					t.Errorf("payment %s: details %+v", p.Number, got.Content.Details)
 				}
 			}
+			wantSecrets(t, s)
 			for _, id := range messages {
 				if got, err := s.InboxRow(t.Context(), id); err != nil || len(got.Body) == 0 || len(got.Facts) == 0 {
 					t.Errorf("message %s: %+v, %v", id, got, err)

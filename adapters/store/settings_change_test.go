@@ -147,10 +147,10 @@ func TestR45_SealedSecrets(t *testing.T) {
 			}
 			o.Keys = keyring("k2", "k1")
 			s = open(t, o)
-			if n, err := s.Reseal(t.Context()); err != nil || n != 2 {
+			if n, err := s.Reseal(t.Context(), nil); err != nil || n != 2 {
 				t.Errorf("%d sealed again, %v; want the row's and its history's", n, err)
 			}
-			if n, err := s.Reseal(t.Context()); err != nil || n != 0 {
+			if n, err := s.Reseal(t.Context(), nil); err != nil || n != 0 {
 				t.Errorf("once more: %d, %v", n, err)
 			}
 			c, err := s.LoadSettings(t.Context())

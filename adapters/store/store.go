@@ -22,6 +22,8 @@ type Options struct {
 	Driver string // sqlite or postgres
 	DSN    string // PostgreSQL's; SQLite's file
 	Keys   *Keyring
+	// Span begins a part of a trace; nil: nobody traces.
+	Span func(ctx context.Context, name string) (inside context.Context, end func(error))
 }
 
 // Store is ports.Store on one database.
@@ -34,6 +36,8 @@ type Store struct {
 	keys     *Keyring
 	lock     *os.File // SQLite's, against a second process
 
+	span func(ctx context.Context, name string) (inside context.Context, end func(error)) // nil: nobody traces
+
 	replica string // this process, among those that use a PostgreSQL database
 	stop    context.CancelFunc
 	beating sync.WaitGroup
@@ -43,7 +47,7 @@ var _ ports.Store = (*Store)(nil)
 
 // Open opens a database. SQLite's file is locked for this process alone.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{keys: o.Keys}
+	s := &Store{keys: o.Keys, span: o.Span}
 	var err error
 	switch o.Driver {
 	case "sqlite":
@@ -94,8 +98,12 @@ const turns = 3
 
 // Tx runs f in one transaction (ports.Store). f is run again when the database ended the transaction in favour of
 // another: nothing of it was committed.
-func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) error {
-	var err error
+func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) (err error) {
+	if s.span != nil {
+		var end func(error)
+		ctx, end = s.span(ctx, "store transaction")
+		defer func() { end(err) }()
+	}
 	for range turns {
 		if err = s.txOnce(ctx, f); !again(err) {
 			return err
@@ -104,8 +112,20 @@ func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) error {
 	return err
 }
 
+// begin begins a transaction. A pooled connection that was cut off is found out only here, and nothing was done on it yet:
+// the next one is tried, until one is new. A new one that cannot be made says that the database is away.
+func (s *Store) begin(ctx context.Context) (t bun.Tx, err error) {
+	for range connections + 1 {
+		var connect *pgconn.ConnectError
+		if t, err = s.db.BeginTx(ctx, nil); err == nil || ctx.Err() != nil || errors.As(err, &connect) || !isAway(err) {
+			return t, err
+		}
+	}
+	return t, err
+}
+
 func (s *Store) txOnce(ctx context.Context, f func(ports.Tx) error) error {
-	t, err := s.db.BeginTx(ctx, nil)
+	t, err := s.begin(ctx)
 	if err != nil {
 		return failed(err, "begin")
 	}

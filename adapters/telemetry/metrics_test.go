@@ -42,6 +42,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		OpenAlarms: func(context.Context) (map[string]int, error) { return map[string]int{pay.AlarmPaymentDisputed: 2}, nil },
 		NextDue:    func(context.Context) (time.Time, error) { return now.Add(-90 * time.Second), nil },
 		Now:        func() time.Time { return now },
+		Endpoints: func(context.Context) ([]ports.EndpointStatus, error) {
+			return []ports.EndpointStatus{{App: "shop", Waiting: 3, Failing: 1, FailingSince: now.Add(-time.Minute)}, {App: "clinic", Waiting: 1}}, nil
+		},
 	}
 	if err := m.Stored(stored); err != nil {
 		t.Fatal(err)
@@ -60,6 +63,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`paybridge_plugin_restarts_total{provider="wechat-jsapi"} 1`,
 		`paybridge_plugin_own_calls_total{call="create",provider="wechat-jsapi"} 3`,
 		`paybridge_open_alarms{kind="payment.disputed"} 2`,
+		`paybridge_events_waiting_orders{app="shop"} 3`,
+		`paybridge_events_failing_seconds{app="shop"} 60`,
+		`paybridge_events_failing_seconds{app="clinic"} 0`,
 		`paybridge_work_overdue_seconds 90`,
 		`paybridge_scrape_error 0`,
 	} {
@@ -79,6 +85,7 @@ func TestTheDatabaseIsDown(t *testing.T) {
 	if err := m.Stored(Stored{
 		OpenAlarms: func(context.Context) (map[string]int, error) { return nil, down },
 		NextDue:    func(context.Context) (time.Time, error) { return time.Time{}, down },
+		Endpoints:  func(context.Context) ([]ports.EndpointStatus, error) { return nil, down },
 		Now:        time.Now,
 	}); err != nil {
 		t.Fatal(err)

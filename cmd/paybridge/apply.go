@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -30,7 +25,7 @@ const wouldChange = 3
 var errWouldChange = errors.New("something would change")
 
 func applyCommand() *cobra.Command {
-	var file, admin, language, operator string
+	var file, lang, name string
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
@@ -47,22 +42,15 @@ Exit codes: 0 applied, or nothing to change; 1 the gateway does not answer; 2 re
 		Example: "  paybridge apply -f paybridge.yaml --dry-run\n  paybridge apply -f paybridge.yaml --as ann",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			words, ok := applyWords[language]
-			if !ok {
-				return fmt.Errorf("--language: write en or zh, not %q", language)
-			}
 			cfg, err := config.Load(config.Source{File: file, Dir: filepath.Dir(file), Environ: os.Environ(), Flags: cmd.Flags()})
 			if err != nil {
 				return err
 			}
-			if admin == "" {
-				admin = adminURL(cfg.Listen.Admin)
-			}
-			plan, err := applyTo(cmd.Context(), admin, cfg, operator, dryRun)
+			plan, err := applyTo(cmd.Context(), cfg, name, dryRun)
 			if err != nil {
 				return err
 			}
-			if err := plan.print(cmd.OutOrStdout(), words); err != nil {
+			if err := plan.print(cmd.OutOrStdout(), applyWords[lang]); err != nil {
 				return err
 			}
 			if plan.DryRun && len(plan.Changes) > 0 {
@@ -74,26 +62,12 @@ Exit codes: 0 applied, or nothing to change; 1 the gateway does not answer; 2 re
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the configuration, YAML")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change, or be refused")
-	cmd.Flags().StringVar(&admin, "admin", "", "where the admin listener is, if not where the file says, as http://127.0.0.1:8081")
-	cmd.Flags().StringVar(&language, "language", languageOf(os.Getenv), "of what is printed: en or zh")
-	cmd.Flags().StringVar(&operator, "as", operatorName(), "who applies it, for the history")
+	langFlag(cmd, &lang)
+	cmd.Flags().StringVar(&name, "as", operatorName(), "who applies it, for the history")
 	if err := cmd.MarkFlagRequired("file"); err != nil {
 		panic(err)
 	}
 	return cmd
-}
-
-// languageOf is what the environment asks for.
-func languageOf(env func(string) string) string {
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if value := env(name); value != "" {
-			if strings.HasPrefix(value, "zh") {
-				return "zh"
-			}
-			return "en"
-		}
-	}
-	return "en"
 }
 
 func operatorName() string {
@@ -102,18 +76,6 @@ func operatorName() string {
 		return ""
 	}
 	return u.Username
-}
-
-// adminURL is how this machine reaches the address that a gateway listens on.
-func adminURL(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "http://" + listen
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }
 
 // applied is what a gateway answers to a configuration.
@@ -129,80 +91,36 @@ type applied struct {
 // applyTime is how long a gateway may take.
 const applyTime = time.Minute
 
-// applyTo sends the rows of a configuration to a running gateway.
-func applyTo(ctx context.Context, admin string, cfg config.Config, operator string, dryRun bool) (plan applied, err error) {
+// applyTo sends the rows of a configuration to the gateway that runs with it.
+func applyTo(ctx context.Context, cfg config.Config, name string, dryRun bool) (plan applied, err error) {
 	rows, hash, err := cfg.Rows()
 	if err != nil {
 		return plan, err
 	}
-	body, err := json.Marshal(struct {
+	o, err := newOperator(cfg)
+	if err != nil {
+		return plan, err
+	}
+	o.name = name
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	err = o.send(ctx, http.MethodPost, fmt.Sprintf("/admin/v1/apply?dry_run=%t", dryRun), struct {
 		Hash     string          `json:"hash"`
 		Apps     []ports.App     `json:"apps"`
 		Entries  []ports.Entry   `json:"entries"`
 		Accounts []ports.Account `json:"accounts"`
-	}{hash, orEmpty(rows.Apps), orEmpty(rows.Entries), orEmpty(rows.Accounts)})
-	if err != nil {
-		return plan, err
+	}{hash, orEmpty(rows.Apps), orEmpty(rows.Entries), orEmpty(rows.Accounts)}, &plan)
+	var wrong *problem
+	if errors.As(err, &wrong) && (wrong.status == http.StatusBadRequest || wrong.status == http.StatusConflict) {
+		return plan, &rejected{wrong}
 	}
-	ctx, cancel := context.WithTimeout(ctx, applyTime)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(admin, "/")+fmt.Sprintf("/admin/v1/apply?dry_run=%t", dryRun), bytes.NewReader(body))
-	if err != nil {
-		return plan, fmt.Errorf("--admin: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-Operator", operator)
-	if !cfg.Admin.Token.IsZero() {
-		token, err := cfg.Admin.Token.Resolve()
-		if err != nil {
-			return plan, fmt.Errorf("admin.token: %w", err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	answer, err := http.DefaultClient.Do(r)
-	var unreachable *url.Error
-	if errors.As(err, &unreachable) {
-		return plan, fmt.Errorf("no gateway answers at %s (%w): start it by paybridge serve --config FILE, which applies the file too, or say where it is by --admin", admin, unreachable.Err)
-	} else if err != nil {
-		return plan, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
-	if err != nil {
-		return plan, fmt.Errorf("read the gateway's answer: %w", err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		return plan, notApplied(answer.StatusCode, text)
-	}
-	return plan, json.Unmarshal(text, &plan)
+	return plan, err
 }
 
-// rejected says why a gateway did not take a configuration that a person must change.
-type rejected struct{ text string }
+// rejected says that the gateway did not take the configuration, so that a person must change it.
+type rejected struct{ error }
 
-func (r *rejected) Error() string { return r.text }
-
-// notApplied reads a problem document.
-func notApplied(status int, text []byte) error {
-	var p struct {
-		Title, Detail string
-		Errors        []struct{ Field, Detail string }
-	}
-	if err := json.Unmarshal(text, &p); err != nil || p.Title == "" {
-		return fmt.Errorf("what answers is no gateway's admin listener: HTTP status %d", status)
-	}
-	lines := p.Title + ": " + p.Detail
-	if len(p.Errors) > 0 {
-		lines = p.Title + ":"
-		for _, e := range p.Errors {
-			lines += "\n  " + e.Field + ": " + e.Detail
-		}
-	}
-	if status == http.StatusBadRequest || status == http.StatusConflict {
-		return &rejected{lines}
-	}
-	return errors.New(lines)
-}
+func (r *rejected) Unwrap() error { return r.error }
 
 func orEmpty[T any](rows []T) []T {
 	if rows == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"google.golang.org/grpc"
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
@@ -26,7 +28,9 @@ import (
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/adapters/webhook"
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -40,11 +44,14 @@ type service struct {
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
 	sink    *webhook.Sink
+	weixin  *weixin.Client
+	traces  *telemetry.Traces // nil: nobody traces
 	public  net.Listener
 	admin   net.Listener
 
-	accounts []ports.Account  // of the newest settings
-	given    map[string]int64 // the generation of each that its plugin has taken
+	accounts []ports.Account      // of the newest settings
+	given    map[string]int64     // the generation of each that its plugin has taken
+	stopped  map[string]time.Time // since when plugins are in quarantine, as the operator was told
 }
 
 // options are what dev, demo and serve do differently.
@@ -70,7 +77,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.store, err = openStore(ctx, cfg); err != nil {
+	if s.traces, err = telemetry.NewTraces(ctx, version, os.Getenv); err != nil {
+		return s, err
+	}
+	h := s.hooks()
+	if s.store, err = openStore(ctx, cfg, h.store); err != nil {
 		return s, err
 	}
 	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
@@ -83,7 +94,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.store.OpenSecret, s.log, o.clock); err != nil {
+	s.weixin = weixin.New(weixin.Options{
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
+	})
+	if s.host, err = startPlugins(ctx, cfg, s.store.OpenSecret, s.log, o.clock, s.appToken, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
@@ -100,16 +115,21 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.sink = newSink(cfg, o.clock)
+	cookieKeys, err := cookieKeys(cfg)
+	if err != nil {
+		return s, err
+	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
-		Rules: settingsRules{cfg, s.host},
+		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
+		Installation: cfg.Installation, Hold: o.hold, Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
+			Span: h.core,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
-	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, Endpoints: s.store.Endpoints, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
 	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
@@ -131,8 +151,23 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	return s, nil
 }
 
+// hooks are where traces look in; all nil where nobody traces.
+type hooks struct {
+	http    httpapi.Trace
+	core    func(ctx context.Context, name, number string) (context.Context, func(error))
+	store   func(ctx context.Context, name string) (context.Context, func(error))
+	plugins []grpc.DialOption
+}
+
+func (s *service) hooks() hooks {
+	if s.traces == nil {
+		return hooks{}
+	}
+	return hooks{s.traces.Request, s.traces.Span, s.traces.Inside, []grpc.DialOption{s.traces.PluginCalls()}}
+}
+
 // openStore opens the database that the configuration names, with its keys.
-func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+func openStore(ctx context.Context, cfg config.Config, span func(context.Context, string) (context.Context, func(error))) (*store.Store, error) {
 	var keys []store.Key
 	for _, k := range cfg.Secrets.Keys {
 		key, err := k.Key()
@@ -153,7 +188,33 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	} else if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
-	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
+}
+
+// appToken gives plugins the access tokens of app ids.
+type appToken func(ctx context.Context, appID, refused string) (pluginhost.AppToken, error)
+
+// appToken shows the host what the gateway and its other replicas share: adapters do not know each other.
+func (s *service) appToken(ctx context.Context, appID, refused string) (pluginhost.AppToken, error) {
+	t, err := s.weixin.AppToken(ctx, appID, refused)
+	return pluginhost.AppToken(t), err
+}
+
+// cookieKeys sign payers' sessions. They follow from the keys of encryption at rest, so that every replica has the same and
+// no more has to be kept; an old one goes on verifying as long as it stands there.
+func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
+	for _, k := range cfg.Secrets.Keys {
+		secret, err := k.Key()
+		if err != nil {
+			return nil, err
+		}
+		key, err := hkdf.Key(sha256.New, secret, nil, "paybridge payer session v1", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("derive the key of payers' sessions: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // newSink makes what sends events to apps and alarms to the operator.
@@ -170,8 +231,10 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), open, log, clock)
+func startPlugins(
+	ctx context.Context, cfg config.Config, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption,
+) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), open, log, clock, token, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +246,9 @@ func startPlugins(ctx context.Context, cfg config.Config, open func(sealed strin
 
 // newHost makes a host of the configured plugins that works in a folder of its own. open opens the secrets that the store
 // has sealed; nil: there are none.
-func newHost(cfg config.Config, dir string, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock) (*pluginhost.Host, pluginhost.Lock, error) {
+func newHost(
+	cfg config.Config, dir string, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption,
+) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
@@ -194,7 +259,7 @@ func newHost(cfg config.Config, dir string, open func(sealed string) (string, er
 		IsReference: func(s string) bool {
 			return config.IsReference(s) || open != nil && strings.HasPrefix(s, ports.SealedPrefix)
 		},
-		Log: log, Now: clock.Now,
+		AppToken: token, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
@@ -273,7 +338,8 @@ const closeTime = time.Second
 // serve answers until the context ends, and then finishes what is in flight within the configured grace.
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
-		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
+		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -287,7 +353,8 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	operators, err := httpapi.Admin(httpapi.AdminOptions{
-		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Log: s.log,
+		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks,
+		Plugins: operated{s.host}, Doctor: s.examine, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -351,7 +418,27 @@ func (s *service) followChanges(ctx context.Context) {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
 		}
+		s.tellQuarantines(ctx)
 	}
+}
+
+// tellQuarantines raises an alarm for each plugin that is not started any more, once a quarantine.
+func (s *service) tellQuarantines(ctx context.Context) {
+	now := map[string]time.Time{}
+	for _, p := range s.host.Status() {
+		if p.Quarantined.IsZero() {
+			continue
+		}
+		if now[p.Provider] = p.Quarantined; s.stopped[p.Provider].Equal(p.Quarantined) {
+			continue
+		}
+		a := pay.Alarm{Kind: pay.AlarmPluginStopped, Number: p.Provider, What: "plugin " + p.Provider + ": " + p.Problem}
+		if err := s.store.RaiseAlarm(ctx, a, s.gateway.Clock.Now()); err != nil {
+			s.log.Warn("an alarm was not raised; it is tried again", "kind", a.Kind, "provider", p.Provider, "error", err)
+			delete(now, p.Provider)
+		}
+	}
+	s.stopped = now
 }
 
 const (
@@ -410,6 +497,9 @@ func (s *service) close(ctx context.Context) error {
 	if s.sink != nil {
 		s.sink.Close()
 	}
+	if s.weixin != nil {
+		s.weixin.Close()
+	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)
 		defer cancel()
@@ -417,6 +507,13 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.traces != nil {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		if err := s.traces.Close(ctx); err != nil { // nothing of ours is lost with them
+			s.log.Warn("the last traces were not sent", "error", err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -22,7 +22,7 @@ const (
 	// publishBatch is how many events get their place in one go.
 	publishBatch = 500
 	// publishPause lets events gather while many are written.
-	publishPause = 20 * time.Millisecond
+	publishPause = 50 * time.Millisecond
 )
 
 // publish gives committed events their place in their app's list, until the context ends. It runs on every replica; the

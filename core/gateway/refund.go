@@ -109,6 +109,8 @@ func (g *Gateway) callRefund(ctx context.Context, p pay.Payment, f pay.Refund, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
+	ctx, end := g.span(ctx, "provider "+name, f.Number)
+	defer end(nil)
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p, f)
 	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)

@@ -20,8 +20,11 @@ const (
 	AlarmNotifyUnmatched  = "notify.unmatched"
 	AlarmAccountDown      = "account.down"
 	AlarmClockOff         = "clock.off"
+	AlarmPluginStopped    = "plugin.quarantined"
 	AlarmEndpointDead     = "webhook.dead"
 	AlarmEndpointRefused  = "webhook.refused"
+	AlarmIdentityDivided  = "identity.divided"
+	AlarmIdentityRefused  = "identity.refused"
 )
 
 // AlarmText is what a kind of alarm means and what to do about it, in one language.
@@ -81,6 +84,10 @@ var alarmWords = map[string][2]AlarmText{
 		{"This machine's clock is off", "Set the clock by NTP (chrony, systemd-timesyncd). Providers refuse requests when it is 5 minutes off."},
 		{"本机时钟不准", "请用 NTP（chrony、systemd-timesyncd）校时；偏差达到 5 分钟时渠道会拒绝请求。"},
 	},
+	AlarmPluginStopped: {
+		{"A plugin keeps exiting and is not started any more", "Read its last log lines, mend it or its account, then run `paybridge plugin restart NAME`. Payments and refunds through it wait and go on."},
+		{"插件反复退出，已停止启动", "请查看它最后的日志，修复插件或其收款账户，然后执行 paybridge plugin restart 名称。经过它的支付和退款会等待并自动继续。"},
+	},
 	AlarmEndpointDead: {
 		{"An app's webhook endpoint has been dead for days", "Bring the endpoint back, or change it in the app's settings. No event is lost: it is tried once a day, and at once by a resend."},
 		{"业务系统的事件接收地址已多日不通", "请恢复该地址，或修改业务系统的 webhook 配置。事件不会丢失：每天重试一次，也可手工重发。"},
@@ -88,5 +95,13 @@ var alarmWords = map[string][2]AlarmText{
 	AlarmEndpointRefused: {
 		{"An app's webhook endpoint is at an address that is not allowed", "Events go to public addresses only. If this one is right, add its network to webhooks.allow_networks; else correct the URL."},
 		{"业务系统的事件接收地址不被允许", "事件只发往公网地址。若该地址无误，请把它的网段加入 webhooks.allow_networks；否则请改正 URL。"},
+	},
+	AlarmIdentityDivided: {
+		{"Two users of an app are one person at WeChat", "Nothing is joined that the app keeps apart. Let the app merge its two users, or leave them as they are."},
+		{"业务系统的两个用户在微信是同一个人", "业务系统分开的用户不会被合并。请由业务系统合并这两个用户，或保持现状。"},
+	},
+	AlarmIdentityRefused: {
+		{"WeChat refuses to sign payers in through an entry", "See WeChat's code below: compare the entry's app id and secret with the platform, and add this gateway's address to its list."},
+		{"微信拒绝了某个入口的登录请求", "微信返回码见下：请核对入口的 AppID 和 AppSecret，并把本网关的出口 IP 加入该平台的白名单。"},
 	},
 }

@@ -106,6 +106,7 @@ type Content struct {
 	ClientIP    string       `json:"client_ip"` // of the payer; not content for R07
 	TimeExpire  time.Time    `json:"time_expire"`
 	Attach      string       `json:"attach,omitempty"`
+	Details     *Details     `json:"-"` // nil for an ordinary payment; stored encrypted, beside the rest
 }
 
 // HandOff is what the payer's client needs to go and pay (design section 6).

@@ -212,12 +212,6 @@ func TestAMerchantIsAddedAtRunTime(t *testing.T) {
 	})
 }
 
-const (
-	partnerMchID = "1900000100"
-	partnerAppID = "wxp000000000000001"
-	payerP       = "oP1-alice-000000000000000001"
-)
-
 // partnerSeed is the simulator's with so many sub merchants below the partner, numbered from 1900001000 on.
 func partnerSeed(n int) sim.Option {
 	seed := sim.DefaultSeed()
@@ -240,7 +234,7 @@ func TestSubMerchantsAreAddedWhilePaymentsRun(t *testing.T) {
 			template.Config[name] = absolute(w.dir, file)
 		}
 		first.wantOperator("PUT", "accounts/partner", map[string]any{"provider": provider, "mchid": partnerMchID, "template": true, "config": template.Config}, 201)
-		first.wantOperator("PUT", "entries/schools", map[string]any{"provider": provider, "account": "partner", "app_id": partnerAppID, "openid_kind": "sp", "method": "01", "notify_base": w.base}, 201)
+		first.wantOperator("PUT", "entries/schools", map[string]any{"provider": provider, "account": "partner", "app_id": partnerApp, "openid_kind": "sp", "method": "01", "notify_base": w.base}, 201)
 		const key = "the schools' key"
 		first.wantOperator("PUT", "apps/schools", map[string]any{"keys": []map[string]any{{"id": "k", "hash": sha256Hex(key), "scopes": []string{"pay", "read", "refund"}}}, "entries": []string{"schools"}}, 201)
 
@@ -284,7 +278,7 @@ func TestSubMerchantsAreAddedWhilePaymentsRun(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			a, err := g.tryAs(key, "POST", "/v1/orders/"+order.Number+"/payments", payBy(fmt.Sprintf("school-%d", i), payerP))
+			a, err := g.tryAs(key, "POST", "/v1/orders/"+order.Number+"/payments", payBy(fmt.Sprintf("school-%d", i), partnerPayer))
 			if err != nil || a.HandOff == nil {
 				t.Errorf("school %d: %v %s", i, err, a)
 				return

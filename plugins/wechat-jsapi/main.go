@@ -1,5 +1,5 @@
 // Command wechat-jsapi is the PayBridge plugin for WeChat Pay in an official account's page (JSAPI), for direct merchants
-// and for partners' sub merchants. MAPPING.md says what becomes of each field, state and code of WeChat's.
+// and for partners' sub merchants. plugins/wechat/MAPPING.md says what becomes of each field, state and code of WeChat's.
 package main
 
 import (

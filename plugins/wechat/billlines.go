@@ -19,10 +19,10 @@ const longestBillLine = 64 << 10
 // billReader reads one kind of statement. Columns are found by their headings: WeChat's order is not promised, and one
 // that is not named here may come and go.
 type billReader struct {
-	needs  []string                                           // headings without which the statement cannot be read
-	totals []string                                           // the same of its last two lines
-	line   func(row *billRow) sdk.BillItem                    // one data line
-	sums   func(row *billRow, lines int64) (s sdk.BillTotals) // the last line
+	needs  []string                          // headings without which the statement cannot be read
+	totals []string                          // the same of its last two lines
+	line   func(row *billRow) sdk.BillItem   // one data line
+	sums   func(row *billRow) sdk.BillTotals // the last line
 }
 
 // billReaders are the statements of API v3.
@@ -46,7 +46,7 @@ var billReaders = map[sdk.BillKind]billReader{
 				TradeStateName: row.text("交易状态"), RefundStateName: state, RefundState: billRefundStates[state],
 			}
 		},
-		sums: func(row *billRow, lines int64) sdk.BillTotals {
+		sums: func(row *billRow) sdk.BillTotals {
 			return sdk.BillTotals{
 				Lines: row.count("总交易单数"), Paid: row.yuan("订单总金额"), Refunded: row.yuan("申请退款总金额"), FeeMilli: row.fee("手续费总金额"),
 			}
@@ -73,7 +73,7 @@ var billReaders = map[sdk.BillKind]billReader{
 				Amount: amount, Balance: row.yuan("账户结余(元)"), Remark: row.text("备注"), VoucherNo: row.text("业务凭证号"),
 			}
 		},
-		sums: func(row *billRow, lines int64) sdk.BillTotals {
+		sums: func(row *billRow) sdk.BillTotals {
 			return sdk.BillTotals{Lines: row.count("资金流水总笔数"), Paid: row.yuan("收入金额"), Refunded: row.yuan("支出金额")}
 		},
 	},
@@ -87,55 +87,57 @@ var billRefundStates = map[string]sdk.RefundState{
 	"CHANGE":     sdk.RefundAbnormal,
 }
 
-// read gives each line to emit, and the totals last. Headings stand without a back-tick, everything else begins with one.
-// An error names the line and the heading, never what stands there.
-func (b billReader) read(in io.Reader, emit func(sdk.BillItem) error) error {
+// read gives each line to emit, and the totals, which must be those of the lines, when it is through. Headings stand
+// without a back-tick, everything else begins with one. An error names the line and the heading, never what stands there.
+func (b billReader) read(in io.Reader, emit func(sdk.BillItem) error) (sdk.BillTotals, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 0, 4<<10), longestBillLine)
 	row := new(billRow)
-	var data int64
+	none := sdk.Amount{Currency: defaultCurrency}
+	said, read := sdk.BillTotals{}, sdk.BillTotals{Paid: none, Refunded: none}
 	for lines.Scan() {
 		row.number++
-		text := strings.TrimPrefix(lines.Text(), "\ufeff")
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
 		switch headings := !strings.HasPrefix(text, "`"); {
-		case strings.TrimSpace(text) == "":
-			continue
+		case text == "":
 		case row.ended:
-			return fmt.Errorf("line %d: there is more after the totals", row.number)
+			row.wrong("there is more after the totals")
 		case headings && row.columns == nil:
 			row.head(text, b.needs)
 		case headings && !row.summing:
 			row.summing = true
 			row.head(text, b.totals)
 		case headings:
-			return fmt.Errorf("line %d: a third row of headings", row.number)
+			row.wrong("a third row of headings")
 		case row.columns == nil:
-			return fmt.Errorf("line %d: it begins without headings", row.number)
-		case !row.cut(text):
-		case row.summing:
-			row.ended = true
-			if sums := b.sums(row, data); row.err == nil {
-				row.err = emit(sums)
-			}
+			row.wrong("it begins without headings")
 		default:
-			data++
-			if line := b.line(row); row.err == nil {
-				row.err = emit(line)
+			row.cut(text)
+			if row.err == nil && row.summing {
+				row.ended, said = true, b.sums(row)
+			} else if row.err == nil {
+				row.give(b.line(row), &read, emit)
 			}
 		}
 		if row.err != nil {
-			return row.err
+			return said, row.err
 		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("line %d is longer than %d bytes", row.number+1, longestBillLine)
+		return said, fmt.Errorf("line %d is longer than %d bytes", row.number+1, longestBillLine)
 	case err != nil:
-		return err
+		return said, err
 	case !row.ended:
-		return fmt.Errorf("line %d: it ends before its totals", row.number)
+		return said, fmt.Errorf("line %d: it ends before its totals", row.number)
+	case said != read:
+		return said, fmt.Errorf("its totals say %s, and its lines make %s", totalsText(said), totalsText(read))
 	}
-	return nil
+	return said, nil
+}
+
+func totalsText(t sdk.BillTotals) string {
+	return fmt.Sprintf("%d lines, %d and %d fen and %d thousandths of fees", t.Lines, t.Paid.Minor, t.Refunded.Minor, t.FeeMilli)
 }
 
 // billRow is the line that is being read.
@@ -148,6 +150,39 @@ type billRow struct {
 	err     error
 }
 
+// give emits a line that could be read, and adds it up.
+func (r *billRow) give(line sdk.BillItem, sum *sdk.BillTotals, emit func(sdk.BillItem) error) {
+	if r.err != nil {
+		return
+	}
+	sum.Lines++
+	switch l := line.(type) {
+	case sdk.TradeLine:
+		r.add(&sum.Paid, l.Amount)
+		r.add(&sum.Refunded, l.RefundAmount)
+		sum.FeeMilli += l.FeeMilli
+	case sdk.FundLine:
+		into, by := &sum.Paid, l.Amount
+		if by.Minor < 0 {
+			into, by.Minor = &sum.Refunded, -by.Minor
+		}
+		r.add(into, by)
+	}
+	if r.err == nil {
+		r.err = emit(line)
+	}
+}
+
+func (r *billRow) add(sum *sdk.Amount, a sdk.Amount) {
+	var err error
+	if *sum, err = sum.Add(a); err != nil {
+		r.wrong(err.Error())
+	}
+}
+
+// wrong says what is wrong with the line.
+func (r *billRow) wrong(what string) { r.err = fmt.Errorf("line %d: %s", r.number, what) }
+
 // head takes a line of headings.
 func (r *billRow) head(text string, needs []string) {
 	names := strings.Split(text, ",")
@@ -155,14 +190,14 @@ func (r *billRow) head(text string, needs []string) {
 	for i, name := range names {
 		name = strings.NewReplacer("（", "(", "）", ")").Replace(strings.TrimSpace(name))
 		if _, twice := r.columns[name]; twice {
-			r.err = fmt.Errorf("line %d: two columns are headed alike", r.number)
+			r.wrong("two columns are headed alike")
 			return
 		}
 		r.columns[name] = i
 	}
 	for _, name := range needs {
 		if _, ok := r.columns[name]; !ok {
-			r.err = fmt.Errorf("line %d: no column is headed %s", r.number, name)
+			r.wrong("no column is headed " + name)
 			return
 		}
 	}
@@ -170,17 +205,17 @@ func (r *billRow) head(text string, needs []string) {
 
 // cut takes the cells of a line. Commas in merchants' text do not part cells: WeChat writes them in another way, and each
 // cell begins with a back-tick.
-func (r *billRow) cut(text string) bool {
-	r.cells = strings.Split(strings.TrimRight(text, "\r")[1:], ",`")
+func (r *billRow) cut(text string) {
+	r.cells = strings.Split(text[1:], ",`")
 	if len(r.cells) != len(r.columns) {
-		r.err = fmt.Errorf("line %d has %d cells below %d headings", r.number, len(r.cells), len(r.columns))
+		r.wrong(fmt.Sprintf("it has %d cells below %d headings", len(r.cells), len(r.columns)))
 	}
-	return r.err == nil
 }
 
+// fail says what is wrong with a cell; the first counts.
 func (r *billRow) fail(heading, what string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("line %d: %s %s", r.number, heading, what)
+		r.wrong(heading + " " + what)
 	}
 }
 

@@ -25,6 +25,9 @@ const (
 	OpEcho         Op = "self-test"
 )
 
+// refunds tells whether a call sends money back.
+func (o Op) refunds() bool { return o == OpRefund || o == OpAbnormal }
+
 // Kind says how far a failed call got.
 type Kind int
 

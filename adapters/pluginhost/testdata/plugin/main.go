@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +19,7 @@ import (
 )
 
 // name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none,
-// "unruly-more" has the optional services too.
+// "unruly-more" has the optional services too, "unruly-app" calls with an access token.
 var name = "unruly"
 
 // A file "exit" in the host's folder ends the plugin before it serves.
@@ -65,8 +66,9 @@ func (c *channel) Describe() sdk.Description {
 	}
 	return sdk.Description{
 		Name: name, Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(accounts),
-		EntrySchema: []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
-		Renewable:   true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
+		EntrySchema:         []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
+		NeedsAppAccessToken: name == "unruly-app",
+		Renewable:           true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
 		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
 	}
 }
@@ -95,7 +97,18 @@ func (c *channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if !ok {
 		return sdk.Auth("account %s is not configured with merchant %s", r.Route.Account, r.Route.MchID)
 	}
+	if r.AppAccessToken.Token == "stale" {
+		return sdk.Auth("the access token is not valid").With(sdk.TokenRefused())
+	}
 	switch r.Description {
+	case "token":
+		return sdk.Rejected(sdk.Declined, r.AppAccessToken.AppID+" "+r.AppAccessToken.Token, fmt.Sprint(r.AppAccessToken.ExpiresAt.Unix()))
+	case "details":
+		text, err := json.Marshal(r.Details)
+		if err != nil {
+			panic(err)
+		}
+		return sdk.Rejected(sdk.Declined, "", string(text))
 	case "panic":
 		panic(errors.New(acc.key))
 	case "exit":

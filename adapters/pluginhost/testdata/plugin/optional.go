@@ -15,7 +15,8 @@ type generous struct{ channel }
 func (c *generous) RunSelfTest(_ context.Context, r sdk.SelfTest) []sdk.Check {
 	return []sdk.Check{
 		{Name: "request_signature", Status: sdk.CheckOK, Detail: "echo " + r.Echo + " of " + r.Route.MchID},
-		{Name: "answer_signature", Status: sdk.CheckFailed, Detail: "a line\nwith a break", Remedy: "give the account the provider's newest key"},
+		{Name: "answer_signature", Status: sdk.CheckFailed, Code: "key_unknown", Detail: "a line\nwith a break",
+			Remedy: "give the account the provider's newest key", RemedyZH: "为该账户配置渠道的新公钥"},
 		{Name: "decryption", Status: sdk.CheckSkipped},
 		{Name: "of a later version", Status: 77},
 	}
