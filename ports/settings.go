@@ -3,6 +3,7 @@ package ports
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
@@ -27,8 +28,8 @@ type Settings interface {
 	// SettingHistory is what became of one row, the newest first: at most limit versions, those older than the generation
 	// before (0: from the newest).
 	SettingHistory(ctx context.Context, key SettingKey, before int64, limit int64) ([]SettingVersion, error)
-	// SealSecret encrypts a secret for the config of an account. The text that it gives stands there in the secret's place.
-	SealSecret(account, secret string) (sealed string, err error)
+	// SealSecret encrypts a secret of a row. The text that it gives stands there in the secret's place.
+	SealSecret(of SettingKey, secret string) (sealed string, err error)
 	// OpenSecret is the opposite of SealSecret.
 	OpenSecret(sealed string) (secret string, err error)
 }
@@ -48,6 +49,9 @@ type SettingsRules interface {
 	// Secrets points at the texts of an account's config that must not be stored in the clear (JSON Pointers). An error
 	// that wraps ErrUnavailable says that its plugin has never run here, so that nobody knows.
 	Secrets(Account) ([]string, error)
+	// Secret looks at the text of an entry's secret, or of one of an app's webhook. It is a reference, or the secret itself;
+	// problem says what is wrong with its form, and never repeats it.
+	Secret(of SettingKey, text string) (reference bool, problem string)
 }
 
 // SettingProblem is one wrong value.
@@ -117,9 +121,14 @@ type App struct {
 type Webhook struct {
 	URL string `json:"url"`
 	// Secrets sign each event (Standard Webhooks), two while they rotate. They are references (env:NAME, file:path) to
-	// whsec_ and base64, never values.
+	// whsec_ and base64, or sealed, never values.
 	Secrets []string `json:"secrets"`
 	Version int      `json:"version"` // of the event schema, to which the endpoint is pinned
+}
+
+// Equal tells whether events go out alike.
+func (w Webhook) Equal(other Webhook) bool {
+	return w.URL == other.URL && w.Version == other.Version && slices.Equal(w.Secrets, other.Secrets)
 }
 
 // AppKey is one API key of an app; two are valid while they rotate.

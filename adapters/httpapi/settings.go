@@ -35,9 +35,17 @@ type (
 	}
 )
 
-func showApp(a ports.App) shownApp             { return shownApp{a, a.Generation, a.Owner} }
 func showEntry(e ports.Entry) shownEntry       { return shownEntry{e, e.Generation, e.Owner} }
 func showAccount(a ports.Account) shownAccount { return shownAccount{a, a.Generation, a.Owner} }
+
+// showApp writes lists that are empty as such: the document has no null.
+func showApp(a ports.App) shownApp {
+	a.Keys, a.Entries = append([]ports.AppKey{}, a.Keys...), append([]string{}, a.Entries...)
+	for i := range a.Keys {
+		a.Keys[i].Scopes = append([]string{}, a.Keys[i].Scopes...)
+	}
+	return shownApp{a, a.Generation, a.Owner}
+}
 
 func show[T, S any](rows []T, one func(T) S) []S {
 	all := make([]S, len(rows))

@@ -50,6 +50,13 @@ func (rules) Secrets(a ports.Account) ([]string, error) {
 	return []string{"/key", "/keys/0", "/keys/1"}, nil
 }
 
+func (rules) Secret(_ ports.SettingKey, text string) (reference bool, problem string) {
+	if text == "short" {
+		return false, "is too short"
+	}
+	return strings.HasPrefix(text, "env:"), ""
+}
+
 func TestTheAdminDocumentIsValid(t *testing.T) {
 	t.Parallel()
 	spec, err := openapi3.NewLoader().LoadFromData(adminDocument)
@@ -215,6 +222,71 @@ func TestR45_ASecretIsKeptByItsMark(t *testing.T) {
 		if r.status != 400 || !strings.Contains(r.text, `"field":"accounts/school/config.keys[0]"`) {
 			t.Errorf("%s: %d %s", what, r.status, r.text)
 		}
+	}
+}
+
+// An app id's secret and those of a webhook are sealed as those of accounts are.
+func TestR45_SecretsOfEntriesAndWebhooks(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const entry, app = "/admin/v1/entries/lunch", "/admin/v1/apps/canteen"
+	ofEntry := func(secret string) string {
+		return `{"provider":"channel","account":"hospital","app_id":"wxc","method":"01","notify_base":"https://a","late_pay":"refund","oauth_scope":"snsapi_userinfo","secret":"` + secret + `"}`
+	}
+	ofApp := func(secrets ...string) string {
+		return `{"keys":[],"entries":[],"webhook":{"url":"https://canteen.example","version":1,"secrets":["` + strings.Join(secrets, `","`) + `"]}}`
+	}
+	markOf := func(r reply, pick func(map[string]any) any) string {
+		t.Helper()
+		mark, _ := pick(r.json).(string)
+		if r.status >= 300 || !strings.HasPrefix(mark, ports.SealedPrefix) || strings.Contains(r.text, "hush-") {
+			t.Fatalf("%d %s", r.status, r.text)
+		}
+		return mark
+	}
+	secret := func(row map[string]any) any { return row["secret"] }
+	first := func(row map[string]any) any { return row["webhook"].(map[string]any)["secrets"].([]any)[0] }
+
+	mark := markOf(w.operator("PUT", entry, ofEntry("hush-entry")), secret)
+	if again := markOf(w.operator("PUT", entry, ofEntry(mark), "If-Match", "*"), secret); again != mark {
+		t.Errorf("sent again, %s became %s", mark, again)
+	}
+	signs := markOf(w.operator("PUT", app, ofApp("hush-first")), first)
+	rotated := w.operator("PUT", app, ofApp("hush-second", signs), "If-Match", "*")
+	if rotated.status != 200 || !strings.Contains(rotated.text, signs) || strings.Contains(rotated.text, "hush-") {
+		t.Errorf("rotated: %d %s", rotated.status, rotated.text)
+	}
+	c, err := w.db.LoadSettings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := c.Entry("lunch")
+	a, _ := c.App("canteen")
+	for sealed, want := range map[string]string{e.Secret: "hush-entry", a.Webhook.Secrets[0]: "hush-second", a.Webhook.Secrets[1]: "hush-first"} {
+		if got, err := w.db.OpenSecret(sealed); err != nil || got != want || strings.Contains(sealed, want) {
+			t.Errorf("%s opens as %q, %v; want %s", sealed, got, err, want)
+		}
+	}
+	for _, row := range []struct{ what, path, body, field string }{
+		{"an entry's secret that is none", entry, ofEntry("short"), "entries/lunch/secret"},
+		{"a webhook's secret that is none", app, ofApp("env:KEY", "short"), "apps/canteen/webhook.secrets[1]"},
+		{"another row's mark", app, ofApp(mark), "apps/canteen/webhook.secrets[0]"},
+		{"a sealed text", entry, ofEntry(e.Secret), "entries/lunch/secret"},
+	} {
+		if r := w.operator("PUT", row.path, row.body, "If-Match", "*"); r.status != 400 || !strings.Contains(r.text, `"field":"`+row.field+`"`) {
+			t.Errorf("%s: %d %s", row.what, r.status, r.text)
+		}
+	}
+	if r := w.operator("PUT", app, ofApp("env:FIRST"), "If-Match", "*"); r.status != 200 || !strings.Contains(r.text, `"secrets":["env:FIRST"]`) {
+		t.Errorf("a reference: %d %s", r.status, r.text)
+	}
+	for _, path := range []string{entry + "/history", app + "/history", "/admin/v1/apps", "/admin/v1/entries"} {
+		if r := w.operator("GET", path, ""); r.status != 200 || strings.Contains(r.text, "hush-") || strings.Contains(r.text, "/canteen:") || strings.Contains(r.text, "/lunch:") {
+			t.Errorf("%s: %d %s", path, r.status, r.text)
+		}
+	}
+	if strings.Contains(w.log.String(), "hush-") {
+		t.Error("the log shows a secret")
 	}
 }
 

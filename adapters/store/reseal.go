@@ -78,10 +78,10 @@ func (s *Store) Reseal(ctx context.Context, progress func(n int64)) (n int64, er
 	return n, nil
 }
 
-// sealedSecret is a secret in the content of a setting: the account that it is sealed for, and the sealed text.
-var sealedSecret = regexp.MustCompile(ports.SealedPrefix + `([a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
+// sealedSecret is a secret in the content of a setting: the row that it is sealed for, and the sealed text.
+var sealedSecret = regexp.MustCompile(ports.SealedPrefix + `([a-z]+/[a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
 
-// resealSettings does the same for the secrets in accounts' configs, of now and of before. What an account says stays the
+// resealSettings does the same for the secrets in settings, of now and of before. What a row says stays the
 // same, so it keeps its generation.
 func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err error) {
 	var rows []struct {
@@ -89,7 +89,7 @@ func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err 
 		Generation          int64
 	}
 	if err := s.db.NewSelect().Table(table).Column("kind", "name", "content", "generation").
-		Where("kind = 'account' and content like ?", "%"+ports.SealedPrefix+"%").Scan(ctx, &rows); err != nil {
+		Where("content like ?", "%"+ports.SealedPrefix+"%").Scan(ctx, &rows); err != nil {
 		return 0, fmt.Errorf("look for sealed secrets in %s: %w", table, err)
 	}
 	for _, row := range rows {
@@ -114,7 +114,7 @@ func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err 
 		}
 		if _, err := s.db.NewUpdate().Table(table).Set("content = ?", content).Where("kind = ? and name = ?", row.Kind, row.Name).
 			Where("generation = ? and content = ?", row.Generation, row.Content).Exec(ctx); err != nil {
-			return n, fmt.Errorf("seal the secrets of account %s again: %w", row.Name, err)
+			return n, fmt.Errorf("seal the secrets of %s %s again: %w", row.Kind, row.Name, err)
 		}
 	}
 	return n, nil

@@ -132,7 +132,7 @@ func TestR45_SealedSecrets(t *testing.T) {
 			o := migrated(t, driver)
 			s := open(t, o)
 			const secret = "an APIv3 key of 32 bytes, really"
-			sealed, err := s.SealSecret("partner", secret)
+			sealed, err := s.SealSecret(ports.SettingKey{Kind: ports.AccountSetting, Name: "partner"}, secret)
 			if err != nil || strings.Contains(sealed, secret) || !strings.HasPrefix(sealed, ports.SealedPrefix) {
 				t.Fatalf("sealed as %s, %v", sealed, err)
 			}
@@ -141,14 +141,21 @@ func TestR45_SealedSecrets(t *testing.T) {
 					t.Errorf("%s opens as %q", forged, opened)
 				}
 			}
-			changed(t, s, ports.SettingsChange{Owner: "admin", Put: partner(`{"keys":["` + sealed + `","env:KEY"]}`)})
+			signs := ports.SettingKey{Kind: ports.AppSetting, Name: "clinic"}
+			webhook, err := s.SealSecret(signs, "whsec_")
+			if err != nil {
+				t.Fatal(err)
+			}
+			put := partner(`{"keys":["` + sealed + `","env:KEY"]}`)
+			put.Apps = []ports.App{{Name: signs.Name, Webhook: &ports.Webhook{Secrets: []string{webhook}}}}
+			changed(t, s, ports.SettingsChange{Owner: "admin", Put: put})
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 			o.Keys = keyring("k2", "k1")
 			s = open(t, o)
-			if n, err := s.Reseal(t.Context(), nil); err != nil || n != 2 {
-				t.Errorf("%d sealed again, %v; want the row's and its history's", n, err)
+			if n, err := s.Reseal(t.Context(), nil); err != nil || n != 4 {
+				t.Errorf("%d sealed again, %v; want the two rows' and their history's", n, err)
 			}
 			if n, err := s.Reseal(t.Context(), nil); err != nil || n != 0 {
 				t.Errorf("once more: %d, %v", n, err)
@@ -157,9 +164,12 @@ func TestR45_SealedSecrets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if opened, err := s.OpenSecret(c.Apps[0].Webhook.Secrets[0]); err != nil || opened != "whsec_" || c.Apps[0].Webhook.Secrets[0] == webhook {
+				t.Errorf("after the rotation the webhook's secret opens as %q, %v", opened, err)
+			}
 			_, inner, _ := strings.Cut(string(c.Accounts[0].Config), `"`+ports.SealedPrefix)
 			inner, _, _ = strings.Cut(inner, `"`)
-			if opened, err := s.OpenSecret(ports.SealedPrefix + inner); err != nil || opened != secret || !strings.HasPrefix(inner, "partner:k2:") || !strings.Contains(string(c.Accounts[0].Config), `"env:KEY"`) {
+			if opened, err := s.OpenSecret(ports.SealedPrefix + inner); err != nil || opened != secret || !strings.HasPrefix(inner, "account/partner:k2:") || !strings.Contains(string(c.Accounts[0].Config), `"env:KEY"`) {
 				t.Errorf("after the rotation %s opens as %q, %v", c.Accounts[0].Config, opened, err)
 			}
 		})

@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
+	"github.com/paybridge/paybridge/adapters/webhook"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -75,6 +77,24 @@ func (r settingsRules) Secrets(a ports.Account) ([]string, error) {
 	slices.SortFunc(pointers, strings.Compare)
 	return slices.Compact(pointers), nil
 }
+
+// Secret tells a reference from a secret, and holds the secret against what it is for (ports.SettingsRules).
+func (r settingsRules) Secret(of ports.SettingKey, text string) (reference bool, problem string) {
+	switch {
+	case config.IsReference(text):
+		return true, ""
+	case of.Kind == ports.AppSetting:
+		if err := webhook.CheckSecret(text); err != nil {
+			return false, err.Error()
+		}
+	case !appSecret.MatchString(text):
+		return false, "is not an app id's secret: 16 to 128 letters and digits; or say where it is, env:NAME or file:/path"
+	}
+	return false, ""
+}
+
+// appSecret is what the platform's are made of.
+var appSecret = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
 
 func hosted(a ports.Account) pluginhost.Account {
 	return pluginhost.Account{Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Config: a.Config}

@@ -95,7 +95,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		content += " " + o.clock.Now().String()
 	}
 	s.weixin = weixin.New(weixin.Options{
-		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: s.secret,
 		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
 	})
 	if s.host, err = startPlugins(ctx, cfg, s.store.OpenSecret, s.log, o.clock, s.appToken, h.plugins...); err != nil {
@@ -114,7 +114,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
-	s.sink = newSink(cfg, o.clock)
+	s.sink = s.newSink(o.clock)
 	cookieKeys, err := cookieKeys(cfg)
 	if err != nil {
 		return s, err
@@ -140,6 +140,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	if err = s.follow(ctx); err != nil {
 		return s, err
+	}
+	if applied {
+		s.retryEvents(ctx, rows.Apps)
 	}
 	var listen net.ListenConfig
 	if s.public, err = listen.Listen(ctx, "tcp", cfg.Listen.Public); err != nil {
@@ -217,10 +220,19 @@ func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
 	return keys, nil
 }
 
+// secret reads a secret by what stands for it in a row: a reference, or the sealed secret itself.
+func (s *service) secret(text string) (string, error) {
+	if strings.HasPrefix(text, ports.SealedPrefix) {
+		return s.store.OpenSecret(text)
+	}
+	return s.cfg.ResolveSecret(text)
+}
+
 // newSink makes what sends events to apps and alarms to the operator.
-func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
+func (s *service) newSink(clock ports.Clock) *webhook.Sink {
+	cfg := s.cfg
 	o := webhook.Options{
-		Secret: cfg.ResolveSecret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
+		Secret: s.secret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
 		Version: version, Now: clock.Now,
 	}
 	if !cfg.Alarms.URL.IsZero() {
@@ -308,6 +320,18 @@ func (s *service) follow(ctx context.Context) error {
 		s.configureAll(ctx, false)
 	}
 	return err
+}
+
+// retryEvents brings forward what waits for endpoints of a file that has changed: what kept them may be mended.
+func (s *service) retryEvents(ctx context.Context, apps []ports.App) {
+	for _, a := range apps {
+		if a.Webhook == nil {
+			continue
+		}
+		if err := s.gateway.RetryEvents(ctx, a.Name); err != nil {
+			s.log.Warn("what waits for an app's endpoint was not brought forward", "app", a.Name, "error", err)
+		}
+	}
 }
 
 // configureAll gives the plugins what they have not taken yet.

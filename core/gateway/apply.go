@@ -134,13 +134,14 @@ func differences(was, is ports.SettingsContent) (fields []FieldChange, there boo
 // flat is a row's values, each by its key: config.api_v3_keys[0].
 func flat(row ports.SettingsContent) (map[string]string, error) {
 	var v any
+	row = marked(row)
 	switch {
 	case len(row.Apps) > 0:
 		v = row.Apps[0]
 	case len(row.Entries) > 0:
 		v = row.Entries[0]
 	case len(row.Accounts) > 0:
-		v = marked(row.Accounts[0])
+		v = row.Accounts[0]
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

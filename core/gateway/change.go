@@ -49,15 +49,7 @@ func (g *Gateway) Settings(ctx context.Context) (ports.SettingsContent, error) {
 	if err != nil {
 		return c, err
 	}
-	return shown(c), nil
-}
-
-func shown(c ports.SettingsContent) ports.SettingsContent {
-	c.Accounts = slices.Clone(c.Accounts)
-	for i, a := range c.Accounts {
-		c.Accounts[i] = marked(a)
-	}
-	return c
+	return marked(c), nil
 }
 
 // mostVersions is how many versions of a row are read at once.
@@ -93,31 +85,13 @@ func (g *Gateway) PutSetting(ctx context.Context, by string, m Match, put ports.
 		if err := m.fits(key, generation, there); err != nil {
 			return put, nil, err
 		}
-		row := put
-		if key.Kind == ports.AccountSetting {
-			was, _ := now.Account(key.Name)
-			a, err := g.secure(put.Accounts[0], was)
-			if err != nil {
-				return put, nil, err
-			}
-			row.Accounts = []ports.Account{a}
+		row, err := g.secured(put, now)
+		if err != nil {
+			return put, nil, err
 		}
 		return row, nil, nil
 	})
 	return after, created, err
-}
-
-// secure puts sealed secrets into an account's config: those that its marks stand for, and those that came in the clear.
-func (g *Gateway) secure(a, was ports.Account) (ports.Account, error) {
-	a, err := unmarked(a, was.Config)
-	if err != nil || len(a.Config) == 0 {
-		return a, err
-	}
-	pointers, err := g.Rules.Secrets(a)
-	if err != nil {
-		return a, err
-	}
-	return g.sealed(a, pointers)
 }
 
 // RetireSetting keeps a row for what is there already: no new payments (an account, an entry), no new orders (an app).
@@ -248,14 +222,14 @@ func (g *Gateway) changeOnce(ctx context.Context, before ports.SettingsContent, 
 	}
 	c.Base, c.Put = before.Generation, rowsOf(after, keys...)
 	if _, err := g.Store.ChangeSettings(ctx, c, g.Clock.Now()); err != nil || c.Try {
-		return shown(after), err
+		return marked(after), err
 	}
 	select {
 	case g.changed <- struct{}{}:
 	default:
 	}
 	stored, err := g.Store.LoadSettings(ctx)
-	return shown(stored), err
+	return marked(stored), err
 }
 
 // newProblems are those of the changed rows, and those that were not there before.

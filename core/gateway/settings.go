@@ -48,8 +48,23 @@ func (g *Gateway) LoadSettings(ctx context.Context, configure func([]ports.Accou
 		s.accounts[a.Name] = a
 	}
 	configure(content.Accounts)
-	g.settings.Store(s)
+	old := g.settings.Swap(s)
+	g.retryChanged(ctx, old.apps, s.apps)
 	return true, nil
+}
+
+// retryChanged brings forward what waits for an endpoint that is another one now, or has other secrets: what kept it from
+// taking its events may be mended.
+func (g *Gateway) retryChanged(ctx context.Context, before, now []ports.App) {
+	for _, a := range now {
+		i := slices.IndexFunc(before, func(b ports.App) bool { return b.Name == a.Name })
+		if i < 0 || a.Webhook == nil || before[i].Webhook != nil && a.Webhook.Equal(*before[i].Webhook) {
+			continue
+		}
+		if err := g.RetryEvents(ctx, a.Name); err != nil {
+			g.Log.Warn("a webhook was changed, and what waits for it was not brought forward", "app", a.Name, "error", err)
+		}
+	}
 }
 
 // SettingsInUse is the generation of the settings that this process works with.

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,13 +156,8 @@ func TestAMerchantIsAddedAtRunTime(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		g := w.start()
-		read := func(file string) string {
-			text, err := os.ReadFile(filepath.Join(w.dir, "wechat", mchIDB, file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return strings.TrimRight(string(text), "\n")
-		}
+		read := func(file string) string { return readFile(t, filepath.Join(w.dir, "wechat", mchIDB, file)) }
+		appSecret := readFile(t, filepath.Join(w.dir, "wechat", "apps", appIDB, "secret.txt"))
 		config := map[string]any{
 			"serial_no": read("serial.txt"), "private_key": read("apiclient_key.pem"), "api_v3_keys": []string{read("apiv3_key.txt")},
 			"public_key_id": w.sim.PublicKeyID(), "public_keys": map[string]string{w.sim.PublicKeyID(): read("pub_key.pem")},
@@ -176,13 +169,19 @@ func TestAMerchantIsAddedAtRunTime(t *testing.T) {
 				t.Errorf("%s: %s", what, text)
 			}
 		}
-		g.wantOperator("PUT", "entries/"+clinic, map[string]any{"provider": provider, "account": secondAccount, "app_id": appIDB, "method": "01", "notify_base": w.base}, 201)
+		g.wantOperator("PUT", "entries/"+clinic, map[string]any{"provider": provider, "account": secondAccount, "app_id": appIDB, "method": "01", "notify_base": w.base, "secret": appSecret}, 201)
+		if text := w.text("select content from settings where kind = 'entry' and name = '" + clinic + "'"); strings.Contains(text, appSecret) || !strings.Contains(text, "sealed:") {
+			t.Errorf("the entry's row: %s", text)
+		}
 		const key = "a key of the clinic's own system"
-		g.wantOperator("PUT", "apps/clinic", map[string]any{"keys": []map[string]any{{"id": "k", "hash": sha256Hex(key), "scopes": []string{"pay", "read", "refund"}}}, "entries": []string{clinic}}, 201)
+		g.wantOperator("PUT", "apps/clinic", map[string]any{"keys": []map[string]any{{"id": "k", "hash": hashOf(key), "scopes": []string{"pay", "read", "refund"}}}, "entries": []string{clinic}}, 201)
 		g.follows(g)
 
 		pays := func(reference string) {
 			t.Helper()
+			if status := w.phone().signIn(clinic, "alice"); status != http.StatusSeeOther {
+				t.Errorf("%s, a payer's way back from WeChat is answered %d", reference, status)
+			}
 			order, err := g.tryAs(key, "POST", "/v1/orders", map[string]any{"reference": reference, "amount": 100, "description": "Registration fee"})
 			if err != nil {
 				t.Fatal(err)
@@ -236,7 +235,7 @@ func TestSubMerchantsAreAddedWhilePaymentsRun(t *testing.T) {
 		first.wantOperator("PUT", "accounts/partner", map[string]any{"provider": provider, "mchid": partnerMchID, "template": true, "config": template.Config}, 201)
 		first.wantOperator("PUT", "entries/schools", map[string]any{"provider": provider, "account": "partner", "app_id": partnerApp, "openid_kind": "sp", "method": "01", "notify_base": w.base}, 201)
 		const key = "the schools' key"
-		first.wantOperator("PUT", "apps/schools", map[string]any{"keys": []map[string]any{{"id": "k", "hash": sha256Hex(key), "scopes": []string{"pay", "read", "refund"}}}, "entries": []string{"schools"}}, 201)
+		first.wantOperator("PUT", "apps/schools", map[string]any{"keys": []map[string]any{{"id": "k", "hash": hashOf(key), "scopes": []string{"pay", "read", "refund"}}}, "entries": []string{"schools"}}, 201)
 
 		var busy sync.WaitGroup
 		var enough atomic.Bool
@@ -319,9 +318,52 @@ func TestSubMerchantsAreAddedWhilePaymentsRun(t *testing.T) {
 	})
 }
 
-func sha256Hex(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+// An app's endpoint is mended at run time: what waited for it goes out at once, signed with secrets that nobody can read
+// back (R46).
+func TestR46_AWebhookIsMendedAtRunTime(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		canteen := w.receiver("canteen").up()
+		g := w.start()
+		const key = "the canteen's key"
+		put := func(url string, headers ...string) {
+			t.Helper()
+			status, text, err := g.operator("PUT", "apps/canteen", map[string]any{
+				"keys":    []map[string]any{{"id": "k", "hash": hashOf(key), "scopes": []string{"pay", "read"}}},
+				"entries": []string{}, "webhook": map[string]any{"url": url, "secrets": canteen.secrets},
+			}, headers...)
+			if err != nil || status/100 != 2 || strings.Contains(text, "whsec_") {
+				t.Fatalf("%d %s, %v", status, text, err)
+			}
+			g.follows(g)
+		}
+		put("http://" + freeAddress(t) + "/nobody")
+		order, err := g.tryAs(key, "POST", "/v1/orders", newOrder("lunch", 100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.tryAs(key, "POST", "/v1/orders/"+order.Number+"/close", nil); err != nil {
+			t.Fatal(err)
+		}
+		w.awaitCount(1, "select count(*) from deliveries where app = 'canteen' and attempts > 0 and claimed_until is null")
+		db.exec(t, "update deliveries set due = due + 86400000000 where app = 'canteen' and claimed_until is null") // as after many tries
+		put(canteen.url(), "If-Match", "*")
+		canteen.await(order.Number, "order.closed")
+		if stored := w.text("select content from settings where kind = 'app' and name = 'canteen'"); strings.Contains(stored, "whsec_") || !strings.Contains(stored, "sealed:app/canteen:") {
+			t.Errorf("the row: %s", stored)
+		}
+		w.wantNone("what the gateway wrote", g.output.all(), []secret{{"a webhook's secret", canteen.secrets[0]}, {"its key", canteen.secrets[0][6:]}})
+	})
+}
+
+// readFile is a file's text without its last newline.
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimRight(string(text), "\n")
 }
 
 // absolute makes the file references of a config start at the root.
