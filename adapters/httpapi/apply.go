@@ -50,6 +50,11 @@ func (s *service) apply(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	answerPlan(w, plan, try)
+	return nil
+}
+
+func answerPlan(w http.ResponseWriter, plan gateway.Plan, try bool) {
 	answerJSON(w, http.StatusOK, struct {
 		Generation int64       `json:"generation"`
 		DryRun     bool        `json:"dry_run"`
@@ -57,7 +62,6 @@ func (s *service) apply(w http.ResponseWriter, r *http.Request) error {
 	}{plan.Generation, try, show(plan.Changes, func(c gateway.RowChange) rowChange {
 		return rowChange{c.Row.Kind, c.Row.Name, c.Action, show(c.Fields, func(f gateway.FieldChange) fieldChange { return fieldChange(f) })}
 	})})
-	return nil
 }
 
 // operatorProblems are the codes that only the admin API answers with.

@@ -126,6 +126,7 @@ func (s *service) settings(router *mux.Router) {
 	handle(http.MethodGet, "settings", s.generation)
 	handle(http.MethodPost, "apply", s.apply)
 	handle(http.MethodPost, "accounts/{name}/sub-merchants", s.addSubMerchant)
+	handle(http.MethodPost, "accounts/{name}/sub-merchants/import", s.addSubMerchants)
 	for _, of := range settingRoutes {
 		key := func(r *http.Request) ports.SettingKey {
 			return ports.SettingKey{Kind: of.kind, Name: mux.Vars(r)["name"]}
@@ -215,10 +216,14 @@ func (s *service) generation(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *service) addSubMerchant(w http.ResponseWriter, r *http.Request) error {
+type subMerchant struct {
+	Name     string `json:"name"`
+	SubMchID string `json:"sub_mchid"`
+}
+
+func (s *service) addSubMerchants(w http.ResponseWriter, r *http.Request) error {
 	var wanted struct {
-		Name     string `json:"name"`
-		SubMchID string `json:"sub_mchid"`
+		SubMerchants []subMerchant `json:"sub_merchants"`
 	}
 	if err := json.Unmarshal(checkedBody(r), &wanted); err != nil {
 		return err
@@ -227,7 +232,26 @@ func (s *service) addSubMerchant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	made, created, err := s.gateway.AddSubMerchant(r.Context(), by, mux.Vars(r)["name"], wanted.Name, wanted.SubMchID)
+	try := r.URL.Query().Get("dry_run") == "true"
+	all := show(wanted.SubMerchants, func(m subMerchant) gateway.SubMerchant { return gateway.SubMerchant(m) })
+	plan, err := s.gateway.AddSubMerchants(r.Context(), by, mux.Vars(r)["name"], all, try)
+	if err != nil {
+		return err
+	}
+	answerPlan(w, plan, try)
+	return nil
+}
+
+func (s *service) addSubMerchant(w http.ResponseWriter, r *http.Request) error {
+	var wanted subMerchant
+	if err := json.Unmarshal(checkedBody(r), &wanted); err != nil {
+		return err
+	}
+	by, _, err := asked(r, 0)
+	if err != nil {
+		return err
+	}
+	made, created, err := s.gateway.AddSubMerchant(r.Context(), by, mux.Vars(r)["name"], gateway.SubMerchant(wanted))
 	if err != nil {
 		return err
 	}

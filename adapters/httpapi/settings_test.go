@@ -314,6 +314,26 @@ func TestSubMerchantsFollowTheirTemplate(t *testing.T) {
 	must(412, "POST", "/admin/v1/accounts/partner/sub-merchants", strings.Replace(sub, "101", "102", 1))
 	must(404, "POST", "/admin/v1/accounts/nobody/sub-merchants", sub)
 	must(400, "POST", "/admin/v1/accounts/hospital/sub-merchants", strings.Replace(sub, "school-1", "school-2", 1))
+	const list = `{"sub_merchants":[` + sub + `,{"name":"school-3","sub_mchid":"1900000103"},{"name":"school-4","sub_mchid":"1900000104"}]}`
+	const imports = "/admin/v1/accounts/partner/sub-merchants/import"
+	for _, step := range []struct {
+		query, body   string
+		status, there int // of school-3 afterwards
+		says          string
+	}{
+		{"?dry_run=true", list, 200, 404, `"name":"school-4"`},
+		{"", strings.Replace(list, "101", "109", 1), 400, 404, `"field":"accounts/school-1/sub_mchid"`},
+		{"", strings.Replace(list, "school-4", "school-3", 1), 400, 404, `accounts/school-3/name`},
+		{"", strings.Replace(list, "school-4", "School 4", 1), 400, 404, `sub_merchants.2.name`},
+		{"", list, 200, 200, `{"kind":"entry","name":"school-4","action":"create"}`},
+		{"", list, 200, 200, `"changes":[]`},
+	} {
+		if r := must(step.status, "POST", imports+step.query, step.body); !strings.Contains(r.text, step.says) {
+			t.Errorf("%s %s: %s, want %s", step.query, step.body, r.text, step.says)
+		}
+		must(step.there, "GET", "/admin/v1/accounts/school-3", "")
+	}
+	must(404, "POST", "/admin/v1/accounts/nobody/sub-merchants/import", list)
 
 	var seen []ports.Account
 	if changed, err := w.gateway.LoadSettings(t.Context(), func(accounts []ports.Account) { seen = accounts }); err != nil || !changed {

@@ -50,13 +50,7 @@ Exit codes: 0 applied, or nothing to change; 1 the gateway does not answer; 2 re
 			if err != nil {
 				return err
 			}
-			if err := plan.print(cmd.OutOrStdout(), applyWords[lang]); err != nil {
-				return err
-			}
-			if plan.DryRun && len(plan.Changes) > 0 {
-				return errWouldChange
-			}
-			return nil
+			return plan.tell(cmd.OutOrStdout(), applyWords[lang])
 		},
 	}
 	config.AddFlags(cmd.Flags())
@@ -97,25 +91,34 @@ func applyTo(ctx context.Context, cfg config.Config, name string, dryRun bool) (
 	if err != nil {
 		return plan, err
 	}
-	o, err := newOperator(cfg)
-	if err != nil {
-		return plan, err
-	}
-	o.name = name
-	ctx, cancel := context.WithTimeout(ctx, applyTime)
-	defer cancel()
-	err = o.send(ctx, http.MethodPost, fmt.Sprintf("/admin/v1/apply?dry_run=%t", dryRun), struct {
+	err = change(ctx, cfg, name, fmt.Sprintf("/admin/v1/apply?dry_run=%t", dryRun), struct {
 		Hash     string          `json:"hash"`
 		Apps     []ports.App     `json:"apps"`
 		Entries  []ports.Entry   `json:"entries"`
 		Accounts []ports.Account `json:"accounts"`
 	}{hash, orEmpty(rows.Apps), orEmpty(rows.Entries), orEmpty(rows.Accounts)}, &plan)
-	var wrong *problem
-	if errors.As(err, &wrong) && (wrong.status == http.StatusBadRequest || wrong.status == http.StatusConflict) {
-		return plan, &rejected{wrong}
-	}
 	return plan, err
 }
+
+// change makes one call that changes settings.
+func change(ctx context.Context, cfg config.Config, by, path string, body any, plan *applied) error {
+	o, err := newOperator(cfg)
+	if err != nil {
+		return err
+	}
+	o.name = by
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	err = o.send(ctx, http.MethodPost, path, body, plan)
+	var wrong *problem
+	if errors.As(err, &wrong) && refusals[wrong.status] {
+		return &rejected{wrong}
+	}
+	return err
+}
+
+// refusals are the answers to what a person must change first.
+var refusals = map[int]bool{http.StatusBadRequest: true, http.StatusNotFound: true, http.StatusConflict: true, http.StatusRequestEntityTooLarge: true}
 
 // rejected says that the gateway did not take the configuration, so that a person must change it.
 type rejected struct{ error }
@@ -152,6 +155,17 @@ var applyWords = map[string]applyLanguage{
 		done:      "已新增 %d 项、修改 %d 项、删除 %d 项：第 %d 代。所有副本将在 2 秒内生效。\n",
 		differing: "（值不同）",
 	},
+}
+
+// tell prints a plan and fails where it was only tried and is not empty.
+func (p applied) tell(out io.Writer, words applyLanguage) error {
+	if err := p.print(out, words); err != nil {
+		return err
+	}
+	if p.DryRun && len(p.Changes) > 0 {
+		return errWouldChange
+	}
+	return nil
 }
 
 func (p applied) print(out io.Writer, words applyLanguage) error {

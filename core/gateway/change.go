@@ -130,43 +130,6 @@ func (g *Gateway) DropSetting(ctx context.Context, by string, m Match, key ports
 	return err
 }
 
-// AddSubMerchant makes the account of a sub merchant from a template, and an entry for each of the template's: of the
-// account's name where there is one, else with the template entry's name behind it. They follow the template: its keys are
-// theirs. Asked for again, it changes nothing.
-func (g *Gateway) AddSubMerchant(ctx context.Context, by, template, name, subMchID string) (made ports.SettingsContent, created bool, err error) {
-	var keys []ports.SettingKey
-	after, err := g.change(ctx, by, func(now ports.SettingsContent) (put ports.SettingsContent, _ []ports.SettingKey, err error) {
-		t, ok := now.Account(template)
-		if !ok {
-			return put, nil, fmt.Errorf("account %s: %w", template, ports.ErrNotFound)
-		}
-		if !t.Template {
-			return put, nil, &SettingsInvalid{[]ports.SettingProblem{{
-				Row: ports.SettingKey{Kind: ports.AccountSetting, Name: template}, Key: "template", What: "is not true: only a template, a partner's account, makes sub merchants",
-			}}}
-		}
-		put.Accounts = []ports.Account{{Name: name, Provider: t.Provider, MchID: t.MchID, SubMchID: subMchID, From: template}}
-		for _, e := range now.Entries {
-			if e.Account == template {
-				put.Entries = append(put.Entries, ports.Entry{Name: name + "-" + e.Name, Account: name, From: e.Name})
-			}
-		}
-		if len(put.Entries) == 1 {
-			put.Entries[0].Name = name
-		}
-		was, there := now.Account(name)
-		if there && (was.From != template || was.SubMchID != subMchID) {
-			return put, nil, fmt.Errorf("account %s, of sub merchant %q: %w", name, was.SubMchID, ErrGeneration)
-		}
-		keys, created = keysOf(put), !there
-		if there { // as it was made, or as somebody has changed it since
-			return ports.SettingsContent{}, nil, nil
-		}
-		return put, nil, nil
-	})
-	return rowsOf(after, keys...), created, err
-}
-
 // change makes one change of the operator's for the settings as they are now. What is wrong with the changed rows refuses
 // it, and what it makes wrong with others.
 func (g *Gateway) change(ctx context.Context, by string, decide func(now ports.SettingsContent) (put ports.SettingsContent, drop []ports.SettingKey, err error)) (after ports.SettingsContent, err error) {

@@ -255,10 +255,37 @@ func TestSubMerchantsAreAddedWhilePaymentsRun(t *testing.T) {
 				}
 			})
 		}
-		together(schools, 8, func(i int) {
-			status, text, err := gateways[i%len(gateways)].operator("POST", "accounts/partner/sub-merchants", map[string]string{"name": fmt.Sprintf("school-%d", i), "sub_mchid": fmt.Sprint(1900001000 + i)})
-			if err != nil || status != 201 {
-				t.Errorf("school %d: %d %s, %v", i, status, text, err)
+		config := w.writeSetup()
+		const lists = 4 // three fourths come in lists, the others one by one
+		together(lists, lists, func(k int) {
+			if k == 0 {
+				together(schools/lists, 2, func(i int) {
+					status, text, err := gateways[i%len(gateways)].operator("POST", "accounts/partner/sub-merchants", map[string]string{"name": fmt.Sprintf("school-%d", i), "sub_mchid": fmt.Sprint(1900001000 + i)})
+					if err != nil || status != 201 {
+						t.Errorf("school %d: %d %s, %v", i, status, text, err)
+					}
+				})
+				return
+			}
+			list := "\ufeffschool,name,sub_mchid\r\n"
+			for i := k * schools / lists; i < (k+1)*schools/lists; i++ {
+				list += fmt.Sprintf("第%d小学,school-%d,%d\r\n", i, i, 1900001000+i)
+			}
+			file := filepath.Join(w.dir, fmt.Sprintf("schools-%d.csv", k))
+			writeFile(t, file, list)
+			for _, step := range []struct {
+				args []string
+				code int
+				says string
+			}{
+				{[]string{"--dry-run"}, 3, fmt.Sprintf("Would create %d, change 0, drop 0.", 2*schools/lists)},
+				{nil, 0, fmt.Sprintf("Created %d, changed 0, dropped 0: generation", 2*schools/lists)},
+				{nil, 0, "Nothing to change"},
+			} {
+				args := append([]string{"sub-merchants", "partner", "--csv", file, "--as", "ann", "--lang", "en", "--listen.admin", gateways[k%len(gateways)].admin}, step.args...)
+				if code, said := w.paybridgeWith(config, args...); code != step.code || !strings.Contains(said, step.says) {
+					t.Errorf("%v: code %d\n%s", args, code, said)
+				}
 			}
 		})
 		enough.Store(true)
