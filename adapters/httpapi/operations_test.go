@@ -204,6 +204,34 @@ func TestR33_SettleOutside(t *testing.T) {
 	}
 }
 
+// R33: what an operator writes is held against its form before any channel is asked; a channel that cannot says so.
+func TestR33_ResolveAbnormal(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	_, payment := w.paid("REG-1")
+	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":1000}`).number()
+	path := "/admin/v1/refunds/" + refund + "/resolve-abnormal"
+	const card = `{"name":"li","to":"card","bank_type":"CMB_DEBIT","bank_account":"6225880137004246","real_name":"li"}`
+	if r := w.operator("POST", path, card); r.status != 409 || r.code() != pay.CodeRefundNotAbnormal || strings.Contains(r.text, "6225880137004246") {
+		t.Errorf("not abnormal: %d %s", r.status, r.text)
+	}
+	if _, err := w.db.DB().ExecContext(t.Context(), "update refunds set state = 'processing', provider_id = '5030', needs_attention = 'x', sent_at = 1"); err != nil {
+		t.Fatal(err)
+	}
+	for body, field := range map[string]string{
+		`{}`: "to", `{"to":"merchant"}`: "name", `{"name":"li","to":"payer"}`: "to",
+		`{"name":"li","to":"merchant","bank_account":"1"}`: "bank_account", `{"name":"li","to":"card"}`: "bank_type",
+		strings.Replace(card, `"li"}`, `"a\u0000b"}`, 1): "real_name", `{"name":"li","to":"merchant","by":"x"}`: "body",
+	} {
+		if r := w.operator("POST", path, body); r.status != 400 || !strings.Contains(r.text, `"field":"`+field+`"`) {
+			t.Errorf("%s: %d %s, want %s named", body, r.status, r.text, field)
+		}
+	}
+	if r := w.operator("POST", path, card); r.status != 409 || r.code() != pay.CodeNotOffered {
+		t.Errorf("a channel that cannot: %d %s", r.status, r.text)
+	}
+}
+
 func TestEventsAreSentAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t)

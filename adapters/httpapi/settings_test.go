@@ -412,7 +412,7 @@ func TestR41_TheOperatorsCallsAreNoApps(t *testing.T) {
 	}
 	all := append(slices.Sorted(maps.Keys(calls)),
 		"GET /metrics", "GET /readyz", "GET /admin/v1/alarms", "POST /admin/v1/alarms/1/acknowledge", "GET /admin/v1/webhooks",
-		"POST /admin/v1/refunds/{number}/settle-outside")
+		"POST /admin/v1/refunds/{number}/settle-outside", "POST /admin/v1/refunds/{number}/resolve-abnormal")
 	for _, call := range all {
 		method, path, _ := strings.Cut(strings.NewReplacer("{name}", "hospital", "{number}", strings.Repeat("1", 32)).Replace(call), " ")
 		for _, key := range []string{"", clinicKey, shopKey, hashed("the-admin-token")} {

@@ -121,7 +121,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
-		Installation: cfg.Installation, Hold: o.hold, Rules: settingsRules{cfg, s.host},
+		Installation: cfg.Installation, Hold: o.hold, Optional: s.host, Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,

@@ -29,6 +29,7 @@ type Options struct {
 	Workers      int    // provider calls that work makes at once; 0: 16
 	Hold         bool   // send no refunds and no events, as after a restore
 	Observe      Observer
+	Optional     ports.Optional      // what only some channels offer
 	Rules        ports.SettingsRules // of what an operator may change; nil: nothing is changed
 }
 
