@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,9 +81,6 @@ type applied struct {
 	} `json:"changes"`
 }
 
-// applyTime is how long a gateway may take.
-const applyTime = time.Minute
-
 // applyTo sends the rows of a configuration to the gateway that runs with it.
 func applyTo(ctx context.Context, cfg config.Config, name string, dryRun bool) (plan applied, err error) {
 	rows, hash, err := cfg.Rows()
@@ -107,8 +103,6 @@ func change(ctx context.Context, cfg config.Config, by, path string, body any, p
 		return err
 	}
 	o.name = by
-	ctx, cancel := context.WithTimeout(ctx, applyTime)
-	defer cancel()
 	err = o.send(ctx, http.MethodPost, path, body, plan)
 	var wrong *problem
 	if errors.As(err, &wrong) && refusals[wrong.status] {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/paybridge/paybridge/adapters/config"
 )
@@ -62,6 +63,9 @@ func (p *problem) Error() string {
 	return text
 }
 
+// adminTime is the most that an admin call may take: starting a plugin anew is the longest.
+const adminTime = time.Minute
+
 // call makes one admin call and reads its answer into v. An error that wraps errNoGateway says how to start one.
 func (o operator) call(ctx context.Context, method, path string, v any) error {
 	return o.send(ctx, method, path, nil, v)
@@ -77,6 +81,8 @@ func (o operator) send(ctx context.Context, method, path string, body, v any) er
 		}
 		content = bytes.NewReader(text)
 	}
+	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, o.base+path, content)
 	if err != nil {
 		return err
