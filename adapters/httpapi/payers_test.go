@@ -69,7 +69,7 @@ func startPayers(t *testing.T, change ...func(*PublicOptions)) *payers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.gateway.LoadSettings(t.Context()); err != nil {
+	if _, err := p.gateway.LoadSettings(t.Context(), func([]ports.Account) {}); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -56,7 +56,7 @@ func withPlugins(ctx context.Context, cfg config.Config, names []string, f func(
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	host, _, err := newHost(cfg, dir, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now), nil)
+	host, _, err := newHost(cfg, dir, nil, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now), nil)
 	if err != nil {
 		return err
 	}
@@ -89,12 +89,15 @@ func wrongSettings(cfg config.Config, host *pluginhost.Host, check func(*pluginh
 		}
 		return nil
 	}
-	for i, e := range rows.Entries {
+	for i, e := range rows.Inherited().Entries {
 		if err := take(fmt.Sprintf("entries[%d].options", i), host.CheckEntry(e.Provider, e.Name, e.Options)); err != nil {
 			return nil, err
 		}
 	}
 	for i, a := range rows.Accounts {
+		if a.From != "" { // its config is the template's
+			continue
+		}
 		given := pluginhost.Account{Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Config: a.Config}
 		if err := take(fmt.Sprintf("accounts[%d].config", i), check(host, given)); err != nil {
 			return nil, err
@@ -114,12 +117,12 @@ func refuseWrongSettings(cfg config.Config, host *pluginhost.Host) error {
 }
 
 // resolve reads the secrets that an account's configuration refers to.
-func resolve(cfg config.Config, stored json.RawMessage) (json.RawMessage, error) {
+func resolve(cfg config.Config, stored json.RawMessage, open func(sealed string) (string, error)) (json.RawMessage, error) {
 	var fields map[string]any
 	if err := json.Unmarshal(stored, &fields); err != nil {
 		return nil, fmt.Errorf("read its row: %w", err)
 	}
-	fields, err := cfg.ResolveConfig(fields)
+	fields, err := cfg.ResolveConfig(fields, open)
 	if err != nil {
 		return nil, err
 	}

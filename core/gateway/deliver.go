@@ -101,8 +101,13 @@ func (g *Gateway) deliver(ctx context.Context, claim ports.Claim) error {
 			return g.Store.Unclaim(ctx, claim, until)
 		}
 		err = g.sendEvent(ctx, to, d.Next)
-		back := g.endpoints.leave(d.App, err == nil, g.Clock.Now())
+		newest, ok := g.webhook(d.App)
+		changed := ok && !newest.Equal(to) // while it was sent: it says nothing of the endpoint as it is now
+		back := g.endpoints.leave(d.App, err == nil || changed, g.Clock.Now())
 		crashPoint(crashAfterEvent)
+		if err != nil && changed {
+			return g.Store.Unclaim(ctx, claim, g.Clock.Now())
+		}
 		if err != nil {
 			return g.undelivered(ctx, claim, d, err)
 		}

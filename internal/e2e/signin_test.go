@@ -89,6 +89,19 @@ func (p *phone) callback(person string) string {
 	return back
 }
 
+// signIn goes through an official account's entry to WeChat and back.
+func (p *phone) signIn(entry, person string) (status int) {
+	p.w.t.Helper()
+	status, weChat, page := p.open(p.w.base+"/oauth/"+entry+"/authorize", "", "")
+	if status != http.StatusFound {
+		p.w.t.Errorf("authorize: %d %s", status, page)
+		return status
+	}
+	_, back, _ := p.open(weChat, person, "")
+	status, _, _ = p.open(back, "", "")
+	return status
+}
+
 // cookies are what the browser sends to the gateway.
 func (p *phone) cookies() string {
 	u, err := url.Parse(p.w.base)

@@ -108,15 +108,22 @@ func Examine(ctx context.Context, p Patient, filter string) Report {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	needed := map[string]bool{}
+	tested := map[string]string{} // by template: the account that is tested for all that have its keys
 	for n, a := range p.Accounts {
 		if !wanted(a) {
 			continue
 		}
 		needed[a.Provider] = true
+		like := ""
+		if a.From != "" {
+			if like = tested[a.From]; like == "" {
+				tested[a.From] = a.Name
+			}
+		}
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			found[n] = p.account(ctx, a, entries[a.Name])
+			found[n] = p.account(ctx, a, entries[a.Name], like)
 		})
 	}
 	all.Wait()
@@ -174,7 +181,8 @@ func counted(rows map[ports.Kind]int) string {
 	return strings.Join(all, ", ")
 }
 
-func (p Patient) account(ctx context.Context, a ports.Account, entries []ports.Entry) (all []Finding) {
+// account looks at one account and its entries. like names one with the same keys, which is tested for it.
+func (p Patient) account(ctx context.Context, a ports.Account, entries []ports.Entry, like string) (all []Finding) {
 	subject := "account " + a.Name
 	usable := p.InUse(a.Provider, a.Name)
 	if usable != nil {
@@ -182,21 +190,29 @@ func (p Patient) account(ctx context.Context, a ports.Account, entries []ports.E
 	} else {
 		all = append(all, ok(subject, CheckInUse, ""))
 	}
-	if usable == nil && len(entries) == 0 { // nothing to be called back at
+	if like != "" {
+		all = append(all, skipped(subject, CheckSelfTest, "same_keys", "account "+like))
+	}
+	if usable == nil && like == "" && len(entries) == 0 { // nothing to be called back at
 		route := gateway.RouteOf(ports.Entry{Provider: a.Provider}, a, pay.Policy{})
 		route.NotifyBase = ""
 		all = append(all, p.selfTest(ctx, route, subject, subject)...)
 	}
 	for n, e := range entries {
 		all = append(all, p.settings(e, a), p.notifyURL(ctx, e))
-		if usable != nil {
+		route := gateway.RouteOf(e, a, pay.Policy{})
+		switch {
+		case usable != nil:
+			continue
+		case like != "":
+			all = append(all, p.binding(ctx, route, skipped("entry "+e.Name, CheckAppBinding, "app_binding_unproven", "")))
 			continue
 		}
 		about := subject
 		if n > 0 {
 			about = "" // told of with the first
 		}
-		all = append(all, p.selfTest(ctx, gateway.RouteOf(e, a, pay.Policy{}), about, "entry "+e.Name)...)
+		all = append(all, p.selfTest(ctx, route, about, "entry "+e.Name)...)
 	}
 	return all
 }
