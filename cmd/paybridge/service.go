@@ -104,6 +104,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
 		return s, err
 	}
+	if rows, err = sealUnknown(rows, s.host, s.store.SealSecret); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, gateway.FileOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)

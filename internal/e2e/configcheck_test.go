@@ -73,6 +73,23 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+// While its plugin does not run nobody can tell what is secret: then nothing of the account lies in the database in the clear.
+func TestR45_ASecretInTheClearOfAPluginThatDoesNotRun(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		if err := os.Remove(w.ownPlugins()); err != nil {
+			t.Fatal(err)
+		}
+		const secret = "0123456789abcdef0123456789abcdef"
+		w.setup.Accounts[0].Config["api_v3_keys"] = []string{secret}
+		w.start()
+		w.wantCount(1, "select count(*) from settings where kind = 'account' and name = 'first-hospital'")
+		for _, table := range []string{"settings", "settings_history"} {
+			w.wantCount(0, "select count(*) from "+table+" where content like '%"+secret+"%'")
+		}
+	})
+}
+
 // A secret in the clear would be stored as it stands, so a gateway does not start with it and stores nothing.
 func TestR45_AGatewayRefusesASecretInTheClear(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db database) {
