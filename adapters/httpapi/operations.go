@@ -18,7 +18,7 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// operations are what a person can look at and do: alarms, refunds that the provider or somebody else gives back another way, events sent again.
+// operations are what a person can look at and do: alarms, refunds that go back another way, events sent again.
 func (s *service) operations(root *mux.Router) {
 	for _, route := range []struct {
 		method, path string

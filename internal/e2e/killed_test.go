@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -32,6 +33,58 @@ func TestR34_PluginKilled(t *testing.T) {
 // their deadline, those that found no place before theirs as well: the payer asks again.
 func TestR36_PluginFrozen(t *testing.T) {
 	pluginEnds(t, syscall.SIGSTOP)
+}
+
+// otherProvider is the channel of some tests beside the usual one, with a plugin of its own.
+const otherProvider = "wechat-miniprogram"
+
+// While one plugin is frozen, and calls to it wait for their deadlines, every payment of another channel is opened at once.
+func TestR36_AFrozenPluginStopsNoOtherChannel(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		w.setup.Plugins = map[string]any{"dir": filepath.Join(programs, "both")}
+		mini := accountOf(w.sim, miniAccount, miniMchID)
+		mini.Provider = otherProvider
+		w.setup.Accounts = append(w.setup.Accounts, mini)
+		e := entryAt(w.base, miniEntry, miniAccount, miniAppID)
+		e.Provider, e.Method = otherProvider, "02"
+		w.addEntry(e)
+		g := w.start()
+		frozen := w.pluginState().PID
+		if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		const stuck = 60
+		orders := w.orders("stuck", stuck)
+		answered := make(chan struct{})
+		var waiting atomic.Int32
+		waiting.Store(stuck)
+		go func() {
+			defer close(answered)
+			together(stuck, stuck, func(i int) {
+				a, err := g.try("POST", "/v1/orders/"+orders[i]+"/payments", payBy(entry, payer))
+				waiting.Add(-1)
+				if err != nil || (a.status != http.StatusCreated && a.status != http.StatusAccepted) {
+					t.Errorf("order %s: %v %s; want 201 or 202", orders[i], err, a)
+				}
+			})
+		}()
+		w.awaitCount(stuck, "select count(*) from payments where state = 'created'")
+		for i, order := range w.orders("other", 40) {
+			a, err := g.try("POST", "/v1/orders/"+order+"/payments", payBy(miniEntry, miniPayer))
+			if err != nil || a.status != http.StatusCreated {
+				t.Errorf("payment %d of the other channel: %v %s", i, err, a)
+			}
+		}
+		if waiting.Load() == 0 {
+			t.Error("nobody waited for the frozen plugin any more: the other channel proved nothing")
+		}
+		<-answered
+		w.payUntilHandedOff(orders[0])
+		if now := w.pluginState().PID; now == frozen || now == 0 {
+			t.Errorf("process %d serves; %d should have been replaced", now, frozen)
+		}
+	})
 }
 
 // pluginEnds sends the plugin a signal while a crowd pays. Every answer is a hand-off, or says that it is not clear yet, and

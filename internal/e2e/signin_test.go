@@ -19,6 +19,7 @@ const (
 	miniAccount = "first-hospital-mini"
 	miniMchID   = "1900000003"
 	miniAppID   = "wxm000000000000001"
+	miniPayer   = "oM1-alice-000000000000000001"
 	unionID     = "u-bob"
 )
 

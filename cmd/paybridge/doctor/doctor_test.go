@@ -110,7 +110,7 @@ func TestExamine(t *testing.T) {
 			p.Accounts = append(p.Accounts, ports.Account{Name: "b", Provider: "p", MchID: "1900000001", From: "partner"})
 			p.Entries = append(p.Entries, ports.Entry{Name: "f", Provider: "p", Account: "b", AppID: "wx01", NotifyBase: ours.URL})
 		}, want: proven + "account a request_signature ok; entry e notify ok; account a api_v3_key ok; entry e app_binding ok; " +
-			"account b in_use ok; account b self_test skipped same_keys; entry f settings ok; entry f notify_url ok; entry f app_binding ok"},
+			"account b in_use ok; account b self_test skipped same_keys; entry f settings ok; entry f notify_url ok; account b request_signature ok; entry f app_binding ok"},
 		{name: "nothing of that name", filter: "x", want: ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -81,8 +81,8 @@ var words = map[string][2]string{
 		"请让 notify_base 处的代理将 /livez 和 /notify/ 转发到网关的 listen.public，或更正 notify_base。",
 	},
 	"same_keys": {
-		"Nothing to do: its keys are its template's, which are tested with the account named here. To test this one, ask for it by name.",
-		"无需处理：它使用模板的密钥，已随此处所列的账户一并检查。如需单独检查，请指定它的名称。",
+		"Nothing to do: its keys are its template's, and the callback was awaited for the account named here. To await one for this account, ask for it by name.",
+		"无需处理：它使用模板的密钥，回调已随此处所列的账户一并检查。如需单独检查回调，请指定它的名称。",
 	},
 	"gateway_away": {
 		"Start the gateway (`paybridge serve`) and ask again: only then can it be reached and called back.",
