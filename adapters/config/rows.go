@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -14,7 +16,7 @@ import (
 // by reference is read now and goes in as its hash, so that a rotated key is other content.
 func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 	for _, a := range c.Apps {
-		app := ports.App{Name: a.Name, Entries: a.Entries}
+		app := ports.App{Name: a.Name, Entries: a.Entries, DisplayName: a.DisplayName}
 		for _, k := range a.Keys {
 			key, err := k.row()
 			if err != nil {
@@ -35,6 +37,9 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 			Name: e.Name, Provider: e.Provider, Account: e.Account, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID, Method: e.Method,
 			NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Secret: e.Secret.String(), Scope: e.OAuthScope,
 			Retired: e.Retired,
+		}
+		for _, f := range e.VerificationFiles {
+			entry.VerificationFiles = append(entry.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})
 		}
 		if len(e.Options) > 0 {
 			entry.Options = encode(e.Options)
@@ -77,4 +82,13 @@ func encode(v any) json.RawMessage {
 		panic(fmt.Sprintf("a checked configuration is JSON: %v", err))
 	}
 	return text
+}
+
+// derived is what WeChat's own MP_verify_….txt says: the part of its name that differs. Empty where the name is another.
+func (f VerificationFile) derived() string {
+	code, ok := strings.CutPrefix(strings.TrimSuffix(f.Name, ".txt"), "MP_verify_")
+	if !ok {
+		return ""
+	}
+	return code
 }
