@@ -116,26 +116,41 @@ func (g *Gateway) PayersOrders(ctx context.Context, p identity.Payer, cursor str
 }
 
 // Refreshed asks the provider about whatever of an order can still be paid, because its payer has come back (R17), and reads
-// it again. It waits for the answer no longer than the context does; what comes later is written all the same.
-func (g *Gateway) Refreshed(ctx context.Context, rows pay.Rows) (pay.Rows, error) {
+// it again. It waits for the answer no longer than the context does; what comes later is written all the same. told is false
+// where the provider did not say in time whether the order is paid.
+func (g *Gateway) Refreshed(ctx context.Context, rows pay.Rows) (now pay.Rows, told bool, err error) {
+	told = true
 	for _, p := range rows.Payments {
 		if !p.State.Live() {
 			continue
 		}
-		asked := make(chan error, 1)
-		go func() {
-			_, err := g.Sync(context.WithoutCancel(ctx), p.App, p.Number)
-			asked <- err
-		}()
+		answered := make(chan bool, 1)
+		go func() { answered <- g.askAbout(context.WithoutCancel(ctx), p) }()
 		select {
-		case err := <-asked:
-			if err != nil {
-				g.Log.Warn("a payer came back, and the provider could not be asked", "payment", p.Number, "error", err)
-			}
+		case sure := <-answered:
+			told = told && sure
 		case <-ctx.Done():
+			told = false
 		}
 	}
-	return g.Store.Rows(context.WithoutCancel(ctx), rows.Order.App, rows.Order.Number)
+	now, err = g.Store.Rows(context.WithoutCancel(ctx), rows.Order.App, rows.Order.Number)
+	return now, told, err
+}
+
+// askAbout asks the provider where a payment stands, and tells whether it said so.
+func (g *Gateway) askAbout(ctx context.Context, p pay.Payment) (told bool) {
+	ctx, cancel := detached(ctx, syncTime)
+	defer cancel()
+	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
+	if err == nil {
+		answer := g.call(ctx, p, "query", ports.Provider.QueryPayment)
+		told = answer.Outcome.Verdict == pay.Accepted || answer.Outcome.Is(pay.NotFound)
+		_, err = g.outcome(ctx, p.Number, answer, pay.Queried, claim)
+	}
+	if err != nil {
+		g.Log.Warn("a payer came back, and the provider could not be asked", "payment", p.Number, "error", err)
+	}
+	return told && err == nil
 }
 
 // PayAs makes a payment of a signed-in payer's through an entry, or goes on with the one that is there. The openid is what
