@@ -155,7 +155,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name str
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Lang())
 	h.Set("Vary", "Accept-Language, Cookie, User-Agent")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src "+scripts+"; style-src 'self'; connect-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src "+scripts+"; style-src 'self'; connect-src 'self'; img-src data:; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_, _ = w.Write(text.Bytes()) // the payer may have gone
