@@ -108,13 +108,15 @@ type SettingsContent struct {
 
 // App is a business system that calls the API.
 type App struct {
-	Name       string   `json:"name"`
-	Keys       []AppKey `json:"keys"`
-	Entries    []string `json:"entries"`           // those it may use, and those that were made from them
-	Retired    bool     `json:"retired,omitempty"` // no new orders and payments
-	Webhook    *Webhook `json:"webhook,omitempty"`
-	Generation int64    `json:"-"`
-	Owner      string   `json:"-"`
+	Name    string   `json:"name"`
+	Keys    []AppKey `json:"keys"`
+	Entries []string `json:"entries"`           // those it may use, and those that were made from them
+	Retired bool     `json:"retired,omitempty"` // no new orders and payments
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// DisplayName is what payers see as the merchant; Name when empty.
+	DisplayName string `json:"display_name,omitempty"`
+	Generation  int64  `json:"-"`
+	Owner       string `json:"-"`
 }
 
 // Webhook is the endpoint that an app's events go to. Without one, the app polls.
@@ -156,9 +158,17 @@ type Entry struct {
 	ReturnURLs []string        `json:"return_urls,omitempty"`
 	LatePay    pay.LatePay     `json:"late_pay,omitempty"`
 	Options    json.RawMessage `json:"options,omitempty"`
-	Retired    bool            `json:"retired,omitempty"` // no new payments
-	Generation int64           `json:"-"`
-	Owner      string          `json:"-"`
+	// VerificationFiles are answered at the root of the public listener: WeChat looks there for proof of who has the domain.
+	VerificationFiles []VerificationFile `json:"verification_files,omitempty"`
+	Retired           bool               `json:"retired,omitempty"` // no new payments
+	Generation        int64              `json:"-"`
+	Owner             string             `json:"-"`
+}
+
+// VerificationFile is a small text file by which WeChat believes that a domain is ours.
+type VerificationFile struct {
+	Name    string `json:"name"` // MP_verify_….txt
+	Content string `json:"content"`
 }
 
 // Account is the credentials at a provider. Its merchant numbers never change under one name.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -286,7 +287,9 @@ var (
 	merchant  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 	appID     = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// verificationName is a file at the root, of the kind that no page of the gateway has.
+	verificationName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}\.txt$`)
+	variable         = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // name checks the name of row i, which no row before it may have.
@@ -394,6 +397,7 @@ func (c *checking) entries() {
 		for j, u := range e.ReturnURLs {
 			c.web(fmt.Sprintf("%sreturn_urls[%d]", key, j), u)
 		}
+		c.verificationFiles(key, e.VerificationFiles)
 		at := slices.Index(accounts, e.Account)
 		if at < 0 {
 			c.unknownName(key+"account", "account", e.Account, accounts)
@@ -402,6 +406,18 @@ func (c *checking) entries() {
 		c.fits(key, e, c.Accounts[at])
 		if e.From != "" && !slices.ContainsFunc(c.Entries, func(t Entry) bool { return t.Name == e.From && t.Account == c.Accounts[at].From && t.From == "" }) {
 			c.bad(key+"from", "there is no entry of this name whose account is the template that account %s is made from", e.Account)
+		}
+	}
+}
+
+func (c *checking) verificationFiles(key string, files []VerificationFile) {
+	for i, f := range files {
+		key := fmt.Sprintf("%sverification_files[%d].", key, i)
+		if !verificationName.MatchString(f.Name) {
+			c.bad(key+"name", "write the file's name as WeChat gave it, such as MP_verify_0123456789abcdef.txt")
+		}
+		if content := cmp.Or(f.Content, f.derived()); content == "" || len(content) > 1024 {
+			c.bad(key+"content", "write what stands in the file, at most 1024 bytes; only that of an MP_verify_….txt follows from its name")
 		}
 	}
 }

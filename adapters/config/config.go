@@ -189,6 +189,8 @@ type App struct {
 	Entries []string `koanf:"entries"` // names of the entries it may use; a template's: all that are made from it
 	Retired bool     `koanf:"retired"` // makes no new orders and payments
 	Webhook Webhook  `koanf:"webhook"`
+	// DisplayName is what payers see as the merchant; Name unless set.
+	DisplayName string `koanf:"display_name"`
 }
 
 // Webhook is the endpoint that an app's events go to. Without a URL, the app polls.
@@ -247,7 +249,16 @@ type Entry struct {
 	OAuthScope ports.IdentityScope `koanf:"oauth_scope"`
 	// Options are the channel's own settings; the plugin's schema checks them.
 	Options map[string]any `koanf:"options"`
-	Retired bool           `koanf:"retired"` // takes no new payments
+	// VerificationFiles are answered at the root of the public listener, for WeChat's check of the domain.
+	VerificationFiles []VerificationFile `koanf:"verification_files"`
+	Retired           bool               `koanf:"retired"` // takes no new payments
+}
+
+// VerificationFile is a text file that WeChat asks to be put at the root of a domain.
+type VerificationFile struct {
+	Name string `koanf:"name"` // of letters, digits, _ and -, with .txt at the end
+	// Content may be left out of an MP_verify_….txt: there it is what stands between MP_verify_ and .txt.
+	Content string `koanf:"content"`
 }
 
 // Account is credentials at a provider.

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -15,7 +17,7 @@ import (
 // *Invalid.
 func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 	for i, a := range c.Apps {
-		app := ports.App{Name: a.Name, Entries: a.Entries, Retired: a.Retired}
+		app := ports.App{Name: a.Name, DisplayName: a.DisplayName, Entries: a.Entries, Retired: a.Retired}
 		for j, k := range a.Keys {
 			key, err := k.row()
 			if err != nil {
@@ -49,6 +51,9 @@ func (e Entry) row() ports.Entry {
 	}
 	if len(e.Options) > 0 {
 		row.Options = encode(e.Options)
+	}
+	for _, f := range e.VerificationFiles {
+		row.VerificationFiles = append(row.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})
 	}
 	return row
 }
@@ -89,4 +94,13 @@ func encode(v any) json.RawMessage {
 		panic(fmt.Sprintf("a checked configuration is JSON: %v", err))
 	}
 	return text
+}
+
+// derived is what WeChat's own MP_verify_….txt says: the part of its name that differs. Empty where the name is another.
+func (f VerificationFile) derived() string {
+	code, ok := strings.CutPrefix(strings.TrimSuffix(f.Name, ".txt"), "MP_verify_")
+	if !ok {
+		return ""
+	}
+	return code
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/gorilla/mux"
 	"google.golang.org/grpc"
 
+	"github.com/paybridge/paybridge/adapters/checkout"
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
@@ -388,7 +390,7 @@ const closeTime = time.Second
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
 		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
-		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
+		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase, Pages: s.pages,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -452,6 +454,15 @@ func shutDown(grace time.Duration, requests func(context.Context) error, stopWor
 
 // followEvery is how often a replica asks for a new generation: it is to be in use within 2 s.
 const followEvery = time.Second
+
+// pages mounts the checkout: adapters do not know each other.
+func (s *service) pages(r *mux.Router, client func(*http.Request) string, note func(r *http.Request, app, code string)) {
+	secure := s.cfg.Mode == config.Production
+	checkout.Mount(r, checkout.Options{
+		Gateway: s.gateway, Log: s.log, Secure: secure, Client: client, Note: note,
+		SessionCookie: func(app string) string { return httpapi.SessionCookie(app, secure) },
+	})
+}
 
 // followChanges looks for a new generation of the settings, so that replicas follow without a restart.
 func (s *service) followChanges(ctx context.Context) {
