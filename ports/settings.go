@@ -158,12 +158,26 @@ type Entry struct {
 	ReturnURLs []string        `json:"return_urls,omitempty"`
 	LatePay    pay.LatePay     `json:"late_pay,omitempty"`
 	Options    json.RawMessage `json:"options,omitempty"`
+	// HandOver is how a page in this mini program's web-view opens its pay page; HandOverTicket when empty. PayPage is that
+	// page's path in the mini program; the client kit's when empty.
+	HandOver HandOver `json:"hand_over,omitempty"`
+	PayPage  string   `json:"pay_page,omitempty"`
 	// VerificationFiles are answered at the root of the public listener: WeChat looks there for proof of who has the domain.
 	VerificationFiles []VerificationFile `json:"verification_files,omitempty"`
 	Retired           bool               `json:"retired,omitempty"` // no new payments
 	Generation        int64              `json:"-"`
 	Owner             string             `json:"-"`
 }
+
+// HandOver is how an H5 page hands a payment over to the mini program that it is shown in.
+type HandOver string
+
+// The ways: a one-time ticket, which the native page redeems, or the pay parameters in its address, as mini programs of 2019
+// read them.
+const (
+	HandOverTicket     HandOver = "ticket"
+	HandOverParameters HandOver = "parameters"
+)
 
 // VerificationFile is a small text file by which WeChat believes that a domain is ours.
 type VerificationFile struct {

@@ -49,17 +49,17 @@ func (s *site) pay(w http.ResponseWriter, r *http.Request) {
 		s.refusal(w, r, v.app, err)
 		return
 	}
-	if v.place = in.Place; v.place == miniProgram {
-		s.refuse(w, r, v.app, http.StatusConflict, "entry_unknown", 0)
-		return
-	}
+	v.place = in.Place
 	e, found := s.entryFor(v.visitor, in.Entry)
 	switch {
-	case !v.signedIn:
-		s.refusal(w, r, v.app, errSignIn)
-		return
 	case !found:
 		s.refuse(w, r, v.app, http.StatusConflict, "entry_unknown", 0)
+		return
+	case v.place == miniProgram:
+		s.handOver(ctx, w, r, v, e)
+		return
+	case !v.signedIn:
+		s.refusal(w, r, v.app, errSignIn)
 		return
 	}
 	a, err := s.Gateway.PayAs(ctx, v.session, v.payer, v.rows.Order.Number, e.Name, s.Client(r))
@@ -70,6 +70,20 @@ func (s *site) pay(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, v.app, http.StatusAccepted, "unresolved", 2*time.Second)
 	default:
 		answer(w, http.StatusOK, map[string]any{"hand_off": handOff{a.HandOff.Kind, a.HandOff.Params}})
+	}
+}
+
+// handOver answers a page in a web-view with what opens the mini program's pay page. Who pays is found out there: whoever may
+// see the order's page here may ask.
+func (s *site) handOver(ctx context.Context, w http.ResponseWriter, r *http.Request, v view, e ports.Entry) {
+	h, err := s.Gateway.HandOver(ctx, v.session, v.payer, v.app, v.rows.Order.Number, e.Name, s.Client(r))
+	switch {
+	case err != nil:
+		s.refusal(w, r, v.app, err)
+	case h.Kind == "":
+		s.refuse(w, r, v.app, http.StatusAccepted, "unresolved", 2*time.Second)
+	default:
+		answer(w, http.StatusOK, map[string]any{"hand_off": handOff{h.Kind, h.Params}})
 	}
 }
 

@@ -284,6 +284,7 @@ func (c *checking) providers() {
 var (
 	plainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	twoDigits = regexp.MustCompile(`^[0-9]{2}$`)
+	pagePath  = regexp.MustCompile(`^(/[0-9A-Za-z_-]+)+$`)
 	merchant  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 	appID     = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -392,6 +393,12 @@ func (c *checking) entries() {
 		}
 		if !e.Secret.IsZero() && e.AppID == "" {
 			c.bad(key+"secret", "is of an app id, and the entry has none; remove it, or write app_id")
+		}
+		if e.HandOver != "" {
+			oneOf(c, key+"hand_over", e.HandOver, ports.HandOverTicket, ports.HandOverParameters)
+		}
+		if e.PayPage != "" && !pagePath.MatchString(e.PayPage) {
+			c.bad(key+"pay_page", "write the page's path in the mini program, such as /pages/paybridge/pay, without parameters")
 		}
 		c.notifyBase(key, e.NotifyBase)
 		for j, u := range e.ReturnURLs {

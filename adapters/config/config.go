@@ -249,6 +249,9 @@ type Entry struct {
 	OAuthScope ports.IdentityScope `koanf:"oauth_scope"`
 	// Options are the channel's own settings; the plugin's schema checks them.
 	Options map[string]any `koanf:"options"`
+	// HandOver is how pages in this mini program's web-view open its pay page, which is at PayPage.
+	HandOver ports.HandOver `koanf:"hand_over"`
+	PayPage  string         `koanf:"pay_page"`
 	// VerificationFiles are answered at the root of the public listener, for WeChat's check of the domain.
 	VerificationFiles []VerificationFile `koanf:"verification_files"`
 	Retired           bool               `koanf:"retired"` // takes no new payments

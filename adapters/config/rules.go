@@ -105,7 +105,7 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 	c.Apps, c.Entries, c.Accounts, c.Providers = nil, nil, nil, nil // a provider's world is not a row
 	c.Secrets.Keys = slices.Clone(c.Secrets.Keys)                   // which settle changes
 	for _, a := range rows.Apps {
-		app := App{Name: a.Name, Entries: a.Entries, Retired: a.Retired}
+		app := App{Name: a.Name, DisplayName: a.DisplayName, Entries: a.Entries, Retired: a.Retired}
 		for _, k := range a.Keys {
 			key := AppKey{ID: k.ID, Hash: k.Hash}
 			for _, s := range k.Scopes {
@@ -145,7 +145,10 @@ func entryOf(e ports.Entry) Entry {
 	entry := Entry{
 		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
 		Method: e.Method, Secret: storedRef(e.Secret), OAuthScope: e.Scope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
-		LatePay: e.LatePay, Retired: e.Retired,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Retired: e.Retired,
+	}
+	for _, f := range e.VerificationFiles {
+		entry.VerificationFiles = append(entry.VerificationFiles, VerificationFile(f))
 	}
 	_ = json.Unmarshal(e.Options, &entry.Options)
 	return entry

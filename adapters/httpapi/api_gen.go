@@ -1079,6 +1079,22 @@ type RefundRequest struct {
 // said that the money went back another way. `succeeded` may follow `failed` and `closed`.
 type RefundState string
 
+// Ticket defines model for Ticket.
+type Ticket struct {
+	// ExpiresAt Until then it has to be redeemed.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// HandOff What the payer's client needs to go and pay; only in the answer of `POST /v1/orders/{number}/payments`, and only
+	// while the payment is `pending`. A client that does not know the `kind` says so plainly.
+	HandOff HandOff `json:"hand_off"`
+}
+
+// TicketRequest defines model for TicketRequest.
+type TicketRequest struct {
+	// Entry The mini program's entry, with a secret.
+	Entry string `json:"entry"`
+}
+
 // Timeline defines model for Timeline.
 type Timeline struct {
 	// Entries Oldest first.
@@ -1295,6 +1311,9 @@ type CreateOrderJSONRequestBody = OrderRequest
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = PaymentRequest
 
+// CreateTicketJSONRequestBody defines body for CreateTicket for application/json ContentType.
+type CreateTicketJSONRequestBody = TicketRequest
+
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
@@ -1351,6 +1370,9 @@ type ServerInterface interface {
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(w http.ResponseWriter, r *http.Request, number OrderNumber)
+	// CreateTicket Hand a payment over to a mini program
+	// (POST /v1/orders/{number}/tickets)
+	CreateTicket(w http.ResponseWriter, r *http.Request, number OrderNumber)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber)
@@ -1625,6 +1647,32 @@ func (siw *ServerInterfaceWrapper) CreatePayment(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreatePayment(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateTicket operation middleware
+func (siw *ServerInterfaceWrapper) CreateTicket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number OrderNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateTicket(w, r, number)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1938,6 +1986,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/close", wrapper.CloseOrder).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/payments", wrapper.CreatePayment).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/tickets", wrapper.CreateTicket).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/payments/{number}", wrapper.GetPayment).Methods(http.MethodGet)
 
@@ -4077,6 +4127,182 @@ func (response CreatePayment503ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
+type CreateTicketRequestObject struct {
+	Number OrderNumber `json:"number"`
+	Body   *CreateTicketJSONRequestBody
+}
+
+type CreateTicketResponseObject interface {
+	VisitCreateTicketResponse(w http.ResponseWriter) error
+}
+
+type CreateTicket201JSONResponse Ticket
+
+func (response CreateTicket201JSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket400ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket401ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket403ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket404ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket409ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket413ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket415ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket500ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket503ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPaymentRequestObject struct {
 	Number PaymentNumber `json:"number"`
 }
@@ -5129,6 +5355,9 @@ type StrictServerInterface interface {
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(ctx context.Context, request CreatePaymentRequestObject) (CreatePaymentResponseObject, error)
+	// CreateTicket Hand a payment over to a mini program
+	// (POST /v1/orders/{number}/tickets)
+	CreateTicket(ctx context.Context, request CreateTicketRequestObject) (CreateTicketResponseObject, error)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(ctx context.Context, request GetPaymentRequestObject) (GetPaymentResponseObject, error)
@@ -5421,6 +5650,39 @@ func (sh *strictHandler) CreatePayment(w http.ResponseWriter, r *http.Request, n
 	}
 }
 
+// CreateTicket operation middleware
+func (sh *strictHandler) CreateTicket(w http.ResponseWriter, r *http.Request, number OrderNumber) {
+	var request CreateTicketRequestObject
+
+	request.Number = number
+
+	var body CreateTicketJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTicket(ctx, request.(CreateTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTicket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateTicketResponseObject); ok {
+		if err := validResponse.VisitCreateTicketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetPayment operation middleware
 func (sh *strictHandler) GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber) {
 	var request GetPaymentRequestObject
@@ -5615,199 +5877,204 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H0Lcxs3lu5fweXdqtiaFt2kJNuiauuW4k1mvIkfazvrSUKPCLJBEqMm0NMARTGJ57ffOucAaDTZpCjF",
-	"r6SYqhmLZDeeB+d9PvzaGulZoZVQ1rR6v7amgmeixD+fTHmeCzUR8CETZlTKwkqtWr3W3/SCWc343E6F",
-	"snLErWi3kpYZTcWMw+N2WYhWr2VsKdWk9f590nolbLk8H1tRrjf3dioU4+ZSqgnjEy4Vm/Elm4q8SJhU",
-	"zIiRVplJGLcsF9xY1qn3NpNKzuazVq+T+J6lsmIiytZ76LvgJZ8J6+b1osxE+Xw+GzYN5c1UMA0PfGWY",
-	"wmegKwk/FdxOW0lL8Rl0QD+2klYp/jWXpchaPVvORTys/yjFuNVr/d8H1RI/oF/NA9c/jO4lX86EsttG",
-	"VNAjn25Mr8R4rrJtQyrxiU81ovfQgim0MgL38GudLd9o/T0viTxHWlmhLPzJiyIHipRaPShKPczF7C//",
-	"NDDuX3fs9SW9Rd2uz3yosyWThuXQecnslCv28Jh9J79usyc6E2wAT1xYrS/wkUG79T5pfavLocwyoT71",
-	"cC/FkuV8dGmYnQpmRroQMGbL7FQaNuJ5zpQQmWH3BvjjxUwaI9VkcB/H/VRZUSqef8phn7Mxn+eWTUUp",
-	"2uwtDHbBDXAIkRFr4FeCTXlRCCWyHjNCZTi7K1EumeEzIM9/zYWxxE78vkg3l0G7r2huVzyX2St69hYz",
-	"FNd8VuREinym5/TGFc/njhoz4kHY/IUbSwumabnMWz33EpvNjWVDETG2VtISZamBU/38a/V844NjKfIs",
-	"NNZ6/w6OoLFcjaD3eal6BV8OS5lNRM+NoXc67owejtNMPBp2jrMj/pgfj7vjh+N09GjY4V0BfNVyOzet",
-	"3nGaJi0rbS7Ckac1lYbNeD7W5UxkrcBx6/25FeutrgHu9geh66bRnLEBrd6AAQMyTPDRlOE6tdlroTKQ",
-	"MNJRBRtxpbRFOVNRSG24dHSfa/utnqvsE5/cUsDclGZmPpo6NpswXcIEpGFcaTsVJeNF8ZXx41faXoxh",
-	"rDRyYONGZHekbHE9AsbQRNrE/S/cExdOPsUU3k3TlD15/iOd2oR1uif0ORdjy/TYyzSWdjpp2k27D9Oj",
-	"tJOeHqVpp9M9Oj1N07TTPTpOWx+aqk8rqn6maZGJsyAnB8buRmgryXsTmW9Yjw9D7cgAxbU01rBMC6AJ",
-	"y3ie6wWT9owNYE8GzPClYYvpss3eSjtlA1S4DlHjGiTN2hUI7Ujhi97YNFr39INIm8MB/6BiXfCTnpTn",
-	"GkQcHgxcF4YnmGkl/KGY1wc3WJn227dvD8+jB26ae6UX+6lfcZnzYf7JNZGi1FcyA64grWF8NAI5QB+K",
-	"fD6RChYFqDjjlg+5IVpf8GWbPdd2CgQx5jIXGRsjW9kmSfuKaIfDptepK1pnvxIoYT8ccZl5UejSiuyZ",
-	"yCR/gyfx8yh9QGKDuDfoZQBWyg9vvj18XC1FGPLFDMZ8AewDmHJgCKTHShWrHzzLJLTK85elLkRpJXDi",
-	"Mc+NSFpF9NWvLaFsuWxWzfEntphqI0A6MElbqguhZMaGItdqYpjVcA5m/Pp7oSZ22uo9PErAkvIfK1vK",
-	"W3FJi5q4aSlfFEI9/S94fm5EeXHzCz8YUcIL72M74efwduImG/p/F4amh/8UIwtdPZmXpVCjhiV5+voF",
-	"O+52HiXMTksh2LwoRHk4guOQCwtWISyEE3ytXuvJ8x9bYDPCT/D+P34+P/zp3a9H7/+j1bAk31w5Eqx3",
-	"+lrPBJ0w1LW9ror27JUojdSKdUDIwGGldWiz8/CTEleiZKMpVxNh8JmZ4EqqyRlIf+DfeBhRszFtdq76",
-	"CvUAthDDqdaXQKqFVAqkmgZe6Fumc1knJeAON20RTvO/4MH3SYt2dIUNo74FdCbgUeQoMIkzMjuAk8gM",
-	"hhU+0nOkoNc2QFzZixT+q2kFaawVnFx0mjbDwFFCRWGNCJAn8pFgfKZxV9wAjN8EtPoTNi71jHUStpB2",
-	"qucgTyYcBSVomNySa+HhcSvZ6nUAFWMmjOWzYoO7Q5JNsyiltULVOsi4FYfwftMUrWN+N24Wcsn3Sctt",
-	"/PowXoydRYjEh6cMZvNz512DF6V+MmXQ+6v24ylHO5EQeTUd2YqmNrthEsadRPL6oi6d78FbsZ6SQLYN",
-	"9dyCsgNfL9kCdOhF82rXjwD2tdOyoveohU4l0vF2eeml1wcTpznv9BY5YdYWn8a6cUFf+KnUZ1iZqdv6",
-	"fSaVxtmNcm3ERSm4aSKdt9MlLCk+BCeH/srOGB8a3COwTBbSiIisQEbjMS9wIu8aaHsU8fBtowy8/n3i",
-	"PUw7OpJg22R2we2GU+kITZQMnkvYcElfOUXrKwMzHV2Gic6VlTk8cosTXIqxKJu5FJA98XG9UGjCIh+1",
-	"/jS0m5metbnILoYb1AFaoRWDhg4PTBJtiMbpxCIwPTx99+tRt1kGgm11I1NCunyNT65SdOQl9EvjG008",
-	"4UbUsZH0X3LyBq5oSlfeub3C//JMGMvGsjT2jIlZYZfELGxle5MIV2KB/k0rZmankwsjmvHrp/RCBx0p",
-	"NGJelpzoVlzbC97sDz83l2Hf4TlW8IlAicSkTZjSCzhzObeNFLGyuG76tR63rGBgahu90Jv47hmQ2IDo",
-	"FAhrkBDhKrFCbHrMuOPhK49MwLod8tHlOoe+Lf+6Ayu5UaV2UmTGMxhvqeeTaeOJvD1PWorywmpLbtYG",
-	"67/iSxN+JZwRNtLzQiuDOuUMJs7mSlqzcprJW3Sp9ELdQY3xnG8jRaCSqkTeuBD+7YsmjfFNnbECxwO7",
-	"ndiULXkmts/kbmzIUbhjREnLzEcjITLxWYXCJn7o7Z6wC3dii6+CyrHpSDVQXDiKG8lrMZU5nN18bTmG",
-	"Ms/ZiCtmRZ7fgeg+hR6gSzmRjaqNdu5A8omcMSMEoyWsazMSdNs5eQJgR3L6RyroNxf4QVy76EmTurOj",
-	"BhnxiTsfJ+K2tzxPWxSVc7LjeFEQQ1ph65WImHArFnxJPHMILNSIHAwuNhQTqQxJtcG/B3c/0bQ3tz3Q",
-	"M63AQuCeyD/doa5cyrG64+ixOuA3n2vvB2s4vd7f0K4JZLSl3BeksQ96TGn0bVEM0Grk6dIyrpZspkvR",
-	"ZgM34HZY2UFSfenaSfoqfEU+xUEP5TrokLPCMqEyHA4RSNRWL9oO6aR/eCw0Fe8NEpkRWV8B2ZWCRHP1",
-	"Upha7SVHp2xenDEOKh0Lyw/9lnIyjdrwSrWeWyMzMegxrvoKuCe3umSGy4jIHS0BmcDwQ2gGPa0YY5iB",
-	"oNQzAc2YhShZ9/oaFtuikw4bWuo5yzQ6GOFIkqPGc5tqE5FUqg2s6Kla0ui7tYdoQVveDq29VFvz6nNo",
-	"o3lpGlnbt1Lk2TdlqRssUR8iaiRcCUa6VhOv7TayBRf4bPTxcDtFB4BUJLPbhc7laAl7/q+5KJcsJIN8",
-	"ZdDCOqN4/SBo3IupzsXNejUNIkS8mk7p37jKXozHN+l0yGskUE84hBONZ7XgyzOSsJK4lqMeULRfvnj9",
-	"hj246jxAcjAPfiUG8/6B22ozIN8JvN5XJKxjA1AaNigoJDpos3M/BKTFEGUCSsS3BpdSZS7IZDQrci5V",
-	"vmzyJsKDW2bsusEe3B732GAhRlNuL/5peCEH7N5bIa+l+u/XX2OUjU2E/brkKnv75CVfOnf5/SS8BcpE",
-	"UepJyWfIh/zXIpMKVmEQPXABptTqd6XIZClGFr73f1/Myxw+/6u8wPhawgbA9C8KbSz2woviQqorfSkG",
-	"K4ecVqVB3Jec7MdmN/+v66/U1/DrJYPFPQMCGQo2kVcgy3S8rED4sLUR+VbkSKFtFGTNNmcc4bFTauUO",
-	"kg4pIMy33m/TMXmaCWWlXTZoqLDGG3QdPR7LkeS5j3uBSQybytyuNnKO2wYwrkQpx1JkG80fUbIpN8zI",
-	"iRIZnFLiImATF8UZE7kRQVPCB0FwGB0Nbqh1LrhaW0U39zDmaDBNi/i91pfzYtdYUn0u30gUVwMXcBlg",
-	"MHWAxofXGXAMg3Wz/E8ahlpb3mfCch8n2XR8o0mcpGndf/aPfv86Td8dNPrPtjkBSzHj5aVJ3HEn/cL5",
-	"t3kJCoVlM20s66a44lKYhF2KJcY1OsAejlM2XFr4GrM48Af3Ul+dpO7XNnsDTU40vKJ00Jva7LlmRoxK",
-	"YQ3SgneKFaI0sAYJK3LBjeiFMTFjdSmyeJjEEmf8Ol6xbtq00OjBWSOoZ5UB6m0aryCze2NB5+7J8x/v",
-	"JzTpThr+qwWXOt2TtMke5dfOHq3eu8lK3ZQdedRlmZzAQFGWoheXqxDOiAMZ3l6qx79uin3dxjXrDkHj",
-	"AYVjAVRGB3KuMkEKEB7cr4w7tG32FJUF2tSEDecW+JzSLNeTlbPb6T5ePbzxSP/P4b/f/aV5mGXWnBhc",
-	"833phTCw0W32dDabWz7MBQ6HLHUYoktE/n2uw6kYXeo5agCNBmQpgMJCqgSOrRdbu+7ogqqRsMVUYg6a",
-	"ygzTc8sWU4HclqxvjWYaLCiQSINIk6qveE2w4SnMBdKXmKG9ZilT8qmFJVhWMdYzYL8YSp6SZmCEC9K6",
-	"BEQfXJuJcjTlyrbZOZq7scLoRZfSjqU7b+5SlAa9PEPBpNqg9NwpjpRgisWApBDFiwa/O7ZUCm63OQUi",
-	"5+7usZy7eKpqfa/lDUyBcpxSRwZMU780U9M4mx/QU+HDnm6DwHTcfVqzSNptPTP+uT9kIA7b38FfHJxv",
-	"2XxkL2yj1+XNQnuu78RTJcJHUy1HojGitoFr1zxvN/i+3IP4lp2XqpltnRtP4KhHRE5cAbxcCfjtE4YX",
-	"gVfVkly+5IBj/cyukIKno9qhrPGbJnUdB9ccr8Q43WheGn3b0GDFI+kA5dzQA822UOlz81YyecRiW1wU",
-	"FDwgmJ0joiFjYmtEtCnJwWxeurslzW2NeNT1jNWwx120zg+iZo5qiW1YGBGS1JoT3c6Y1RlfkuPoyfMf",
-	"vQ5CGgduJaU4z20sQ6HJdzdZJzvIK7cU3UdkWMDCYW4ku8fZk6lUwgg49CUfoZ+BXwrDju4noF+MtLKl",
-	"zqufzZqC+WibgklW1mG/f90Z9/vXj8YbDK47ic8eGwq7EEKxLhDGHOYG+tMjloHOhYljSi8SvxpUttZm",
-	"XTbV87J6oNqBvsKwucXyN1aKQnDHOXPBrzDxD1VGbthC5Dnj5tKE0485dOQKRtWrUeZFS3ecfiBB/3vF",
-	"pifhNF2j4JulKC2PsbDwzidKzNy0WZquE/fnk7jOUIicvMNSL4woKX1Tk59twcvMnGGkxM84y0phjDBR",
-	"ngWq3Zjxv3ogTjrd2iSn1hbm//UePIjOQjels9Bkeq2w3VgeBjkYz2sjQ37tRXJ9FdBzNOjV1FA2ADVf",
-	"qslqiAasjKWwcIBGWo1lOXMmNIWooA2wdqLQ1EoUq69GXGHEyqefKPhQWsnzfHlBxrbwgbDwMWFjjeUU",
-	"axrMoNJ+XEnRSlymEPDRzcf95QIu0jlBVzoPgZQNhspLf7xu4cB7O9VIVbQ6jiuwlxj5YAOU5IOGs1GT",
-	"jRv9rOQecFyHzuMcyFhmZ6R4FK4fWJ9sgGInpG0q5skryIXH29j7Hf0HNISdmBKtyhrluxaa6Dt+bZ3A",
-	"ada9KBECdQiKa8ts0PYb0AvG+EjPhCEFC1iboeglV0utRPTYlBxoLJfqsk522CdWAJZYV0ivbiKn5oyu",
-	"F1FwFg9cnouRDeTjE5yQNSEDAp3dsFLPLQZMx6X+RaggKGVlOq/oXOTL2GA8oBBzjM85PYjtoVoQgquN",
-	"Cuwt/Tq8KDbRuHNPk68aNeoRz3MDW9nY8xfkTJCmmFuxLeIW2CsG71DF4pkcWVAF48raM8adU5coT7NS",
-	"GJ1j1LwpXvEBE+amXGUXmiKl22buA6rvk1YuJmZTVKb0vteZvhLOdTAzIr8S5swRuFQcY8HE62G+WokE",
-	"SPFSgmwwIh8PdjZx3CH7XkQp+lWq52w03UR43u/mrWjSbuREVXqeOxYfJNFwpzT3j5WXWLeY9lmKf5os",
-	"RaKqxmxFz/z9IfBcuPK2BAbW7HjBY36jNyU6f7+38GFT+gJIBpekBBucOBbB7o24md5HV7VUZl5yNRKD",
-	"2KyGx6iGmX5slNK5mFxsr6rKBeXESEX1nS6f58PScy4mH5+aV8jITT3xaQOBCqjpLdt9V0254EvTUAIU",
-	"gsobAv27hMqaVNyPHz9b9Z1trpJ0K3c37xnlmFzIYvsiOQM2YU9fXh3DwXj68uphAopiWQWUgKIMpdfq",
-	"WUWRhi1AGoI+TKumtGWuzrfHeF85Jwmm2vASrGLKtQsB5uDuOFkz/s8Pv+WH4157gw2xRZuJ1dQoBlax",
-	"XGmYVGdVIYOfJoxzTqGqOMXheNsunx/+xA9/SQ9P2xeHm8ydHV0w1SlZqwrByW4hkU32vOPEYNLr2Uxa",
-	"KzLEaUnquiZMXNM/IY8MrRyfcrZi+vPRSBRWuIIQWtQZX/YVqOC3cxgIiiLG3gFy5H1lvQsidiHEKaZ9",
-	"FZrOxFgqaUW+9OmmbTaIs1bJlfEMRcKIK9I1c25FL34OV8B5F6BTSgylQHXNpHPrCmyJVqjZrRCSM6vE",
-	"zUarD/X4htxLCbNrEnDiCaqeFD326EAS1WJnFRDriiPCLgNtKma4mASgAS+ETCKXVWIsXzIDRi3PcUvh",
-	"pKOblBKlKmFDdhc2OVwiiEMcV45sD0lJYyGntNltYaAV8n6Hvoj1IB3hvHbW8kOeWoOO//sq3aPJJGGP",
-	"Gg+nQylojKTzgImz4MQ5M9iMe6++fcJOj08e3V8XegTnshMywhN49H2yY/ouVxmZl1azTCeo9hdCF3lz",
-	"LMpjHq01Sl6UFVSeJML1IWr1/e68l1GCcsNuVoAzqwNqxp8JeRR/P3Si9fBpPdw+L+Um9Wm+gYL/9ubN",
-	"S0YPtOPY0cnpaWQPHUehtFr5uc03FJjCnoMGstBl1hzybQ5xNyPfhKlDszdPeYXwXQSVRhuWIxBZtBMJ",
-	"0eqWQ/HE0fJKgArThBwBUgKNafdVX/1GC/GbW2L2m4dYYL/11W+Hh4fhf/DsGg2y39hxmsJbG8GnYFUI",
-	"oYFRG6tANNhGh/0GyiCh1lyKpXu2jsWGTx6x37DNJkQ3eqmCf8IXjqnpCD8Kq+f13ApM8axBSLkmZsJO",
-	"dXYBLWHAwQ/zxHVO/j+XD4Qt0xvudbQFL6jaBF47da+RT1EaFJtnvkyo5l6HrRa83pCT4M1N+aLzGb8U",
-	"rqQD+N3q+2H91hoYCthuaqb2mk86ql7TmuUSxsrANg4oUVW9DL1OHpO1xVvr2a+815nd26W4knpuLpxf",
-	"9mKunAsuaocrJniZS3rbp/LHUzljfCWZuwbXUw0VXr5w+k9tnKuVNiQ83RvU/Diin2rVfaPeqo+GHUa7",
-	"5oFcc1Ju80SudARLXac2n58KMtDyS1RQOPQ6zzM20ZRB6860E+gXoDzmcmRXdgtViK9MPBY/5aDhUBTS",
-	"53vniL1i2bxoGCfuDqIj1Rc7ckIGrS4cETDAawcjhOguSjFfOxxVTRP6NHGszn6q3m+AKqtamW3GRKs1",
-	"MFfoFYh32A1Zj5n70acZBiewyI0gQ7DWltX6YsbVcgMVUuQTGA4Ojl5yIeKKLtebBG28ucmvDJ3jXM4k",
-	"5Y/6RmHZCm4qjuDagw3EUrP1DQxQqKjW+9i9p0OfKrrWGvG+m5ojRk04neR3WPAlirOhpFohasflChiZ",
-	"CXbP16mZ++vd8qECCZ1vWOupUx3rFW5uZ+kQwc9DwTKRyyuBPg3tOYUJ05U22uz1AcFI9BhoNVs7Dd5Z",
-	"W5Uh4ZO02etNraCtQmudI0/IETprEMKN0Fz42gnxD7YK8OX5hccPZb+xExT+PEIqPasyOEQdhDRI/wCP",
-	"hg3AIE3AiXLQbJtb2cDKIxtyHXB0ReNA1ORIr2glraAytDAbZEX2e+/uRVx6eBGs0ZqQDZ99Gq4PINTb",
-	"2yLkqjrFi2DnrkqU6CvP+1vBGqw4+cpjgfXGOX+OgYaAfAOcZZ3XVV94hlX/xlWAN3GM+tfV0a9/78+m",
-	"2xd3QFpJq07juLFNVIwKs6s4x80PyIRNToJXtwGi6WHZiA8Oz5X81xwNaHgsqdV+R7+5hUwCGpjzkD48",
-	"XskNS5jSfbWe/gWaQC444rYO/j3w+GG1PHvnRwnlE6+++ethN+0+PEzTtHMbx9s//r2WPrZzRlmFsbBS",
-	"t4L+oYmGCaDmASuBPhW/NC5OQ3o1MVxSIrYVMtwGsKEed/MZ/rvCN/TqRf19tS7LV/LPdsR42DGEHrAY",
-	"Pm4cvTmcXF9YomI+mmIwpp7wvLPjgQhlQ6QY63+RMarmdEscUFCOERU602woxqi0Ubqi0yFXU7xRynyO",
-	"KPKuSBs9NuCFHJz5VCMPHUGQEQkbihGfG7D0KLMyZK8sOJmVaKXdGwRMjsH9hJy6xLOmPPO23r1B7n6P",
-	"rBjYVAeHem9QoXgM7oNhf+0l/yby/yJwQYSvuN8a88O0cO/fJsWN57GLbr064APHGe8IR9JcRLSegtxc",
-	"3UDu6g1Nj4S8Am60KVnpLfqQfYqSf75KUEp8Nmo0Z3Sw7TFXvizMFZ+s0FT5EeUdBDiW3RIQKq6+M8rS",
-	"sxszY6oSvGASOnt6pTR/N4m7KcegfsFILiYfiCw2xfk3x/Xp9Y9Q2rFZN6pLcaDAxvqOs1BmvXDhBg8S",
-	"T3raB6n02J3Btdm5G87j9CNUWTxO71ZWcZck+psT0DdTys0xavRkwFlaCgw+l3okjIskG1S/QQEY6rkl",
-	"UI2VGK+tgTxg/DqEi6sAcV85N2kNjOh3oRA1wQ8x7/noq1vAD22IRft5UCa8G+vGiHRYtlrgOYpGB4/A",
-	"LuBAb+RM5FI1QXUSgMF2rM6dVW3fzzeY6/D+hooz33cTudVbWmfxW2yYgMS1u/kCWm5jhPfGMOq41LNm",
-	"Bk+uSTIU6uoRGZ+LWr7yWsNbQH1m+kpkPRc5iZDBqHybJFctIc5L4FUvSyOt3NY2sXrb/NGFFiGSc8MG",
-	"sGauOKJyxsFi5IKXSmQ10Auc7M3YUFgB6vLZgg5idctvbhONudSAXTGBQXjNTVRuF+ec4f0qpVQEkWDF",
-	"tb050Wx9RkaM5qW0y9ewygGQ5zuxbC4mqFVsnb98iigkPTY4n9upLuUv6E7tsa8FL0XJvvvmx0GbvVlo",
-	"LCil6GdQeJas1Jgiw74Bczu6pArtuegSK6wEi5GkCr4csHtUPuoxtBAO6z6CO/GMQJ6QKgnnxvsOHftD",
-	"msJkExxotddTawu6HkKqcQOZnbPh3IDgNcwsjRUzdo8rdsCL4uA+xihhPOzgAMd2cJBgfMkwzg4O3BgP",
-	"DtzW1oovHD79wYHjUPAqmDKmr2C9Dw6mXGWHejw+OKgpCQFWjIpxYO4mikLG9ggVTPlspsrhMVzi8Gi5",
-	"Dg6YHlOfdSRg567qq746ODhHoW0ODnBfEUutQeGSZVC0eixStBJmNF0VJA3rdNsnKVvOuXJpRNBidQMW",
-	"zorbvkJFKNKz2L1OmrKZzHOpFb5/35fACrzX5L9fv3jOCl4aUWIWoRSGiWs+svkSewpVzmwMB0pqZdzs",
-	"QBD4ub369gk7Ojo6JeLj7BesIHA7MJOjUpOfwsPRDcgpeXSYdt6kp72jtJemf0kf99J00GbnCOxmsGG8",
-	"TOSJ65FYm+/zDtgyLjvPmafhJhhavJpy4np8hfEHF5IwfCwODqrbENSS0TUtMOQqno0FSc7WjEKUA3Zv",
-	"1VPsPcH3kzDCvrrhxTU38v14ru5lV/T2xvN2H/V0cXC3vrhXC3Rk0o1KZytB0iq31wVfIu3sOD1tiL+2",
-	"GQZjGMeQ4iHdQMCGpb4UCppVAkkI96SvTq6vk5svrHNnSTE9tyM9EyHLySdTKtBoDw7gq27adRZ9HBrq",
-	"rVT3YMJEyNjE9CyZ52womBEII9fuq1eC1+5aSCJ24ZxyjqYQe5yUZ59q4MaMyKRArlbkOY2huqiv0MbS",
-	"lSSVpPA3ltwzQrCB+2Scb67QeU6ENfjrNwR3SHjmPrMQFwd2k5iCViNx5lA19ZjYJ9FoOCQkj12j/pqK",
-	"wcp9H0DchG7urtVyS2nLebhRglzh7kqJHvLXaL2AVL2tiG8RpicskctX8md6sOnyokGcusdeuuQllomR",
-	"JMfOwCETEm/bfGdMX5HOSGMcUHLVoM2eiwUmQZkIn9SC1l8lMq+gkvrD5tLSaD4/uGC/y3UC2lqB2iS+",
-	"5qwkkF9GU/OczaQxhcipSyBwnIWRuVA2XzI5URqLRz2DxKTg6PKbnntkO5QqnaY424nI4OCgCjIjP8B9",
-	"W+p5D9OntHISA6Mz2I7zTrChzkBsOJGEIsiFmYMlDmKmzb7BBhxwp5c2gzhRcNCDHkuT1O4qcYGyvqqr",
-	"dYPzw58YP/yFpYenrM0u2OEgIZhBWEB0+REY1P/MtUVTExuFJYGj6vJa0I4kfSeXI6HI4CBNaCxB4W6d",
-	"F3w0FYfddlpd5xp9h16/2YyDPUQV4CYJupZTOFyaBmwoCI7VOix3Cd9LvnQ4n+cvn0YXyvRanXZKPYGm",
-	"xAvZ6rWO2h0cUMHtFDXSiiXAp4mw2zRod+PPUEwliD9GKCsJ05F5mVTMn5iurXjURFjTZl+LiVSBYQy4",
-	"u2IPCzz6alDdszBAfuQ46gTJe6FLYMZakVIGW+J0V+KivWBqgPC9lEUhsgQZCZ4LGRgOHm5UmNt9BdwK",
-	"cVqwmziJu+EmC9x1ogGp1dOs1Wt9L439xt8TEd+W/HPTWtZnOK7m581LX2TuFQw8Aeh7Vi4GhVcFI5Oo",
-	"iIuupqjd6xwZLI9rLql76W8/dw5P3xGmQ5p0Hr2/31gY01h0CYfVkYLV/mjCNmwaGqYJ1YYWYCy6K3CC",
-	"R90V7992r9/7dys3G3fTdMvddre70666FKXxkl3cMz12S4EXhh5T702NhlE+WLk2F1/r3Pza6h2R+N7R",
-	"ze9VNye/T1onuw3QRdfwhaOdhhYyJWLLFw+At3l/boH4bL2DLatY30ud5yzcsWL5xESXrryDxoBDVQn+",
-	"D4bOlQK6UIOvN5zdGAWAnH+KLlDTq7b23GCZ2Xmeh6oHp/tUWYogp1zaAai3VelFr6+ikn9nU5CdOPdg",
-	"Jb5qhgwdtXTdzwLKgyxZDsITuiXLm8aJ4KFB6iL6IHS3JGZE3nP2mo8F5XiC3UF2BU3W1ePvmH0ZdPzj",
-	"9LSvmpI7YbReP/IB8QZu+LVUWaj1IMeOMPZrnS13OJnxBboFt9I9WhEMnDv8GqbHRiBnXBxsFf6RoJPp",
-	"3l1XnNbyzxxWz/jCxZb+ofj28fzZ/Py/X1w86xbXw87/nP7y/J9vxeuHuhWVqPhxHR4/6nRuc0dtfFvl",
-	"+7rPC1Tc9x+RlbmCpk0XoQJVu3vfVqt8EHPpj8HcjtPTm9/wdzrD850deqhdlY8vnewynYYrVz83+/Un",
-	"epUFP+F5Tv4AUcJZAmXaQ9REPDkqsmriyzkCaG/mzN8igmvUTcWA68DZYJg1YWczvEScOGOOwNhboMOZ",
-	"Lsm+HOJLaHYhmuuM3g5MlZIJIt537EtnOcMrAryppbRnq85nSpizrlq3USvU+vKH4s6ccLeDXcct/+Nw",
-	"lT8KRzm++Y1wv/2epXiWAlQZzvq8uIGLVEiaN9if2tnJKoLYJFfmBN0I5EJsN9pnZGPfZJ+98Pmczmvn",
-	"SiSC03KThVNLh9np7NRi+I3D8KqgU9ECOndT/z4FZ7e+69Cu2zpHh0h1o0VY3ypdOPbKp7208spvGGnI",
-	"BFozV++AwNhsoA4iCNgbLGyPEkRgYoj1ijBdMBby6qG+i8SllmH6jRMjyNkNBnj35OGOoAX//s/DDSgV",
-	"G41xt1l/amO8QvzdaozTUuyN8TsZ49/LQEwRy/ZYwogT2KTaPfPB2cgM9szfg05SuHRQIcdSBCLUKknD",
-	"RmCuKh8bGS5r+eHsdQhG9RUa0g0xJjRQidgSuoSNtLpumrLwDg3S3/QD1k3scVMZc8fBXffRV5Szyqtr",
-	"AZqUvSfI1l6E7Mi72rylmEhjqeFVw3eUSyVHX4E4qh5iY4GEX0V7Y7vXp/XRvR31bXu10krCfPELm4lM",
-	"jqQSrTrEbSYKXlpKrg6VMofh4XoK20ohyS3s5BpC9SdWaR3adrNGS6RDgU/GczhCy4TVqdGNAjlQl1jJ",
-	"79j+DRsZV3/UJHCH4uLtTvfopzgjtxnxejcKiNGea50dUWc/3ZpKfFbSble1OKwej1HqUDvXsJEJEHkz",
-	"AYYcXEKdvS09bqeJKvtr7yj5w1s1BV8zaJ4hRoKTcE2ysWbKhMsEI5umLi7+KmwlKz4fK4ul4J/UIv/i",
-	"lCzMEtlGSmsmatNQqkdon30K57tmQnyAGcbkVL9729sVQDMvRSPgeKR1Bdywc5bLq9ptmq62bBXQArl9",
-	"D7N0Qj1LhDM25cZjl4mszVagPIEtj7mxLiWphqLi0/p8tlZAPlsJhESQLG32hGq1GffD9fMKimabvcHV",
-	"UJrBIjTqivDql3D8w6o7baX7GTqXanLWDKEQtpWqD/Dc+Dg/WQlg4lI6Ha5elL+1aXzu6Qf4KD2Jg/wT",
-	"eiJvKeO/NIn7xB3F24rccH/vx2J258YhR3nw0opVYdooghpTdspq0uSOdxZHuaFTbvoqqnd3YDzVbRA1",
-	"zxQ7x1RFOiF1s8TdgUEdgH0dmcfuSW4RWxC7wftBrGE+NzphpVBiIbKQY4XF00PB7nXT9P6Zj21TXIU6",
-	"06VH9wxX1OGyEfpS1FcTx2f3MFt0K6STlweUJZhpJe63KZ2zAtUPCZ99tRSu/GwoRhEg6Yhjlf42yKfN",
-	"Bv/LqAjjria/j0mfV8Wz1TF42nizIVAdRyCLYCBG6LKtbnrUTtudzlH7UcCVbox9B+NqtyD4+1sYTStQ",
-	"uZ86MuX2ZZsE+qqCPqqb9GcBvTM+Ane06Bt2tzLq/Xdk0x5OtSmkRfCRur3v7l5oLa55Wvuv07rRGdDZ",
-	"7AwIlx+4ktAtlBJfMUDVTK340vFW7X7uoni6cbRKq5F4bcH6P/nucffh8dPv33z35G+dh0/+p3uSdl8/",
-	"ffzT82dvnj189L+vsdHRJd7y1ipKUfDlhcz+c3HdTTvHnbT7qJump0enJyfd7sOTR/zhaXr0+LT7+KST",
-	"Uorj8rWcwI7rV6fZ45fzqXo6+suPPz0eff23b58sxpOCf3c6yR5d8VbSMnKi3pAb4dXrc8yunInXls/g",
-	"OHUePeoedR8/TDtr14Cv+EO6J+gPCYAYP686btzSOVBzX1LsP3sHhYewBSHkbj9odU7jRQwOlE5nxYHS",
-	"iR0oaajY3s3XEu4BcJt76Dd3bWS3ZgRbosR4BL0HZevh634qBhHbJT7r/2yT9AhlQ16CrRYa7PXUD6en",
-	"7n1RLwq8766q//SacdB8g27sv2lySG0m+uAVIgIOlyPj/XnR3eZnbGCWajTAGoD1qPtfhY3Vo88j6QO+",
-	"0N659emcW9tp87b+LbfDqx6uNdq+q49rtf1Nht8Tb8NIE7CTVmyXs6qUzl0lDop1DPbarnuy2CZH1nlf",
-	"BaSA6mBWjqlN0Ki9Cvh0V0/U5z2kz+u+QmmDk/DMV9dGEAyLTf69z6kg7L1Yey/Wdi/W3YT1A1cC9hFZ",
-	"Guq2Ji5NjR1X3bTrD6GpSoUJTa4ZdjEC9FrncX1VVYNWWrSMTgWi32LVnTvzUUFyY5pHU3lyNZm+qgW4",
-	"qK35jGC/KswiX2lHtZMOxbSWfbLR/+NwK39flUO54vM5wTQOD7bdlM5xkqYV3lHrvCi0VJbQwbkaiTz3",
-	"sKzNsfDDV7fKx6jjSu3kyenecRGaZ7rRw9GlhMP2SaN/Y80Gx8Y2Gd0erwdOS2Rfdxvt6+PH3c7R0aPu",
-	"7exrD+XY8h4TB1S4ixn/+3a7YZq33f9NktDrG5GlvJdoe3v3zkYFYRmtmhUkmxrkqJeRW8QoGKkfT4aG",
-	"eFBQ/RrcRHFcZT0sFEzt6k7zNvur1tmqvos3H/eVgynLEI2O5zl+JgNiJkjP7KZpvZC5rpnSGNyltXFo",
-	"qXaLApNYb0iPVhAP5lKqCRkyVRcu5k8VHkuBl/o4aBCe56vrIE2Mxk9J2FVU/ysTEpm5Ybk2to14780T",
-	"wvcX7tp/iqVJm3hA+B2soNdLNfpiPBU+0TRsl7/qL+TofAYrh9Qo2AyiU59H32jxeILBcOTe0PmDenLO",
-	"HdpF2F6lF7c0X2wEVNjodCRsD1tyZSRh/KxzSzBPHI9fBZpwyA+GISrcNgdkgEz8iMc79LHhLFXTNHtv",
-	"5Cf0RtYwlLBG5pO4Jx3N7pQKGlmRH4k4d1Lh99mgn81hXnoKWFdrb0uPtNU3keMDhNq9vVa80vompfj1",
-	"fIiOJe6vBPAkBtpA4nQ/9JUvlMOSqlCt3EUM5I7xeU52IUd0m9OwlGpCSpIS15bZctlXDrGDoD+4pBI+",
-	"0KTb7LxSaJMqbdPd+1SNLPatN15aVWmSfbVJlURFZdNx7n7a41wB1Kl9BPrP4mNuto9fC1VxETpkzSby",
-	"xoapQVFebcatqm4NKubDXI4Qs0Yo0uvnZd7qtR4gS3D9NsIdV7asXgjjL6ZxpakutbOpJFmEkBteVp3n",
-	"YmTjksMK7xWTmKJGg2hfb/am24XatQJvXMP1Rt6u6hd6C5pbwqzOYwTHqAsHetTUQwz46K5/5qVIKrRN",
-	"WQbsIn+hbAV67LA8TNRXVIYPO+ZhI1E7QSBQh0i+Ec7j5RYoygCNG+II19eorEvFOifu+hnTq+VbnjCT",
-	"sKMU/r/LZiAjOin9e0T/InKuYlNC+qO67VIIlvGlcR4AoVaud3OXYbrydU74lozDOwF7KcD5IdKkzink",
-	"0FcO4KyGgjnRWCQKX/hGBUGJJCzXiEkQQWKilYI3cIHxy+gaFSeZ4kxYRA7NZClG1jjgXOtw5kWGoIkE",
-	"SOKQToZL9tpylfEyY2/dvrF7xn3ld7I90rP7vQAIeggvczsvxYBNdZ4RDFb4srqayYhRKSzKUxiiez1h",
-	"dqGb8KX/V5Ry7EJBfIEeFo/nm8thyUsEu1ofr7tyqeAlllNIm/SVPyYYMAsDByPSWD4rBiHTt7qZ8ARI",
-	"Y073N4zb1UsIbeXSja8oyDOQDq2f4vIEhM1nIk4WNiGi1EOkQQSwhFWRGZIOSfwbAf58lzILNfgkTavz",
-	"Vw20tRpMib3yN0IAxFd9Gbxc9gclr/0Ru7H7sLi/bxQIX14ijegxG1x1ElrqITfi4XHCjIA1s0S8puAj",
-	"cfPQAm3eamjvPg7KDiIB7hT5+vvf13nlU1vdptsm4V65WRxQbsIcbifreC+IG1ozKh5xaby+cc+j9zx6",
-	"z6P3PHrPo78wHu2tiL0uvefTez6959N7Pv1l82l3HdueT+/59J5P7/n0nk9/oXy6ukJzz6r3rHrPqves",
-	"es+qvzBWTeHOvedjz6b3bHrPpvds+stm03vHx55N79n0nk3v2fQXzaZdxvKFnlsjM7Hn13t+vefXe369",
-	"59dfKr/e+6n3nHrPqfeces+pv0xO/f79/w8AAP//",
+	"7H0Lcxs3lu5fweXdKtuaFk1Skm1RtXVL8SYz3okfazvrTUKvCLJBEqMm0NMARTGJ57ffOucAaHSzSVGK",
+	"X0lxqnZjSY33wXmfD7+2xnqeayWUNa3+r62Z4Kko8J9PZzzLhJoK+CEVZlzI3EqtWv3W3/SSWc34ws6E",
+	"snLMrWi3kpYZz8Scw+d2lYtWv2VsIdW09eFD0notbLE6n1hRrHf3biYU4+ZSqinjUy4Vm/MVm4ksT5hU",
+	"zIixVqlJGLcsE9xY1q2ONpdKzhfzVr+b+JGlsmIqitYHGDvnBZ8L69b1skhF8WIxHzVN5e1MMA0f3DNM",
+	"4TcwlIQ/5dzOWklL8TkMQH9sJa1C/HMhC5G2+rZYiHha/1aISavf+r8Pyy1+SH81D934MLtXfDUXym6b",
+	"UU6ffL45vRaThUq3TanALz7XjD5ADybXygg8w290unqr9fe8IPIca2WFsvBPnucZUKTU6mFe6FEm5n/5",
+	"h4F5/7rjqK+oFQ27vvKRTldMGpbB4AWzM67Yo2P2d/lNmz3VqWBD+OLCan2BnwzbrQ9J6ztdjGSaCvW5",
+	"p3spVizj40vD7EwwM9a5gDlbZmfSsDHPMqaESA27P8Q/XsylMVJNhw9w3s+UFYXi2eec9jmb8EVm2UwU",
+	"os3ewWSX3ACHECmxBn4l2IznuVAi7TMjVIqruxLFihk+B/L850IYS+zEn4t0axm2B4rWdsUzmb6mb2+x",
+	"QnHN53lGpMjnekEtrni2cNSYEg/C7i/cXFqwTMtl1uq7Rmy+MJaNRMTYWklLFIUGTvXzr+X3jR9OpMjS",
+	"0Fnrw3u4gsZyNYbRF4Xq53w1KmQ6FX03h/7ppDt+NOmk4vGoe5we8Sf8eNKbPJp0xo9HXd4TwFcttwvT",
+	"6h93OknLSpuJcOVpT6Vhc55NdDEXaStw3Op4bsf69T3A0/4odN00mzM2pN0bMmBAhgk+njHcpzZ7I1QK",
+	"EkY6qmBjrpS2KGdKCqlMl67uC22/0wuVfuabWwhYm9LMLMYzx2YTpgtYgDSMK21nomA8z+8ZP3+l7cUE",
+	"5kozBzZuRHpHyhbXY2AMTaRN3P/CfXHh5FNM4b1Op8OevviRbm3Cur0T+jkTE8v0xMs01ul2O51ep/eo",
+	"c9Tpdk6POp1ut3d0etrpdLq9o+NO62NT9WlJ1c81bTJxFuTkwNjdDG0peW8i8w378XGoHRmguJbGGpZq",
+	"ATRhGc8yvWTSnrEhnMmQGb4ybDlbtdk7aWdsiArXIWpcw6RZuwKhHSl8UYtNs3VfP4y0OZzwDyrWBT/r",
+	"TXmhQcThxcB9YXiDmVbCX4pFdXLD2rLfvXt3eB59cNPaS73YL/2Ky4yPss+uieSFvpIpcAVpDePjMcgB",
+	"+iHPFlOpYFOAilNu+YgbovUlX7XZC21nQBATLjORsgmylW2SdKCIdjgcepW6on32O4ES9uMRl1nkuS6s",
+	"SJ+LVPK3eBO/jNIHJDaMR4NRhmCl/PD2u8Mn5VaEKV/MYc4XwD6AKQeGQHqsVLH6wdNUQq88e1XoXBRW",
+	"Aiee8MyIpJVHv/q1JZQtVs2qOf6JLWfaCJAOTNKR6lwombKRyLSaGmY13IM5v/5eqKmdtfqPjhKwpPyP",
+	"pS3lrbikRV3ctJUvc6Ge/Qd8vzCiuLi5wQ9GFNDgQ2wn/BxaJ26xYfz3YWp69A8xtjDU00VRCDVu2JJn",
+	"b16y4173ccLsrBCCLfJcFIdjuA6ZsGAVwkY4wdfqt56++LEFNiP8Cdr/78/nhz+9//Xow7+1Grbk2ytH",
+	"gtVB3+i5oBuGurbXVdGevRKFkVqxLggZuKy0D212Hv6kxJUo2HjG1VQY/GYuuJJqegbSH/g3XkbUbEyb",
+	"nauBQj2ALcVopvUlkGoulQKppoEX+p7pXlZJCbjDTUeEy/wP+PBD0qITrbFh1LeAzgR8ihwFFnFGZgdw",
+	"EpnCtMKP9B0p6JUDEFf2ogP/q2gFnVgrOLnoNh2GgauEisIaESBP5GPB+FzjqbgJGH8IaPUnbFLoOesm",
+	"bCntTC9Ankw5CkrQMLkl18Kj41ay1esAKsZcGMvn+QZ3hySbZllIa4WqDJByKw6hfdMSrWN+Nx4WcskP",
+	"Scsd/Po0Xk6cRYjEh7cMVvNz932DF6V6M2XQ+8v+4yVHJ5EQeTVd2ZKmNrthEsadRPL6oi6c78FbsZ6S",
+	"QLaN9MKCsgO/XrEl6NDL5t2uXgEca6dtRe9RC51KpOPt0uiV1wcTpznv1IqcMGubT3PduKEv/VKqKyzN",
+	"1G3jPpdK4+rGmTbiohDcNJHOu9kKthQ/gptD/0rPGB8ZPCOwTJbSiIisQEbjNc9xIe8baHsc8fBtswy8",
+	"/kPiPUw7OpLg2GR6we2GW+kITRQMvkvYaEW/corWPQMrHV+GhS6UlRl8cosbXIiJKJq5FJA98XG9VGjC",
+	"Ih+1/ja0m5metZlIL0Yb1AHaoZpBQ5cHFok2RONyYhHYOTx9/+tRr1kGgm11I1NCunyDX9YpOvIS+q3x",
+	"nSaecCPq2Ej6rzh5A2ua0pV3btf4X5YKY9lEFsaeMTHP7YqYhS1tbxLhSizRv2nF3Ox0c2FGc379jBp0",
+	"0ZFCM+ZFwYluxbW94M3+8HNzGc4dvmM5nwqUSEzahCm9hDuXcdtIEbXNdcuvjLhlBwNT2+iF3sR3z4DE",
+	"hkSnQFjDhAhXiRqx6QnjjofXPpmCdTvi48t1Dn1b/nUHVnKjSu2kyJynMN9CL6azxht5e560EsWF1Zbc",
+	"rA3Wf8mXpvxKOCNsrBe5VgZ1yjksnC2UtKZ2m8lbdKn0Ut1BjfGcbyNFoJKqRNa4Eb71RZPG+LbKWIHj",
+	"gd1ObMoWPBXbV3I3NuQo3DGipGUW47EQqfiiQmETP/R2TziFO7HF10Hl2HSlGiguXMWN5LWcyQzubra2",
+	"HSOZZWzMFbMiy+5AdJ9DD9CFnMpG1UY7dyD5RM6YEYLRFla1GQm67YI8AXAiGf1HKhg3E/iDuHbRkyZ1",
+	"Z0cNMuITd75OxG1veZ+2KCrnZMfxPCeGVGPrpYiYciuWfEU8cwQs1IgMDC42ElOpDEm14b+Gd7/RdDa3",
+	"vdBzrcBC4J7IP9+lLl3Ksbrj6LG84Dffa+8Ha7i93t/QrghktKXcL0hjH/aZ0ujbohig1cjTpWVcrdhc",
+	"F6LNhm7C7bCzw6T8pesnGajwK/IpDvso10GHnOeWCZXidIhAor760XFIJ/3DZ6Gr+GyQyIxIBwrIrhAk",
+	"mstGYWmVRo5O2SI/YxxUOha2H8Yt5HQW9eGVar2wRqZi2GdcDRRwT251wQyXEZE7WgIygemH0Ax6WjHG",
+	"MAdBqecCujFLUbDe9TVstkUnHXa00guWanQwwpUkR43nNuUhIqmUB1jSU7ml0e/WPqINbXk7tNKosufl",
+	"z6GP5q1pZG3fSZGl3xaFbrBEfYiokXAlGOlaTb2228gWXOCz0cfD7QwdAFKRzG7nOpPjFZz5PxeiWLGQ",
+	"DHLPoIV1RvH6YdC4lzOdiZv1appEiHg13dK/cZW+nExu0umQ10ignnAJpxrvas5XZyRhJXEtRz2gaL96",
+	"+eYte3jVfYjkYB7+Sgzmw0N31GZIvhNoPlAkrGMDUBo2zCkkOmyzcz8FpMUQZQJKxFbDS6lSF2QymuUZ",
+	"lypbNXkT4cMtK3bD4AjujPtsuBTjGbcX/zA8l0N2/52Q11L955tvMMrGpsJ+U3CVvnv6iq+cu/xBElqB",
+	"MpEXelrwOfIh/2uRSgW7MIw+uABTqv67QqSyEGMLv/f/vlgUGfz8z+IC42sJGwLTv8i1sTgKz/MLqa70",
+	"pRjWLjntSoO4LzjZj81u/l/Xm1T38JsVg809AwIZCTaVVyDLdLytQPhwtBH5luRIoW0UZM02ZxzhsTPq",
+	"5Q6SDikgrLc6btM1eZYKZaVdNWiosMcbdB09mcix5JmPe4FJDIfK3Kk2co7bBjCuRCEnUqQbzR9RsBk3",
+	"zMipEincUuIiYBPn+RkTmRFBU8IPQXAYHU1upHUmuFrbRbf2MOdoMk2b+L3Wl4t811hSdS3fShRXQxdw",
+	"GWIwdYjGh9cZcA7DdbP8TxqGWtve58JyHyfZdH2jRZx0OlX/2f8OBtedzvuDRv/ZNidgIea8uDSJu+6k",
+	"Xzj/Ni9AobBsro1lvQ7uuBQmYZdihXGNLrCH4w4brSz8GrM48A+u0UCddNxf2+wtdDnV0ETpoDe12QvN",
+	"jBgXwhqkBe8Uy0VhYA8SlmeCG9EPc2LG6kKk8TSJJc75dbxjvU7TRqMHZ42gnpcGqLdpvILM7k8E3bun",
+	"L358kNCiu53wv0pwqds76TTZo/za2aNlu5us1E3ZkUc9lsopTBRlKXpxuQrhjDiQ4e2lavzrptjXbVyz",
+	"7hI0XlC4FkBldCEXKhWkAOHFvWfcpW2zZ6gs0KEmbLSwwOeUZpme1u5ut/ekfnnjmf6fw3+9/0vzNIu0",
+	"OTG44vvSS2HgoNvs2Xy+sHyUCZwOWeowRZeI/PtchzMxvtQL1AAaDchCAIWFVAmcWz+2dt3VBVUjYcuZ",
+	"xBw0lRqmF5YtZwK5LVnfGs002FAgkQaRJtVA8Ypgw1uYCaQvMUd7zVKm5DMLW7AqY6xnwH4xlDwjzcAI",
+	"F6R1CYg+uDYXxXjGlW2zczR3Y4XRiy6lHUt33tyVKAx6eUaCSbVB6blTHCnBFIshSSGKFw1/d2ypENxu",
+	"cwpEzt3dYzl38VRVxl7LG5gB5TiljgyYpnFppaZxNT+gp8KHPd0Bgem4+7LmkbTbemf8d3/IQBz2v4O/",
+	"ODjf0sXYXthGr8vbpfZc34mnUoSPZ1qORWNEbQPXrnjebvB9uQ+xlV0UqpltnRtP4KhHRE5cAbxcCfjb",
+	"ZwwvAq+qJLl8zQHH6p2tkYKno8qlrPCbJnUdJ9ccr8Q43XhRGH3b0GDJI+kCZdzQB822UOFz82qZPGK5",
+	"LS4KCh4QzM4R0ZAxsTUi2pTkYDZv3d2S5rZGPKp6Rj3scRet86OomeNKYhsWRoQkteZEtzNmdcpX5Dh6",
+	"+uJHr4OQxoFHSSnOCxvLUOjy/U3WyQ7yym1F7zEZFrBxmBvJ7nP2dCaVMAIufcHH6Gfgl8KwowcJ6Bdj",
+	"rWyhs/LPZk3BfLxNwSQr63AwuO5OBoPrx5MNBtedxGefjYRdCqFYDwhjAWsD/ekxS0HnwsQxpZeJ3w0q",
+	"W2uzHpvpRVF+UJ7AQGHY3GL5GytELrjjnJngV5j4hyojN2wpsoxxc2nC7cccOnIFo+rVKPOirTvufCRB",
+	"/3vFpifhTmeNgm+WorQ9xsLGO58oMXPTZp3OOnF/OYnrDIXIyTsq9NKIgtI3NfnZlrxIzRlGSvyK07QQ",
+	"xggT5Vmg2o0Z//ULcdLtVRY5szY3/6//8GF0F3odugtNpleN7cbyMMjBeF0bGfIbL5Kru4Ceo2G/ooay",
+	"Iaj5Uk3rIRqwMlbCwgUaazWRxdyZ0BSigj7A2olCU7Uo1kCNucKIlU8/UfBDYSXPstUFGdvCB8LCjwmb",
+	"aCynWNNghqX240qKanGZXMCPbj3uXy7gIp0TtDZ4CKRsMFRe+et1Cwfeu5lGqqLdcVyBvcLIBxuiJB82",
+	"3I2KbNzoZyX3gOM6dB8XQMYyPSPFI3fjwP6kQxQ7IW1TMU9eQS482cbe7+g/oCnsxJRoV9Yo3/XQRN9x",
+	"s3UCp1X3o0QI1CEori3TYdsfQD8Y42M9F4YULGBthqKXXK20EtFnM3KgsUyqyyrZ4ZhYAVhgXSE13URO",
+	"zRldL6PgLF64LBNjG8jHJzgha0IGBDq7YYVeWAyYTgr9i1BBUMrSdK7pXOTL2GA8oBBzjM85PYjtoVoQ",
+	"gquNCuwt/To8zzfRuHNPk68aNeoxzzIDR9k48lfkTJAmX1ixLeIW2CsG71DF4qkcW1AF48raM8adU5co",
+	"T7NCGJ1h1LwpXvERE+ZmXKUXmiKl21buA6ofklYmpmZTVKbwvte5vhLOdTA3IrsS5swRuFQcY8HE62G9",
+	"WokESPFSgmwwIpsMdzZx3CX7XkQp+mWq53w820R43u/mrWjSbuRUlXqeuxYfJdFwpzT3T5WXWLWY9lmK",
+	"f5osRaKqxmxFz/z9JfBcuPS2BAbW7HjBa36jNyW6f7+38GFT+gJIBpekBAecOBbB7o+5mT1AV7VUZlFw",
+	"NRbD2KyGz6iGmf7YKKUzMb3YXlWVCcqJkYrqO10+z8el50xMPz0118jILT3xaQOBCqjrLcd9V0055yvT",
+	"UAIUgsobAv27hMqaVNxPHz+r+842V0m6nbub94xyTC5kvn2TnAGbsGevro7hYjx7dfUoAUWxKANKQFGG",
+	"0mv1vKRIw5YgDUEfpl1T2jJX59tnfKCckwRTbXgBVjHl2oUAc3B3nKwZ/+eH3/HDSb+9wYbYos3EamoU",
+	"AytZrjRMqrOykMEvE+a5oFBVnOJwvO2Uzw9/4oe/dA5P2xeHm8ydHV0w5S1ZqwrBxW4hkU32vOPEYNLr",
+	"+VxaK1LEaUmquiYsXNN/Qh4ZWjk+5axm+vPxWORWuIIQ2tQ5Xw0UqOC3cxgIiiLG3gFy5N2z3gURuxDi",
+	"FNOBCl2nYiKVtCJb+XTTNhvGWavkyniOImHMFemaGbeiH3+HO+C8CzAoJYZSoLpi0rl9BbZEO9TsVgjJ",
+	"mWXiZqPVh3p8Q+6lhNU1CTjxFFVPih57dCCJarGzCoh1xRFhl4E2E3PcTALQgAYhk8hllRjLV8yAUcsz",
+	"PFK46egmpUSpUtiQ3YVdjlYI4hDHlSPbQ1LSWMgpbXZbGOiFvN9hLGI9SEe4rp21/JCn1qDj/75K92gx",
+	"STijxsvpUAoaI+k8YOIsOXHOFA7j/uvvnrLT45PHD9aFHsG57ISM8BQ+/ZDsmL7LVUrmpdUs1Qmq/bnQ",
+	"edYci/KYR2udkhelhsqTRLg+RK1+3J3PMkpQbjjNEnCmPqFm/JmQR/E/h060Hj6rhtsXhdykPi02UPDf",
+	"3r59xeiDdhw7Ojk9jeyh4yiUVik/t9mGAlM4c9BAlrpIm0O+zSHuZuSbsHTo9uYl1wjfRVBptmE7ApFF",
+	"J5EQrW65FE8dLdcCVJgm5AiQEmhMe6AG6jfaiN/cFrPfPMQC+22gfjs8PAz/B9+u0SD7jR13OtBqI/gU",
+	"7AohNDDqow5Eg3102W+gDBJqzaVYuW+rWGz45RH7DftsQnSjRiX8EzY4pq4j/CisntcLKzDFswIh5bqY",
+	"CzvT6QX0hAEHP80TNzj5/1w+EPZMLVxztAUvqNoEmp26ZuRTlAbF5pkvE6q41+GoBa925CR4c1e+6HzO",
+	"L4Ur6QB+V28f9m+tg5GA46ZuKs180lHZTGuWSZgrA9s4oESV9TLUnDwma5u3NrLfea8zu9aFuJJ6YS6c",
+	"X/ZioZwLLuqHKyZ4kUlq7VP546WcMV5L5q7A9ZRThcYXTv+pzLNeaUPC07Wg7icR/ZS77jv1Vn007TDb",
+	"NQ/kmpNymyeyNhBsdZXafH4qyEDLL1FB4TDqIkvZVFMGrbvTTqBfgPKYybGtnRaqEPdMPBe/5KDhUBTS",
+	"53tniL1i2SJvmCeeDqIjVTc7ckIGrS5cETDAKxcjhOguCrFYuxxlTRP6NHGuzn4q2zdAlZW9zDdjolU6",
+	"WCj0CsQn7KasJ8z90acZBiewyIwgQ7DSl9X6Ys7VagMVUuQTGA5Ojhq5EHFJl+tdgjbe3OU9Q/c4k3NJ",
+	"+aO+U9i2nJuSI7j+4ACx1Gz9AAMUKqr1Pnbv6dCniq71Rrzvpu6IURNOJ/kdlnyF4mwkqVaI+nG5Akam",
+	"gt33dWrmwfqwfKRAQmcb9nrmVMdqhZs7WbpE8OeRYKnI5JVAn4b2nMKE5UobHfb6hGAmegK0mq7dBu+s",
+	"LcuQ8Es67PWuamir0Fv3yBNyhM4ahHAjNBc2OyH+weoAX55fePxQ9hs7QeHPI6TSszKDQ1RBSIP0D/Bo",
+	"2AFM0gScKAfNtrmXDaw8siHXAUdrGgeiJkd6RStpBZWhhdkgNdnvvbsXcenhRbBGK0I2/OzTcH0Aodrf",
+	"FiFX1ileBDu3LlGiX3ne3wrWYMnJa58F1hvn/DkGGgLyDXCWVV5X/sIzrOpvXAV4E8eo/rq8+tXf+7vp",
+	"zsVdkFbSqtI4HmwTFaPC7CrO8fADMmGTk+D1bYBo+lg24oPDCyX/uUADGj5LKrXf0d/cRiYBDcx5SB8d",
+	"13LDEqb0QK2nf4EmkAmOuK3Dfw09flglz975UUL5xOtv/3rY6/QeHXY6ne5tHG//+6+19LGdM8pKjIVa",
+	"3Qr6h6YaFoCaB+wE+lT81rg4DenVxHBJidhWyHAbwIZq3M1n+O8K39CvFvUP1Losr+Wf7YjxsGMIPWAx",
+	"fNo4enM4ubqxRMV8PMNgTDXheWfHAxHKhkgx1v8iY1TN6ZY4oaAcIyp0qtlITFBpo3RFp0PWU7xRynyJ",
+	"KPKuSBt9NuS5HJ75VCMPHUGQEQkbiTFfGLD0KLMyZK8sOZmVaKXdHwZMjuGDhJy6xLNmPPW23v1h5v4e",
+	"WTFwqA4O9f6wRPEYPgDD/tpL/k3k/1Xggghfcb815odp4d6/TYobz2IX3Xp1wEeOM94RjqS5iGg9Bbm5",
+	"uoHc1Ru6Hgt5BdxoU7LSO/Qh+xQl/32ZoJT4bNRozehg22OufF2YKz5ZoanyI8o7CHAsuyUglFx9Z5Sl",
+	"5zdmxpQleMEkdPZ0rTR/N4m7Kceg+sBIJqYfiSw2xfk3x/Wp+Sco7disG1WlOFBgY33HWSizXrpwgweJ",
+	"Jz3to1R67M7g2uzcTedJ5xNUWTzp3K2s4i5J9DcnoG+mlJtj1OjJgLu0Ehh8LvRYGBdJNqh+gwIw0gtL",
+	"oBq1GK+tgDxg/DqEi8sA8UA5N2kFjOh3oRA1wQ8x7/kYqFvAD22IRft1UCa8m+vGiHTYtkrgOYpGB4/A",
+	"LuBAb+X4UtgGoM4bq3KsMwycV3gEnDEVYi5uUdt661zTGoWG9pUyoiYipXV+dHj3uBb8nqF8FMKrJtW4",
+	"EPa2kBo7J4e8lXORSdWEskrYE9thVne2kvw43+JMPtxQLOjH3jbjb/2G1sTGFvMzgKjtbnmCgdIYnL8x",
+	"Aj4p9Lz5vMmrTDZeVbMlv8Gykmq+1vEWPKa5vhJp3wW9IlA3qrwnpaOSy+iVp7qDrPGa39astHrb+tH7",
+	"GYHJc8OGsGeurqX0o8JmZIIXSqQVvBJc7M2wXli861IRg/podcsfbhONuayOXeGcQe9YmKhSMk4XxKdx",
+	"CqkI3cKKa3tzjuD6iowYLwppV29glwOW0t/FqrkOpFJsd/7qGQLI9NnwfGFnupC/oCe8z74RvBAF+/u3",
+	"Pw7b7O1SYy0wBa6DrrpihcbsJvYtH8/i98XQFI/eH8MivhgELOerIbtPlb8e/gyRzB4gLhdPCZ8LqZIg",
+	"irzb10kupCnME8KJlmc9szanlz2kmjSQ2TkbLQzoTIaZlbFizu5zxQ54nh88wPAyzIcdHODcDg4SDA0a",
+	"xtnBgZvjwYE72krdjHta4ODAcShoClaoGSjY74MDECaHejI5OKjodwERjuqoYO0mCiDHpiTVuvlEtNJX",
+	"NVrh9Gi7Dg6YntCYVRBn52kcqIE6ODhHfcscHOC5Igxeg64si6Aj91mkIyfMaHrlSRrW7bVPOmy14Mpl",
+	"gEGP5eNluCpuBwp12EhFZve7nQ6byyyTWmH7B756WeCTNP/55uULlvPCiAITQKUwTFzzsc1WOFIoUGcT",
+	"uFBSK+NWB4LAr+31d0/Z0dHRqZeav2DxhzuBuRwXmlxMHklwSP7ko8NO923ntH/U6Xc6f+k86Xc6wzY7",
+	"R0w+gx3jOzBP3YjE2vyYd4AFcomVzrMQHvGhzavolW7E1xg6ctEkwyfi4KB8yEKtGL2wA1MuUxGwlsy5",
+	"CaLo8pDdrzv5vRP/QRJmOFA3NFyLADyI1+oau3rFt563+4C1S2Fw+4tntUQfND2GdVaLb5dp2S5uFinW",
+	"x53ThtB5m2EcjXGMBh/S4xFsVOhLoaBbJZCE8EwG6uT6Orn5rUF3lxTTCzvWcxES1HwerAJj5OAAftXr",
+	"9JwzJo7q9WuFWZjrEpJtMbNOZhlov0YgAmB7oF4LXnkmI4nYhfOnOppC2Hiye3yWiJszgsoCuVqRZTSH",
+	"8o3FXBtLr8mUksI/NnPfCMGG7ifj3Kq5zjIirOFfvyWkSoKi90mhuDlwmsQUtBqLMweIqifEPolGwyUh",
+	"eew69S+MDGtPtQBxEzC9exHNbaUtFuExEIpiuNdA+shfo/0CUvVmPrYiOFbYIpdq5u/0cNO7U8M465K9",
+	"cnlnLBVjST65oQOVJN62+bmfgSKdkeY4pLy4YZu9EEvMXzMRtKwFg63MQa8ByvrL5jIKaT0/uDwNl6YG",
+	"tFVDSSW+5gxckF9GU/eczaUxuchoSCBwXIWRmVA2WzE5VRrrfj2DxHzu6N2ivvtkOwou3aY4UY3I4OCg",
+	"zA9AfoDnttKLPma+aeUkBgbWsB9nibGRTkFsOJGEIshlCAQnCoiZNvsWO3CYq17aDOMcz2EfRixMUnlm",
+	"xsU4B6qq1g3PD39i/PAX1jk8ZW12wQ6HCSFEwgait5ZwvP5roS16CbBT2BK4qi4lCV0ApO9kciwUGRyk",
+	"CU0kKNyt85yPZ+Kw1+6UL/FGv0OH7XzOwR6i4n2TBF3LKRwuwwYOFARHvYTOvZ/4iq8cROv5q2fRW0D9",
+	"VrfdoZFAU+K5bPVbR+0uTijndoYaackS4KepsNs0aPdY00jMJIg/RgA5CdOReZmUzJ+Yri151FRY02bf",
+	"iKlUgWEMuXsdEWtzBmpYPpExRH7kOOoUyXupC2DGWpFSBkfidFfiov1gaoDwvZR5LtIEGQneCxkYDl5u",
+	"VJjbAwXcCiF2cJg4/77hERI8daIBqdWztNVvfS+N/dY/8RE/dP1z015WVzgp1+fNS48P4BUMvAEYNlAu",
+	"fIivPCOTKImLXhWpPMkdGSxPKt7E+53ffu4enr4nOI5O0n384UFjTVOj7wMuqyMFq/3VhGPYNDXM8KpM",
+	"LSCQ9GpIkEe9muN2u8P2w/vao9S9TmfLs4S3e46wfM+m8X1kPDM9cVuBb70e0+hNnYZZPqy9eIzNujc3",
+	"qz/vie2Obm5XPnr9IWmd7DZBFxjFBkc7TS0kucSWL14Ab/P+3ALx2XoPR1ayvlc6y1h4HsfyqYney3kP",
+	"nQGHKmszHo6cKwV0oQY3fbi7MYAD+W0VvX2n67b2wmCF4HmWhYIVp/uUCaYgp1zGCKi3ZdVMf6AitAZn",
+	"U5CduPA4M77giQwdtXLDzwNAhyxYBsIThiXLm+aJuK9B6iJwJAy3ImZEgQ/2hk8EpeeC3UF2BS3WQSns",
+	"mDgbdPzjzulANeXlwmy9fuRzGRq44TdSpaFMhxw7wthvdLra4WbGbx/n3Er3aUkwcO/w17A8NgY540KY",
+	"deROQr2mJ5OdK7flvzksv/E1py39Q/7dk8Xzxfl/vrx43suvR93/Ov3lxT/eiTePdCuqLvLzOjx+3O3e",
+	"5nnh+KHRD1WfF6i4Hz4hK3O1aJvesAWqdk/21Qu0EC7rj8HcjjunN7fwz3HD990dRgC6fav195jzh41O",
+	"dllOw2u5X5r9+htdZ8FPeZaRP0AUcJdAmfboQhFPjurjmvhyhtjnmznzdwi+Gw1TMuAq5jkYZk2w5wzf",
+	"fyfOmCGm+RbUd6YLsi9H2AjNLgTinVPrwFQpDyTifce+6pkzfN3Bm1pKe7bqfKYEF+wKrRu1Qq0vf8jv",
+	"zAl3u9hVyPk/Dlf5o3CU45tbvNAWSXPPUgJLAaoMd32R38BFShDUG+xP7exkFaGjkitzim4EciG2G+0z",
+	"srFvss9e+lRc57Vz1S3BabnJwqlkMu10dyrpF43T8KqgU9ECsHrT+D57arexq6i82wZHh0j5GEnY3zLT",
+	"O/bKd/qd0iu/YaYhiWvNXL0DeGazgTqM0HtvsLA9wBPhwCFMLyKswVzIq4f6LhKXWoXlNy6M0II3GOC9",
+	"k0c74k38698PNwCMbDTG3WH9qY3xEqx5qzFOW7E3xu9kjH8vAzFFLNvDQCPEY5Nq99wHZyMz2DN/jxdK",
+	"4dJhma1DEYhQZiYNG4O5qnxsZLSqpPazNyEYNVBoSDfEmNBAJWJL6P080up6nQ4LbWiS/pEmsG5ij5tK",
+	"mbsO7qWWgaJ0Y16+6NCk7D1FtvYyJLbe1eYtxFQaSx3XDd9xJpUc3wNxVH7EJgIJv4z2xnavz8ikJ1eq",
+	"x/a61kvCfN0Sm4tUjqUSrSo6cSpyXljKiw9FTofh42r2Ya0G6BZ2cgVc/DOrtA4ovVmjJdKhwCfjGVwh",
+	"n/Vla3FT5EA9YiW/4/g3HGRcuFORwF2Ki7e7vaOf4mTqZrDy3SggTgmsDHZEg/10ayrxWUm7vbLjYJY8",
+	"vKwDXF2DtSYs680EGNKnCTD4tvS4nSbK7K+9o+QPb9XkfM2geY7wFk7CNcnGiikT3oGMbJqquPirsKWs",
+	"+HKsLJaCf1KL/KtTsjBLZBsprZmoTVMpP6Fz9imc75sJ8SEmh5NT/e59b1cAzaIQjVjxkdYVIN/OWSav",
+	"Kg+hurLAOhYJcvs+ZumEUqQIIm7GjYedE2mb1VBYgS1PuLEuJakCgOPT+ny2VgCtqwVCIjSdNntKZfaM",
+	"++n6dQVFs83e4m4ozWATGnVFaPo1XP+w605b6X2BwaWanjWjX4RjpcIRvDc+zk9WApi4lE6Huxflb22a",
+	"n/v6IX5KX+Ik/4SeyFvK+K9N4j51V/G2Ijc8vfypmN25caBfHne2ZFWYNop41JSdUk+a3PG56Sg3dMbN",
+	"QEVQBQ5HqXzIo+KZYueYqkg3pGqWuOdLaACwryPz2H3JLcJC4jD4tIs1zOdGJ6wQSixFGnKssO59JNj9",
+	"Xqfz4MzHtimuQoPpwgOzhtcFcdsIOCsaq4njs/uYLboVjcvLA8oSTLUSD9qUzlm+hxASPgdqJVzl4EiM",
+	"IyzZMUeAhW1oXZsN/ldREcZdTX4fkz4v657La/Cs8VFKoDqOGCTBQIyAgVu9zlG70+52j9qPAyR4Y+w7",
+	"GFe7BcE/3MJoqqEcf+7IlDuXbRLoXolaVTXpzwLwanwF7mjRN5xuadT735FNezjTJpcWcWOq9r57NqO1",
+	"vOadyv+6rRudAd3NzoDwboUrf9tCKXHFHlUzteL34luVp9Xz/NnG2SqtxuKNBev/5O9Peo+On33/9u9P",
+	"/9Z99PS/eied3ptnT3568fzt80eP//sNdjq+xAf6Wnkhcr66kOm/L697ne5xt9N73Ot0To9OT056vUcn",
+	"j/mj087Rk9Pek5Nuh1IcV2/kFE5cvz5Nn7xazNSz8V9+/OnJ+Ju/ffd0OZnm/O+n0/TxFW8lLSOn6i25",
+	"EV6/Ocfsyrl4Y/kcrlP38ePeUe/Jo0537QX3mj+kd4L+kIBl8nPdceO2zuHR+2pw/7N3UHj0YRBC7uGK",
+	"Vvc03sTgQOl2aw6UbuxA6YRi+918LeEJB3e4h/5w12Z2a0awJUqMV9B7ULZevt7nYhCxXeKz/s82SY9Q",
+	"NuQlWL3QYK+nfjw9de+LepnjU4Vl/afXjIPmu1E3tlgN/elUY5enrRivV0gvxejwSool6K5wN1DNfWZd",
+	"EZ9dL6mmx7tdSjYGg2SsjpK+iboxhooZLY3h0xxnFUxP9yqWL9fl7r1Wqlqnsalx4qpOKHG0AY3dKe8D",
+	"JempfuqI4l1gFZAuT69KwETU2sLa7NzPNJNXoBEL5R+ypC5nVOPjH0Cn+gqeZQOF4wQomc06qSvt/z0q",
+	"KUzZFcxU1dGXk/Wj9U/OrCVbwneH7rvbSIxqzf5OmmP3owkGt3sb5IInFI25IHuGvGfIrX7rb2jsl8Wj",
+	"V5QiXr0oW/m0/01T4GCzchK896RoUN3SM8+LdNBHztjQrNR4iLxkPTvqr8LGZuyXscgChN8+CPH5ghDb",
+	"dYjbxiHcCdcjEWu0fddYRL3/TVrIU+9rkibAE9Z8TGdlyTO+i0KvSsV46u1qxIFtCjicD1QA4ykvZhlA",
+	"2IQ+3i+xxXeNGHzZS/qiGtORNgRzzjwKQoRytNwUh/mShtw+2rCPNmyPNuxkVK0zNFeq+wlZGvogTAwh",
+	"EAcYep2ev4SmhHQgwNZmZOMIM3Odxw1UWbVfejtkdCsQYB6ro92dj4AjGtPxmmAkysUMVCURgfpazAlZ",
+	"s4QF9BXRVOPugMIrWYIbbSIHDf37qtGKmm/+BNPt/HsWTWl3J51OCSnYOs9zLZWlBzi4Goss88jnzTlL",
+	"h69vlTdXhW7cyW7q3XETmle60RPdo8Tw9kmjH3rNV4qdbXKOekg8uC2RH7TX6Ac9ftLrHh097t3OD+rR",
+	"klves+2wgHdxt/6+025Y5m3Pf5Mk9PpG5NHcS7S9GXxno4Iw5+pmBcmmBjnqZeQWMQpG6qeToSFuH1S/",
+	"Bnd+HP9eD98HUxtjxEtepKbN/qp1Wtd3x3ouzEA5JNAUAV95luHPZEDMBemZvU6n7mKMNVOag3sXPk4B",
+	"qDxUxCTWhdOnJRSPuZRqSoZMOYTLzaJKvJXAd/MchBPPsvo+SBM/eEPFMmX21T0TCk64YZk2to1PqjQv",
+	"CNvjPmaEpaaZtIl/c2UHK+jNSo2/Gk+FLwgIx+Vf0w25lF/AyiE1Cg6D6NTXOzVaPJ5gMG1kb+j8QT05",
+	"5w6VKByv0stbmi82ApRtdDoSBpMtuDKSsNjWuSWYJ47H1wGBHEKPYYjeuc0BGaBtP+H1DmNscvGHZZq9",
+	"N/IzeiMrWHfkP/8c7klHszul7EdW5Ccizp1U+H3W/hdzmBeeAtbV2tvSIx31TeT4ENHsb68V13rfpBS/",
+	"WYzQscT9qzuexEAbSJzuh77ypXKYfyX6oHvriNwxPh/VLuWYHkwcFVJNSUlS4toyW6wGyiErEUQTl1Rq",
+	"DZp0m52XCm1Spte7pxXLmcW+9cZ3IUtNcqA2qZKoqGy6zr3Pe51LIFG1zxT6s/iYm+3jN0KVXIQuWbOJ",
+	"vLFj6lAUV5vxBcuH+fLFKJNjxBYTivT6RZG1+q2HyBLcuI2w9KUtq5fC+LffHISAS8Fvgo4QIeRmNRvr",
+	"LBNjG5eGl7jcmCUSdRpE+3q3Nz3g164AceAernfyrq5f6C2omwmzOouRdqMhHDhd0wgxMC/uHiKcJiUq",
+	"siwCxpx/s70Ep3eYSyYaK4JLgRPz8L6onSBgs3v0YyPs0qstkMEBwjzEEa6vUVmXinVP3Atvpl/Jiz9h",
+	"JmFHHfj/PTYHGdHt0H+P6L+IcK7YjBBZCV+jEIKlfGWcB0Co2guq7r1pBzPCCYeYcWgTMPIC7CoiAuuM",
+	"Qg4D5YAoK2jFU43F/PAL36kgyKeEZRqxYyLoYrRS8JFLMH4ZvVTmJFNcsYAIz6ksxNgaB3Bu3VMuIkVw",
+	"WwKOcohUoxV7Y7lKeZGyd+7c2H3jfuVPsj3W8wf9ANx8CI25XRRiyGY6SwmuMPyyfP2Q3hhBeQpTdM0T",
+	"Zpe66R2A/xaFnLhQEF+ih8XjrmdyVPACQQnX5+teNcx5gWVv0iYD5a8JBszCxMGINJbP82GoyCgf/z3x",
+	"OW5MTybtshFCELqykCsK8gylexCH4vL0YAGfi7iow4SIUh8RYRFoGHZFppSZhRL/RiBWP6RMA1YKSdPy",
+	"/pUTbdWDKbFX/kaolvg1TYPvt/+g5LW/YjcOHzb3980Cn5kokEb0hA2vuglt9Ygb8eg4YUbAnlkiXpPz",
+	"sbh5aoE2bzW1958GDQ0RW3eKfP3P/6zzyme2fLC+TcK9dLM4QPOEOXxl1vVeEDe1ZvRS4tL4QvKeR+95",
+	"9J5H73n0nkd/ZTzaWxF7XXrPp/d8es+n93z66+bT7sXTPZ/e8+k9n97z6T2f/kr5dPlK9Z5V71n1nlXv",
+	"WfWeVX9lrJrCnXvPx55N79n0nk3v2fTXzab3jo89m96z6T2b3rPpr5pNu4zlC72wRqZiz6/3/HrPr/f8",
+	"es+vv1Z+vfdT7zn1nlPvOfWeU3+dnPrDh/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -74,6 +75,43 @@ func (s *Store) UseToken(ctx context.Context, kind ports.TokenKind, hash, holder
 	t.CreatedAt, t.ExpiresAt = fromMicros(row.CreatedAt), fromMicros(row.ExpiresAt)
 	t.Content, err = s.keys.open(row.Content, "tokens.content "+hash)
 	return t, err
+}
+
+// OwnToken gives a token to its first holder (ports.Identities). Run twice by the driver it does the same.
+func (s *Store) OwnToken(ctx context.Context, kind ports.TokenKind, hash, holder string, again time.Duration, now time.Time) error {
+	result, err := s.db.ExecContext(ctx, `update tokens set holder = ?, used_at = case when used_at = 0 then ? else used_at end
+		where hash = ? and kind = ? and (used_at = 0 and expires_at > ? or holder = ? and used_at > ?)`,
+		holder, micros(now), hash, string(kind), micros(now), holder, micros(now.Add(-again)))
+	if err != nil {
+		return failed(err, "take a one-time token")
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 1 {
+		return err
+	}
+	switch row, err := s.token(ctx, kind, hash); {
+	case err != nil:
+		return err
+	case row.UsedAt != 0 && row.Holder != holder: // of another's, one is told nothing
+		return fmt.Errorf("a one-time token: %w", ports.ErrNotFound)
+	}
+	return ports.ErrTokenExpired
+}
+
+// Token reads a token (ports.Identities).
+func (s *Store) Token(ctx context.Context, kind ports.TokenKind, hash string) (ports.Token, error) {
+	row, err := s.token(ctx, kind, hash)
+	if err != nil {
+		return ports.Token{}, err
+	}
+	t := ports.Token{Hash: hash, Kind: kind, Holder: row.Holder, CreatedAt: fromMicros(row.CreatedAt), ExpiresAt: fromMicros(row.ExpiresAt)}
+	t.Content, err = s.keys.open(row.Content, "tokens.content "+hash)
+	return t, err
+}
+
+func (s *Store) token(ctx context.Context, kind ports.TokenKind, hash string) (row tokenRow, err error) {
+	err = one(ctx, s.read.NewSelect().Model(&row).Where("hash = ? and kind = ?", hash, string(kind)), "a one-time token")
+	return row, err
 }
 
 // whyNot says why a token was not consumed, for the payer. One who does not hold it is told nothing about it.

@@ -44,6 +44,9 @@ const (
 	TurnTokenUsed    Turn = "token_used"
 	TurnTokenExpired Turn = "token_expired"
 	TurnNoSession    Turn = "session_missing"
+
+	TurnTicketInvalid Turn = "ticket_invalid" // forged, or another's
+	TurnTicketSpent   Turn = "ticket_spent"   // too late
 )
 
 // TurnedAway is a payer who cannot go on.
