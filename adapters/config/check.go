@@ -98,6 +98,25 @@ func (c *Config) secretRefs() []namedRef {
 	return refs
 }
 
+// UnreadableSecrets are the references outside of the accounts' config whose secrets cannot be read here and now.
+func (c Config) UnreadableSecrets() (problems []Problem) {
+	for _, s := range c.secretRefs() {
+		if s.ref.IsZero() {
+			continue
+		}
+		if _, err := s.ref.Resolve(); err != nil {
+			problems = append(problems, c.Problem(s.key, "", err.Error(), nil))
+		}
+	}
+	for i, k := range c.Secrets.Keys {
+		_, unread := k.Ref.Resolve()
+		if _, err := k.Key(); err != nil && unread == nil {
+			problems = append(problems, c.Problem(fmt.Sprintf("secrets.keys[%d].ref", i), "", err.Error(), nil))
+		}
+	}
+	return problems
+}
+
 // check says all that is wrong with the values.
 func (c Config) check() []finding {
 	k := checking{Config: c}

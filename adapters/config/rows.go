@@ -11,14 +11,15 @@ import (
 
 // Rows gives the apps, entries and accounts in the form in which the store keeps them, and the hash of all that they
 // say, by which the same content is applied once. An account's config keeps its references. An app's key that is given
-// by reference is read now and goes in as its hash, so that a rotated key is other content.
+// by reference is read now and goes in as its hash, so that a rotated key is other content; one that cannot be read is an
+// *Invalid.
 func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
-	for _, a := range c.Apps {
+	for i, a := range c.Apps {
 		app := ports.App{Name: a.Name, Entries: a.Entries, Retired: a.Retired}
-		for _, k := range a.Keys {
+		for j, k := range a.Keys {
 			key, err := k.row()
 			if err != nil {
-				return rows, "", fmt.Errorf("key %s of app %s: %w", k.ID, a.Name, err)
+				return rows, "", &Invalid{[]Problem{c.Problem(fmt.Sprintf("apps[%d].keys[%d].secret", i, j), "", err.Error(), nil)}}
 			}
 			app.Keys = append(app.Keys, key)
 		}

@@ -114,7 +114,7 @@ func resolve(ref string, strict bool) (string, error) {
 		if secret := os.Getenv(name); secret != "" {
 			return secret, nil
 		}
-		return "", fmt.Errorf("the secret %s: the variable is not set", ref)
+		return "", fmt.Errorf("the secret %s: the variable is not set; set %s, or say where the secret is", ref, name)
 	}
 	path, ok := strings.CutPrefix(ref, fromFile)
 	if !ok {

@@ -130,16 +130,18 @@ func (s *service) acknowledge(r *http.Request) (any, error) {
 	return alarmOf(a), err
 }
 
-// settleOutside ends a refund whose money went back another way: {"name": "who says so", "reason": "how"} (R33).
+// settleOutside ends a refund whose money went back another way: {"name": "who says so", "reason": "how"} (R33);
+// with "anyway": true also one that the provider is working on.
 func (s *service) settleOutside(r *http.Request) (any, error) {
 	var in struct {
 		Name   string `json:"name"`
 		Reason string `json:"reason"`
+		Anyway bool   `json:"anyway"`
 	}
 	if err := bodyOf(r, &in); err != nil {
 		return nil, err
 	}
-	f, err := s.gateway.SettleOutside(r.Context(), mux.Vars(r)["number"], pay.SettledOutside{Name: in.Name, Reason: in.Reason})
+	f, err := s.gateway.SettleOutside(r.Context(), mux.Vars(r)["number"], pay.SettledOutside(in))
 	return refundOf(f), err
 }
 

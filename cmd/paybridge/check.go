@@ -12,6 +12,7 @@ import (
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
+	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -114,6 +115,21 @@ func refuseWrongSettings(cfg config.Config, host *pluginhost.Host) error {
 		return err
 	}
 	return &config.Invalid{Problems: problems}
+}
+
+// sealUnknown seals what accounts say of providers that have not described themselves: whether there is a secret in the clear
+// among it is known only when they have, and it would lie in the database until then, and in its backups.
+func sealUnknown(rows ports.SettingsContent, host *pluginhost.Host, seal func(ports.SettingKey, string) (string, error)) (ports.SettingsContent, error) {
+	for i, a := range rows.Accounts {
+		if !errors.Is(host.CheckClearSecrets(hosted(a)), ports.ErrUnavailable) {
+			continue
+		}
+		var err error
+		if rows.Accounts[i], err = gateway.SealTexts(a, config.IsReference, seal); err != nil {
+			return rows, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+	}
+	return rows, nil
 }
 
 // resolve reads the secrets that an account's configuration refers to.

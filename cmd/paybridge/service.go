@@ -104,6 +104,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
 		return s, err
 	}
+	if rows, err = sealUnknown(rows, s.host, s.store.SealSecret); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, gateway.FileOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
@@ -334,14 +337,36 @@ func (s *service) retryEvents(ctx context.Context, apps []ports.App) {
 	}
 }
 
-// configureAll gives the plugins what they have not taken yet.
+// configureTime is how long one provider's plugin may take in one go to take what it has not taken yet.
+const configureTime = 10 * time.Second
+
+// configureAll gives the plugins what they have not taken yet, side by side: one that hangs keeps no other from its own (R36).
 func (s *service) configureAll(ctx context.Context, newest bool) {
+	ctx, cancel := context.WithTimeout(ctx, configureTime)
+	defer cancel()
+	of := map[string][]ports.Account{}
 	for _, a := range s.accounts {
-		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); out == nil && s.given[a.Name] == a.Generation {
-			continue
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); out != nil || s.given[a.Name] != a.Generation {
+			of[a.Provider] = append(of[a.Provider], a)
 		}
+	}
+	taken := make(chan ports.Account, len(s.accounts))
+	var providers sync.WaitGroup
+	for _, accounts := range of {
+		providers.Go(func() { s.configureOf(ctx, accounts, newest, taken) })
+	}
+	providers.Wait()
+	close(taken)
+	for a := range taken {
+		s.given[a.Name] = a.Generation
+	}
+}
+
+// configureOf gives one provider's plugin these accounts, and tells which it has taken.
+func (s *service) configureOf(ctx context.Context, accounts []ports.Account, newest bool, taken chan<- ports.Account) {
+	for _, a := range accounts {
 		if err := s.configure(ctx, a); err == nil {
-			s.given[a.Name] = a.Generation
+			taken <- a
 		} else if newest || s.log.Enabled(ctx, slog.LevelDebug) { // it is unavailable; the others serve (R36)
 			s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 		}

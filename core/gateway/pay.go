@@ -101,7 +101,7 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 			return fmt.Errorf("order %s: %w", order, ports.ErrNotFound)
 		}
 		now := g.Clock.Now()
-		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID, Payer: who}, now); err != nil || step != pay.MakeNew {
+		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, AppID: route.AppID, OpenID: r.OpenID, Payer: who}, now); err != nil || step != pay.MakeNew {
 			return err
 		}
 		if p, err = g.newPayment(app, rows.Order, route, r, now); err != nil {

@@ -175,6 +175,19 @@ func (g *Gateway) sealed(a ports.Account, pointers []string) (ports.Account, err
 	return a, err
 }
 
+// SealTexts seals every text of an account's config that plain does not let through: for an account of which nobody can tell
+// what is secret, because its plugin has never said.
+func SealTexts(a ports.Account, plain func(text string) bool, seal func(of ports.SettingKey, secret string) (string, error)) (ports.Account, error) {
+	var err error
+	a.Config, err = mapTexts(a.Config, func(_, text string) (string, error) {
+		if plain(text) || strings.HasPrefix(text, ports.SealedPrefix) {
+			return text, nil
+		}
+		return seal(ports.SettingKey{Kind: ports.AccountSetting, Name: a.Name}, text)
+	})
+	return a, err
+}
+
 // mapTexts copies JSON with f applied to each text in it, names excepted. Nothing stays nothing.
 func mapTexts(config json.RawMessage, f func(pointer, text string) (string, error)) (json.RawMessage, error) {
 	if len(config) == 0 {
