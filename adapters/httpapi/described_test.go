@@ -24,6 +24,7 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	w.must(200, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
 	w.must(200, clinicKey, "GET", "/v1/payments/"+payment, "")
 	w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "")
+	w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/tickets", `{"entry":"mini-program"}`)
 	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
 
 	_, payment = w.paid("REG-2")

@@ -54,15 +54,19 @@ func startPayers(t *testing.T, change ...func(*PublicOptions)) *payers {
 			LatePay: pay.LateRefund, Secret: secret, Scope: scope, ReturnURLs: []string{"https://www.clinic.example/registration"},
 		}
 	}
+	native := entry("native", miniApp, "env:"+miniApp, "")
+	silent := entry("silent-mini", miniApp, "", "")
+	native.Method, silent.Method = "02", "02"
 	app := func(name, key string, entries ...string) ports.App {
 		scopes := []string{"pay", "read", "refund", "identity"}
 		return ports.App{Name: name, Entries: entries, Keys: []ports.AppKey{{ID: "all", Hash: hashed(key), Scopes: scopes}}}
 	}
 	_, err := p.db.ApplySettings(t.Context(), "test", "payers", ports.SettingsContent{
-		Apps: []ports.App{app("clinic", clinicKey, "account", "second", "mini", "wrong", "silent"), app("shop", shopKey, "account", "mini")},
+		Apps: []ports.App{app("clinic", clinicKey, "account", "second", "mini", "wrong", "silent", "native", "silent-mini"), app("shop", shopKey, "account", "mini")},
 		Entries: []ports.Entry{
 			entry("account", accountApp, "env:"+accountApp, ports.ScopeUserInfo), entry("second", secondApp, "env:"+secondApp, ports.ScopeBase),
 			entry("mini", miniApp, "env:"+miniApp, ""), entry("wrong", accountApp, "env:other", ""), entry("silent", accountApp, "", ""),
+			native, silent,
 		},
 		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
 	}, time.Now())

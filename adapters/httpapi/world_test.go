@@ -26,6 +26,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/paybridge/paybridge/adapters/store"
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -64,17 +65,19 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	all := []string{"pay", "read", "refund", "identity"}
 	_, err := db.ApplySettings(t.Context(), "test", "1", ports.SettingsContent{
 		Apps: []ports.App{
-			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{
+			{Name: "clinic", Entries: []string{"official-account", "second-account", "mini-program"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
 			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
-			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}, {ID: "none", Hash: hashed(mayNothing)}}},
+			{Name: "shop", Entries: []string{"official-account", "mini-program"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}, {ID: "none", Hash: hashed(mayNothing)}}},
 		},
 		Entries: []ports.Entry{
 			{Name: "official-account", Provider: "channel", Account: "hospital", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "01", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
+			{Name: "mini-program", Provider: "channel", Account: "hospital", AppID: "wxm", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, Secret: "env:WXM"},
 			{Name: "second-account", Provider: "channel", Account: "hospital", AppID: "wxb", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
 		},
 		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
 	}, time.Now())
+	w.gateway.Identity = noWeChat(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +102,14 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	w.url = server.URL
 	w.client = &http.Client{Transport: conforming(t, w.answers, server.Client().Transport)}
 	return w
+}
+
+// noWeChat says of nobody who they are: WeChat is away.
+func noWeChat(t *testing.T) *weixin.Client {
+	t.Helper()
+	client := weixin.New(weixin.Options{BrowserBase: "http://127.0.0.1:1", ServerBase: "http://127.0.0.1:1", Now: time.Now})
+	t.Cleanup(client.Close)
+	return client
 }
 
 // newStore is an empty SQLite database.

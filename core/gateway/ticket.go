@@ -43,6 +43,10 @@ type ticket struct {
 // page redeems it, so the page that asks needs no login there. *Invalid: the entry is no mini program's, or cannot tell its
 // payers; ErrNotFound: the order is not the app's.
 func (g *Gateway) MakeTicket(ctx context.Context, app, order, entry string) (Ticket, error) {
+	o, err := g.Store.Order(ctx, app, order)
+	if err != nil {
+		return Ticket{}, err
+	}
 	if _, err := g.route(app, entry); err != nil {
 		return Ticket{}, err
 	}
@@ -52,10 +56,6 @@ func (g *Gateway) MakeTicket(ctx context.Context, app, order, entry string) (Tic
 		return Ticket{}, &Invalid{"entry", fmt.Sprintf("%q is an official account's: its page calls pay itself", entry)}
 	case e.Secret == "" || g.Identity == nil:
 		return Ticket{}, &Invalid{"entry", fmt.Sprintf("%q has no secret: without it nobody can tell who redeems a ticket", entry)}
-	}
-	o, err := g.Store.Order(ctx, app, order)
-	if err != nil {
-		return Ticket{}, err
 	}
 	if o.State != pay.OrderOpen {
 		_, _, err := pay.Attempt(pay.Rows{Order: o}, pay.Want{Entry: entry}, g.Clock.Now())
