@@ -32,10 +32,10 @@ type SettingsContent struct {
 
 // App is a business system that calls the API.
 type App struct {
-	Name       string   `json:"name"`
-	Keys       []AppKey `json:"keys"`
-	Entries    []string `json:"entries"` // those it may use
-	Webhook    *Webhook `json:"webhook,omitempty"`
+	Name    string   `json:"name"`
+	Keys    []AppKey `json:"keys"`
+	Entries []string `json:"entries"` // those it may use
+	Webhook *Webhook `json:"webhook,omitempty"`
 	// DisplayName is what payers see as the merchant; Name when empty.
 	DisplayName string `json:"display_name,omitempty"`
 	Generation  int64  `json:"-"`
