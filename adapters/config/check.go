@@ -48,11 +48,14 @@ func (c *Config) settle(dir string) {
 	c.Plugins.Dir, c.Plugins.Lock, c.Store.Path = under(c.Plugins.Dir), under(c.Plugins.Lock), under(c.Store.Path)
 	subMerchant := map[string]bool{}
 	for _, a := range c.Accounts {
-		subMerchant[a.Name] = a.SubMchID != ""
+		subMerchant[a.Name] = a.SubMchID != "" || a.Template
 	}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		e.NotifyBase = strings.TrimRight(e.NotifyBase, "/")
+		if e.From != "" {
+			continue
+		}
 		if e.LatePay == "" {
 			e.LatePay = pay.LateRefund
 		}
@@ -94,6 +97,25 @@ func (c *Config) secretRefs() []namedRef {
 		}
 	}
 	return refs
+}
+
+// UnreadableSecrets are the references outside of the accounts' config whose secrets cannot be read here and now.
+func (c Config) UnreadableSecrets() (problems []Problem) {
+	for _, s := range c.secretRefs() {
+		if s.ref.IsZero() {
+			continue
+		}
+		if _, err := s.ref.Resolve(); err != nil {
+			problems = append(problems, c.Problem(s.key, "", err.Error(), nil))
+		}
+	}
+	for i, k := range c.Secrets.Keys {
+		_, unread := k.Ref.Resolve()
+		if _, err := k.Key(); err != nil && unread == nil {
+			problems = append(problems, c.Problem(fmt.Sprintf("secrets.keys[%d].ref", i), "", err.Error(), nil))
+		}
+	}
+	return problems
 }
 
 // check says all that is wrong with the values.
@@ -175,6 +197,11 @@ func (c *checking) secrets() {
 		c.name(key+".id", k.ID, i, func(j int) string { return c.Secrets.Keys[j].ID })
 		if k.Ref.IsZero() {
 			c.bad(key+".ref", "say where the key is, env:NAME or file:path")
+		}
+	}
+	for _, s := range c.secretRefs() {
+		if ref := s.ref.ref; ref != "" && !isRef(ref) && !strings.HasPrefix(ref, ports.SealedPrefix) { // of a row; the file's were read as references
+			c.bad(s.key, "say where the secret is, env:NAME or file:path")
 		}
 	}
 	if !c.production() {
@@ -291,6 +318,31 @@ func (c *checking) accounts() {
 			c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes")
 		}
 		c.byReference(key+"config", a.Config)
+		c.made(key, a)
+	}
+}
+
+// made checks what a template and the accounts that are made from it say of each other.
+func (c *checking) made(key string, a Account) {
+	if a.Template && (a.SubMchID != "" || a.From != "") {
+		c.bad(key+"template", "a template is the partner itself: it has no sub_mchid and is made from nothing")
+	}
+	if a.From == "" {
+		return
+	}
+	at := slices.IndexFunc(c.Accounts, func(t Account) bool { return t.Name == a.From })
+	switch {
+	case at < 0 || !c.Accounts[at].Template:
+		c.bad(key+"from", "there is no account of this name with template: true")
+		return
+	case a.Provider != c.Accounts[at].Provider || a.MchID != c.Accounts[at].MchID:
+		c.bad(key+"mchid", "provider and mchid are the template's: %s, %s", c.Accounts[at].Provider, c.Accounts[at].MchID)
+	}
+	if a.SubMchID == "" {
+		c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes: all else is the template's")
+	}
+	if len(a.Config) > 0 {
+		c.bad(key+"config", "is the template's; remove it here, or remove from")
 	}
 }
 
@@ -324,7 +376,7 @@ func (c *checking) entries() {
 	for i, a := range c.Accounts {
 		accounts[i] = a.Name
 	}
-	for i, e := range c.Entries {
+	for i, e := range c.inherited() {
 		key := fmt.Sprintf("entries[%d].", i)
 		c.name(key+"name", e.Name, i, func(j int) string { return c.Entries[j].Name })
 		c.provider(key, e.Provider)
@@ -352,6 +404,9 @@ func (c *checking) entries() {
 			continue
 		}
 		c.fits(key, e, c.Accounts[at])
+		if e.From != "" && !slices.ContainsFunc(c.Entries, func(t Entry) bool { return t.Name == e.From && t.Account == c.Accounts[at].From && t.From == "" }) {
+			c.bad(key+"from", "there is no entry of this name whose account is the template that account %s is made from", e.Account)
+		}
 	}
 }
 
@@ -379,7 +434,7 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	case e.AppID == "" && e.OpenIDKind != "":
 		c.bad(key+"openid_kind", "says whose app id an openid belongs to, and the entry has none; remove it, or write app_id")
 	case e.AppID == "":
-	case a.SubMchID == "":
+	case a.SubMchID == "" && !a.Template:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
 	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)

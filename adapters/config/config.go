@@ -186,7 +186,8 @@ const (
 type App struct {
 	Name    string   `koanf:"name"`
 	Keys    []AppKey `koanf:"keys"`    // several while they rotate
-	Entries []string `koanf:"entries"` // names of the entries it may use
+	Entries []string `koanf:"entries"` // names of the entries it may use; a template's: all that are made from it
+	Retired bool     `koanf:"retired"` // makes no new orders and payments
 	Webhook Webhook  `koanf:"webhook"`
 	// DisplayName is what payers see as the merchant; Name unless set.
 	DisplayName string `koanf:"display_name"`
@@ -225,6 +226,8 @@ type Entry struct {
 	Name     string `koanf:"name"`
 	Provider string `koanf:"provider"` // the plugin, by the provider's name
 	Account  string `koanf:"account"`
+	// From names an entry of a template account; its values hold where there are none here.
+	From string `koanf:"from"`
 	// AppID is the paying app id: the official account or mini program whose page calls pay. Empty only for channels
 	// that know none; their payers need no openid.
 	AppID string `koanf:"app_id"`
@@ -264,6 +267,10 @@ type Account struct {
 	Provider string `koanf:"provider"`
 	MchID    string `koanf:"mchid"`     // the signer's, in whatever words its provider has; never changes under one name
 	SubMchID string `koanf:"sub_mchid"` // partner mode only; never changes either
+	// Template says that sub merchants' accounts are made from this one, a partner's, which takes no payments itself.
+	Template bool `koanf:"template"`
+	// From names the template whose Config this account has; its own is empty.
+	From string `koanf:"from"`
 	// Config is what the plugin's schema asks for; secrets in it are references, "env:NAME" or "file:path", at
 	// any depth. ResolveConfig reads them.
 	Config  map[string]any `koanf:"config"`

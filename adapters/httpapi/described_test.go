@@ -41,6 +41,7 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	order = w.order("REG-3")
 	w.channel.ends(&pay.Outcome{}) // from here on the channel does not say what became of a call
 	payment = w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/payments", tap).number()
+	w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/sync", "")
 	w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
 	w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
 

@@ -69,7 +69,7 @@ func startPayers(t *testing.T, change ...func(*PublicOptions)) *payers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.gateway.LoadSettings(t.Context()); err != nil {
+	if _, err := p.gateway.LoadSettings(t.Context(), func([]ports.Account) {}); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -424,6 +424,10 @@ func TestR43_TurnedAway(t *testing.T) {
 		{"outside of WeChat", func(b *browser) reply {
 			return onlyWeChat.browser(b.lang).get(clinicAccount, "User-Agent", "Mozilla/5.0 Firefox/140.0")
 		}, 400, "open_in_wechat", "请在微信中打开此页面。", "Open this page in WeChat."},
+
+		{"a mini program's link that was sent to somebody", func(b *browser) reply {
+			return onlyWeChat.browser(b.lang).get("/p/enter/"+identity.NewToken(), "User-Agent", weChatAgent)
+		}, 400, "open_in_mini_program", "这个链接只能在小程序内打开，请从小程序重新进入。", "This link opens inside its mini program only. Enter from the mini program."},
 
 		{"token forged", func(b *browser) reply { return b.get("/p/enter/" + identity.NewToken()) }, 404, "token_invalid",
 			"链接无效，请返回小程序重新打开。", "The link is not valid. Go back to the mini program and open it again."},

@@ -109,8 +109,13 @@ func (s *service) signedIn(w http.ResponseWriter, r *http.Request, in gateway.Si
 	http.Redirect(w, r, in.ReturnURL, http.StatusSeeOther) // away from the address with its token
 }
 
-// enter makes the one-time token of a mini program's login a session, and leads away from it.
+// enter makes the one-time token of a mini program's login a session, and leads away from it. Such a link belongs into that
+// mini program's web-view: sent to somebody else in a chat, it would sign them in as its sender.
 func (s *service) enter(w http.ResponseWriter, r *http.Request) {
+	if s.onlyWeChat && !strings.Contains(strings.ToLower(r.UserAgent()), "miniprogram") {
+		s.turnPage(w, r, &gateway.TurnedAway{Turn: turnOpenInMiniProgram})
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), apiTime)
 	defer cancel()
 	in, err := s.gateway.Enter(ctx, mux.Vars(r)["token"])

@@ -22,11 +22,12 @@ type turn struct {
 }
 
 const (
-	turnForeignOrigin gateway.Turn = "foreign_origin"
-	turnOpenInWeChat  gateway.Turn = "open_in_wechat"
-	turnOpenInAccount gateway.Turn = "open_in_official_account"
-	turnMalformed     gateway.Turn = "invalid_request"
-	turnInternal      gateway.Turn = "internal"
+	turnForeignOrigin     gateway.Turn = "foreign_origin"
+	turnOpenInWeChat      gateway.Turn = "open_in_wechat"
+	turnOpenInAccount     gateway.Turn = "open_in_official_account"
+	turnOpenInMiniProgram gateway.Turn = "open_in_mini_program"
+	turnMalformed         gateway.Turn = "invalid_request"
+	turnInternal          gateway.Turn = "internal"
 )
 
 // turns is every reason for which a payer is turned away here.
@@ -50,6 +51,7 @@ var turns = map[gateway.Turn]turn{
 	turnForeignOrigin:        {http.StatusForbidden, "请求来自其他网站，已拒绝。", "The request came from another site and was refused."},
 	turnOpenInWeChat:         {http.StatusBadRequest, "请在微信中打开此页面。", "Open this page in WeChat."},
 	turnOpenInAccount:        {http.StatusBadRequest, "小程序内不能使用网页授权，请返回小程序重新进入。", "Inside a mini program one does not sign in this way. Go back to the mini program and enter again."},
+	turnOpenInMiniProgram:    {http.StatusBadRequest, "这个链接只能在小程序内打开，请从小程序重新进入。", "This link opens inside its mini program only. Enter from the mini program."},
 	turnMalformed:            {http.StatusBadRequest, "请求格式不正确。", "The request is malformed."},
 	turnInternal:             {http.StatusInternalServerError, "网关出错了，请稍后重试。", "The gateway has a fault. Try again later."},
 }
@@ -130,7 +132,8 @@ func (s *service) turnPage(w http.ResponseWriter, r *http.Request, err error) {
 		page = map[string]string{"Code": string(code), "Lang": "en", "Title": "This cannot go on", "Text": t.english, "AgainWord": "Start again"}
 	}
 	if again != nil {
-		page["Again"] = "/oauth/" + url.PathEscape(again.Entry) + "/authorize?" + url.Values{"app": {again.App}, "return_url": {again.ReturnURL}}.Encode()
+		// Beside this page, whatever path a proxy has put before it.
+		page["Again"] = "authorize?" + url.Values{"app": {again.App}, "return_url": {again.ReturnURL}}.Encode()
 	}
 	var text bytes.Buffer
 	if err := turnTemplate.Execute(&text, page); err != nil {

@@ -300,8 +300,12 @@ func moneyOf(a *pb.Amount) (money.Amount, error) {
 		return money.Amount{}, nil
 	}
 	m := money.Amount{Minor: a.GetMinor(), Currency: a.GetCurrency()}
-	if err := m.Payable(); err != nil && m.Minor != 0 {
-		return money.Amount{}, err
+	checked := m
+	if m.Minor == 0 && m.Currency != "" { // nothing at all is an amount; its currency is still one
+		checked.Minor = 1
+	}
+	if m != (money.Amount{}) && checked.Payable() != nil {
+		return money.Amount{}, fmt.Errorf("an amount of %d %q", m.Minor, clean(m.Currency, 8))
 	}
 	return m, nil
 }

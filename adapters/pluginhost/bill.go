@@ -106,7 +106,11 @@ func (s *statement) broken(err error) ports.BillAnswer {
 // ended reads the last item: only what the plugin accepts, and what adds up, is a statement.
 func (s *statement) ended(end *pb.Outcome) ports.BillAnswer {
 	a := ports.BillAnswer{Outcome: outcome(end), Lines: s.lines, ProviderTime: moment(end.GetProviderTime())}
-	if a.Outcome.Verdict != pay.Accepted || s.totals == nil {
+	if a.Outcome.Verdict != pay.Accepted {
+		return a
+	}
+	if s.totals == nil { // a statement cut short looks like a short one
+		a.Outcome = distrust(a.Outcome, errors.New("a statement without its totals"))
 		return a
 	}
 	for _, t := range []struct {

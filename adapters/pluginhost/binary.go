@@ -20,11 +20,8 @@ func privateCopy(pin Pin, dir string, production bool) (string, error) {
 		if pin.SHA256 == "" {
 			return "", fmt.Errorf("plugin %s is not pinned: production starts only what plugins.lock has a sha256 of", pin.Name)
 		}
-		for _, path := range []string{filepath.Dir(pin.Path), pin.Path} {
-			if why := writable(path); why != "" {
-				return "", fmt.Errorf("plugin %s: %s is %s: make it writable by its owner alone, and the owner not this user",
-					pin.Name, path, why)
-			}
+		if err := onlyTheOwnerWrites(filepath.Dir(pin.Path), pin.Path); err != nil {
+			return "", fmt.Errorf("plugin %s: %w", pin.Name, err)
 		}
 	}
 	path := filepath.Join(dir, pin.Name)
@@ -41,6 +38,15 @@ func privateCopy(pin Pin, dir string, production bool) (string, error) {
 			pin.Name, pin.Path, digest, pin.SHA256)
 	}
 	return path, nil
+}
+
+func onlyTheOwnerWrites(paths ...string) error {
+	for _, path := range paths {
+		if why := writable(path); why != "" {
+			return fmt.Errorf("%s is %s: make it writable by its owner alone, and the owner not this user", path, why)
+		}
+	}
+	return nil
 }
 
 // writable says in which way others, or we, could change a file. Root may always; for it only the mode counts.

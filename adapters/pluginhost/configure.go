@@ -26,7 +26,8 @@ type Account struct {
 // account is what the host keeps of one, to replay it.
 type account struct {
 	Account
-	problem error // why the plugin does not use it; nil: it does
+	problem error    // why the plugin does not use it; nil: it does
+	proven  *Account // where no plugin has answered to this one yet: the last one that was in use
 }
 
 func (a *account) problemText() string {
@@ -95,17 +96,30 @@ func (h *Host) Configure(ctx context.Context, a Account) error {
 	if r != nil {
 		given, err = i.give(ctx, r, a)
 	}
-	inUse := err
-	_, wrong := asConfigError(err)
-	switch held := i.account(a.Name); {
-	case err == nil || held == nil || held.problem != nil:
-	case r != nil && !given || wrong:
-		return err // the plugin keeps what it had; so do we
-	case errors.Is(err, ports.ErrUnavailable):
-		inUse = nil // one of the two is in use, and both are good; the new one is replayed at a restart
+	if next := kept(i.account(a.Name), a, r == nil || given, err); next != nil {
+		i.keepAccount(next)
 	}
-	i.keepAccount(&account{Account: a, problem: inUse})
 	return err
+}
+
+// kept is what the host keeps after an account was given with this result; nil: what it held. asked is false when the
+// host itself refused to give it.
+func kept(held *account, a Account, asked bool, err error) *account {
+	_, wrong := asConfigError(err)
+	switch {
+	case err == nil || held == nil || held.problem != nil:
+		return &account{Account: a, problem: err}
+	case wrong || !asked:
+		return nil // the plugin keeps what it had
+	case errors.Is(err, ports.ErrUnavailable):
+		// One of the two is in use. The new one is given again at the next start; nobody has said that it is good.
+		proven := held.proven
+		if proven == nil {
+			proven = &held.Account
+		}
+		return &account{Account: a, proven: proven}
+	}
+	return &account{Account: a, problem: err}
 }
 
 // withMerchant is the account's configuration with the merchant numbers in it that the plugin's schema has a place for.
@@ -171,20 +185,38 @@ func (i *instance) give(ctx context.Context, r *running, a Account) (given bool,
 	return true, nil
 }
 
-// replayTime is the most that a replay of all accounts may take: until then the plugin serves none of them.
-const replayTime = 3 * startTime
+const (
+	// replayTime is the most that a replay of all accounts may take: until then the plugin serves none of them.
+	replayTime = 3 * startTime
+	// replayTimeOfOne is the most that one of them may take of it, so that the others come to their turn.
+	replayTimeOfOne = startTime / 5
+)
 
-// replay gives a new process every account. One that it refuses stays out of use; the others are not kept from theirs.
+// replay gives a new process every account. One that it refuses stays out of use, unless an earlier one of that name was
+// in use; the others are not kept from theirs.
 func (i *instance) replay(ctx context.Context, r *running) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	for name, a := range i.copyAccounts() {
-		_, problem := i.give(ctx, r, a.Account)
-		if problem != nil {
-			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", problem.Error())
+		next := &account{Account: a.Account}
+		next.problem = i.giveAgain(ctx, r, a.Account)
+		if _, wrong := asConfigError(next.problem); wrong && a.proven != nil {
+			i.o.Log.Error("an account's new configuration is wrong: the one before stays in use", "provider", i.pin.Name, "account", name, "problem", next.problem.Error())
+			next = &account{Account: *a.proven}
+			next.problem = i.giveAgain(ctx, r, *a.proven)
 		}
-		i.keepAccount(&account{Account: a.Account, problem: problem})
+		if next.problem != nil {
+			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", next.problem.Error())
+		}
+		i.replaceAccount(a, next)
 	}
+}
+
+func (i *instance) giveAgain(ctx context.Context, r *running, a Account) error {
+	ctx, cancel := context.WithTimeout(ctx, replayTimeOfOne)
+	defer cancel()
+	_, err := i.give(ctx, r, a)
+	return err
 }
 
 // current is the process that serves, nil while there is none, and what the last one told of itself.
@@ -207,6 +239,15 @@ func (i *instance) keepAccount(a *account) {
 		return
 	}
 	i.accounts[a.Name] = a
+}
+
+// replaceAccount keeps next where nothing else was kept since held was read.
+func (i *instance) replaceAccount(held, next *account) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.accounts[held.Name] == held {
+		i.accounts[held.Name] = next
+	}
 }
 
 func (i *instance) copyAccounts() map[string]*account {

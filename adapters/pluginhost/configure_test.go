@@ -124,6 +124,24 @@ func TestR38_ARotatedSecretIsReadAgain(t *testing.T) {
 	}
 }
 
+// A typing error that comes while the plugin is down must not take the account out of use when it is back.
+func TestR37_AWrongConfigurationGivenWhileThePluginIsDown(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *pluginhost.Options) { o.FirstBack = time.Second })
+	first := pid(h)
+	kill(t, first, syscall.SIGKILL)
+	wrong := account("one", 2)
+	wrong.Config = json.RawMessage(`{"key": "bad-bad-bad"}`)
+	eventually(t, "the plugin is down", func() bool { return pid(h) == 0 })
+	if err := h.Configure(t.Context(), wrong); !errors.Is(err, ports.ErrUnavailable) {
+		t.Fatalf("given to a plugin that is down: %v", err)
+	}
+	eventually(t, "another process serves the account", func() bool {
+		p, err := h.For(pay.Route{Provider: "unruly", Account: "one"})
+		return err == nil && p.CreatePayment(t.Context(), payment("one", "generation")).Outcome.Code == "1"
+	})
+}
+
 func TestR45_ASecretInTheClearIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, func(o *pluginhost.Options) {

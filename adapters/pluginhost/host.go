@@ -24,7 +24,7 @@ import (
 type Options struct {
 	Lock        Lock     // which plugins there are
 	Dir         string   // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
-	Production  bool     // refuse unpinned binaries and writable plugin folders
+	Production  bool     // refuse unpinned binaries, and a plugins.lock or plugin folder that others may write
 	Environment []string // names of our variables that plugins may see, beside proxy, certificates and zone
 	// Resolve puts the secrets of an account's configuration in the place of their references, each time that a plugin is
 	// given the account: after a rotation the next process gets the new ones. IsReference tells one from a secret. nil:
@@ -101,6 +101,11 @@ var _ ports.Providers = (*Host)(nil)
 // New prepares a host and sweeps what an earlier one left in o.Dir. It starts nothing yet.
 func New(o Options) (*Host, error) {
 	o = o.withDefaults()
+	if o.Production {
+		if err := o.Lock.trusted(); err != nil {
+			return nil, err
+		}
+	}
 	held, err := takeFolder(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("plugin folder: %w", err)
@@ -145,9 +150,29 @@ func makeFolders(dir string) error {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
+		if err := isOurFolder(path); err != nil {
+			return err
+		}
 		if err := os.Chmod(path, 0o700); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// isOurFolder refuses a folder that somebody else has put in our place, where names can be guessed: it is emptied, and
+// programs are started from it.
+func isOurFolder(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	of, known := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder (a link?): remove it, and see who made it", path)
+	case !known || int(of.Uid) != os.Geteuid():
+		return fmt.Errorf("%s is another user's: remove it, and see who made it", path)
 	}
 	return nil
 }

@@ -199,3 +199,53 @@ func TestPluginFolder(t *testing.T) {
 		}
 	}
 }
+
+// Its name can be guessed, and it is emptied, and programs are started from it.
+func TestPluginFolderOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	theirs := filepath.Join(dir, "theirs", "bin")
+	if err := os.MkdirAll(theirs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Dir(theirs), link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{link: "no folder", filepath.Dir(theirs): "another user's"} {
+		if path != link {
+			if os.Geteuid() != 0 { // only root may give a folder away
+				continue
+			}
+			if err := os.Chown(path, 65534, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := pluginhost.New(pluginhost.Options{Dir: path}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+		if _, err := os.Stat(theirs); err != nil {
+			t.Errorf("%s was emptied: %v", path, err)
+		}
+	}
+}
+
+// Who writes plugins.lock says what is started, with every merchant's keys.
+func TestProductionReadsALockThatItsOwnerAloneWrites(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(shortDir(t), "plugins")
+	path := filepath.Join(dir, pluginhost.LockName)
+	for _, step := range []error{os.Mkdir(dir, 0o700), os.WriteFile(path, []byte(`{"plugins": []}`), 0o600), os.Chmod(path, 0o666), os.Chmod(dir, 0o555)} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
+	lock, err := pluginhost.ReadLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pluginhost.New(pluginhost.Options{Dir: shortDir(t), Lock: lock, Production: true}); err == nil || !strings.Contains(err.Error(), "writable by group or others") {
+		t.Errorf("a lock that others may write: %v", err)
+	}
+}

@@ -18,6 +18,8 @@ const LockName = "plugins.lock"
 // Lock is the content of plugins.lock, written by the build: which plugins there are, and which bytes they are.
 type Lock struct {
 	Plugins []Pin `json:"plugins"`
+
+	path string // the file that it was read from
 }
 
 // Pin is one plugin as it was built.
@@ -50,7 +52,16 @@ func ReadLock(path string) (Lock, error) {
 			lock.Plugins[i].Path = filepath.Join(filepath.Dir(path), p.Path)
 		}
 	}
+	lock.path = path
 	return lock, nil
+}
+
+// trusted fails when somebody beside its owner could have written the lock: who writes it says what is started.
+func (l Lock) trusted() error {
+	if l.path == "" { // it was never a file
+		return nil
+	}
+	return onlyTheOwnerWrites(filepath.Dir(l.path), l.path)
 }
 
 func parseLock(text []byte) (Lock, error) {

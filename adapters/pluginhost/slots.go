@@ -6,7 +6,8 @@ import (
 )
 
 // slots bounds the calls under way to one plugin. One account may hold an eighth of them, so that some accounts whose
-// calls all hang leave the others room (R36), and at least leastShare, so that a small bound serves one account well.
+// calls all hang leave the others room (R36), and at least leastShare, so that a small bound serves one account well, but
+// never the last place.
 type slots struct {
 	all       chan struct{}
 	mu        *sync.Mutex
@@ -41,7 +42,7 @@ func (s slots) of(account string) chan struct{} {
 	defer s.mu.Unlock()
 	own, ok := s.byAccount[account]
 	if !ok {
-		own = make(chan struct{}, max(leastShare, cap(s.all)/8))
+		own = make(chan struct{}, max(1, min(max(leastShare, cap(s.all)/8), cap(s.all)-1)))
 		s.byAccount[account] = own
 	}
 	return own

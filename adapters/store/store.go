@@ -33,6 +33,7 @@ type Store struct {
 	postgres bool
 	writes   *statements // on db
 	reads    *statements // on read
+	lost     lostClaims
 	keys     *Keyring
 	lock     *os.File // SQLite's, against a second process
 

@@ -18,7 +18,7 @@ then is a row with a due time, and goes on after the next start.
 
 On start the apps, entries and accounts of the configuration are applied, once per content. Exit code 2 says
 that the configuration must be changed: stored payments still need what it leaves out.`,
-		Example: "  paybridge serve --config paybridge.yaml\n  paybridge serve --config paybridge.yaml --hold   # after a restore: send no refunds",
+		Example: "  paybridge serve --config paybridge.yaml\n  paybridge serve --config paybridge.yaml --hold   # after a restore: no refunds, no events",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
@@ -34,6 +34,6 @@ that the configuration must be changed: stored payments still need what it leave
 		},
 	}
 	configFlags(cmd)
-	cmd.Flags().BoolVar(&hold, "hold", false, "send no refunds")
+	cmd.Flags().BoolVar(&hold, "hold", false, "send no refunds, and no events to apps, until it is started without")
 	return cmd
 }

@@ -46,7 +46,7 @@ func (g *Gateway) Bind(ctx context.Context, app string, r BindRequest) (identity
 	}
 	now := g.intent()
 	err = g.identify(ctx, func(tx ports.Tx) error {
-		if _, err := meet(ctx, tx, identity.Seen{Name: of}, now); err != nil {
+		if _, _, err := meet(ctx, tx, identity.Seen{Name: of}, now); err != nil {
 			return err
 		}
 		ids, ties, err := tx.LockPayer(ctx, app, of)

@@ -83,7 +83,8 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 		return p, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	}
 	if p.Route.Policy.NoClose {
-		return g.query(ctx, number, claim)
+		p, _, err = g.query(ctx, number, claim)
+		return p, err
 	}
 	crashPoint(crashAfterIntent)
 	answer := g.call(ctx, p, "close", ports.Provider.ClosePayment)
@@ -94,5 +95,6 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 	if p, err = g.outcome(ctx, number, answer, pay.CloseAnswered); err != nil {
 		return p, err
 	}
-	return g.query(ctx, number, claim)
+	p, _, err = g.query(ctx, number, claim)
+	return p, err
 }

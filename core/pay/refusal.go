@@ -36,6 +36,8 @@ const (
 	CodeRefundTooLate       = "refund_too_late"
 	CodeRefundNotRetryable  = "refund_not_retryable"
 	CodeRefundNotSettleable = "refund_not_settleable"
+	CodeRefundNotAbnormal   = "refund_not_abnormal"
+	CodeNotOffered          = "not_offered"
 	CodeNotCloseable        = "payment_not_closeable"
 	CodeIdentityConflict    = "identity_conflict"
 )

@@ -2,6 +2,8 @@ package wechat
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
@@ -9,6 +11,19 @@ import (
 
 // prepayLife is how long WeChat takes a prepay id, less what a payer needs to type a password.
 const prepayLife = 2*time.Hour - 5*time.Minute
+
+// plain refuses a payment that is more than cash: asked for as one sum, the payer would pay the insurance's part too.
+func plain(r sdk.Create) error {
+	if r.Details != (sdk.Details{}) {
+		return errors.New("this channel takes no details with a payment: the order needs an entry of another provider")
+	}
+	for _, leg := range r.Legs {
+		if leg.Kind != "self" {
+			return fmt.Errorf("this channel takes cash alone, and a part of the payment is %q: the order needs an entry of another provider", leg.Kind)
+		}
+	}
+	return nil
+}
 
 // CreatePayment opens the trade, or renews it: WeChat answers the same number and content with a fresh prepay id.
 func (c *Channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
@@ -22,11 +37,14 @@ func (c *Channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if err := r.Route.DecodeOptions(&options); err != nil {
 		return sdk.NotSent(err)
 	}
+	if err := plain(r); err != nil {
+		return sdk.Rejected(sdk.InvalidRequest, "", "not sent: "+err.Error())
+	}
 	body, err := NewPrepay(r)
 	if err != nil {
 		return sdk.Rejected(sdk.InvalidRequest, "", "not sent: "+err.Error())
 	}
-	body.GoodsTag = options.GoodsTag
+	body.GoodsTag, body.Attach = options.GoodsTag, r.Attach
 	asked := time.Now()
 	prepayID, answer, err := client.Prepay(ctx, body)
 	if err != nil {

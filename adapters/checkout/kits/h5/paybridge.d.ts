@@ -41,7 +41,8 @@ export interface PayResult {
 
 /**
  * Pays. Resolves by what your server says, whatever the client claims, and rejects with a PayBridgeError when the payment
- * could not even begin. While one runs, a second call gets the first one's result.
+ * could not even begin. While one runs, a second call with the same hand-off gets the first one's result; one with another
+ * hand-off ends the first as `unconfirmed`.
  */
 export function pay(handOff: HandOff, options: PayOptions): Promise<PayResult>;
 

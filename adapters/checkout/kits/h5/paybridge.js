@@ -117,7 +117,7 @@
 
   // watch asks until it knows: slowly while the payer is away, at once and then quickly when there is a sign of life.
   function watch(ask, patience) {
-    let timer, said, finish, over, asking, again;
+    let timer, said, finish, over, asking, again, back;
     let looks = 0, since = Date.now() + 600000; // a payer may take ten minutes before patience begins
     const result = new Promise((done) => (finish = done));
     function end(state) {
@@ -147,7 +147,11 @@
       since = Date.now();
       look();
     }
-    function seen() { if (!document.hidden) hurry(); }
+    function seen() {
+      if (document.hidden) return;
+      back = true;
+      hurry();
+    }
     document.addEventListener("visibilitychange", seen);
     window.addEventListener("pageshow", seen);
     looks = 4;
@@ -160,34 +164,54 @@
         hurry();
       },
       end,
+      back() { // since it was asked last
+        const was = back;
+        back = false;
+        return was;
+      },
     };
   }
 
-  let paying = null;
+  let current = null; // the payment that runs
 
   function pay(handOff, options) {
     if (!options || typeof options.ask !== "function") return Promise.reject(new TypeError("pay needs options.ask, which asks your server for the order's state"));
-    if (!paying) { // a second tap joins the first
-      paying = begin(handOff, options);
-      const free = () => { paying = null; };
-      paying.then(free, free);
+    const key = JSON.stringify(handOff);
+    if (current && current.key === key) { // a second tap joins the first
+      current.again();
+      return current.result;
     }
-    return paying;
+    if (current) current.leave(); // its hand-off says nothing of this one's order
+    const mine = (current = { key, again() {}, leave() {} });
+    const free = () => { if (current === mine) current = null; };
+    mine.result = begin(handOff, options, mine);
+    mine.result.then(free, free);
+    return mine.result;
   }
 
-  async function begin(handOff, options) {
+  async function begin(handOff, options, mine) {
     const kind = handOff && handOff.kind;
     const way = Object.prototype.hasOwnProperty.call(ways, kind) ? ways[kind] : null;
     if (!way) throw new PayBridgeError("unknown_kind", String(kind));
+    let left = false;
+    mine.leave = () => { left = true; };
     const place = await environment();
     if (way.place && place !== way.place) throw new PayBridgeError(place === "browser" ? "wrong_place" : "wrong_way", place);
+    if (left) return { state: "unconfirmed" }; // nothing was started
     const w = watch(options.ask, options.patience || 30000);
-    try {
-      await way.start(handOff.params || {}, w.say);
-    } catch (e) {
-      w.end("unpaid"); // nobody waits for it
-      throw e;
-    }
+    const start = async () => {
+      try {
+        await way.start(handOff.params || {}, w.say);
+      } catch (e) {
+        w.end("unpaid"); // nobody waits for it
+        throw e;
+      }
+    };
+    mine.leave = () => w.end("unconfirmed");
+    mine.again = () => { // who came back without paying may go there again
+      if (place === "miniprogram" && w.back()) start().catch(() => {});
+    };
+    await start();
     return w.result;
   }
 

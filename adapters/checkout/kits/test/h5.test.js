@@ -175,6 +175,34 @@ test("web-view: the ticket goes to the native page, and the page beneath learns 
   assert.equal((await settle(paid, 300)).value.state, "paid");
 });
 
+test("web-view: who comes back without paying goes to the same page again", async () => {
+  const p = page(agents.webView);
+  p.window.wx = sdk({ navigateTo: (o) => { p.calls.push(o.url); o.success(); } });
+  const first = p.PayBridge.pay(ticket, { ask: () => "open" });
+  await pass(1000);
+  const tap = p.PayBridge.pay(ticket, { ask: () => "open" });
+  await pass(1000);
+  assert.equal(p.calls.length, 1, "not before");
+  p.window.dispatchEvent(new Event("pageshow"));
+  const back = p.PayBridge.pay(ticket, { ask: () => "open" });
+  await pass(1000);
+  assert.equal(p.calls.length, 2);
+  assert.ok(first === tap && tap === back, "and it is one payment");
+});
+
+test("another order's payment has a result of its own", async () => {
+  const p = page(agents.webView);
+  p.window.wx = sdk({ navigateTo: (o) => { p.calls.push(o.url); o.success(); } });
+  const a = p.PayBridge.pay(ticket, { ask: () => "open" });
+  await pass(1000);
+  p.window.dispatchEvent(new Event("pageshow"));
+  const other = { kind: "miniprogram_page", params: { url: "/pages/paybridge/pay?ticket=T-2_b" } };
+  const b = p.PayBridge.pay(other, { ask: () => "paid" });
+  assert.equal((await settle(a, 300)).value.state, "unconfirmed");
+  assert.equal((await settle(b, 6000)).value.state, "paid");
+  assert.deepEqual(p.calls, [ticket.params.url, other.params.url]);
+});
+
 test("web-view: back without paying", async () => {
   const p = page(agents.webView);
   p.window.wx = sdk();
