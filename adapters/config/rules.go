@@ -147,6 +147,9 @@ func entryOf(e ports.Entry) Entry {
 		Method: e.Method, Secret: storedRef(e.Secret), OAuthScope: e.Scope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
 		LatePay: e.LatePay, Retired: e.Retired,
 	}
+	for _, f := range e.VerificationFiles {
+		entry.VerificationFiles = append(entry.VerificationFiles, VerificationFile{Name: f.Name, Content: f.Content})
+	}
 	_ = json.Unmarshal(e.Options, &entry.Options)
 	return entry
 }
