@@ -48,7 +48,7 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
 			r.SetXForwarded()
-			r.Out.Header.Del("Accept-Encoding") // what is to be changed must be readable
+			r.Out.Header.Del("Accept-Encoding")  // what is to be changed must be readable
 			if words := agents[m]; words != "" { // a server that reads the user agent sees what the page's scripts see
 				r.Out.Header.Set("User-Agent", r.Out.Header.Get("User-Agent")+words)
 			}
