@@ -234,7 +234,7 @@ func (s *site) orderPage(r *http.Request, v view, stands standing) page {
 	p.Return = s.Gateway.ReturnURL(v.rows, p.Entry)
 	if payable(v.rows, s.Gateway.Clock.Now()) {
 		p.Expires = clock(o.ExpiresAt)
-		p.Payable = found && (v.place == miniProgram || v.signedIn && (v.place == officialAccount || v.place == someWeChat))
+		p.Payable = found && v.signedIn && (v.place == officialAccount || v.place == someWeChat)
 		switch {
 		case p.Payable:
 		case v.place == miniProgram:

@@ -49,11 +49,11 @@ func (e Entry) row() ports.Entry {
 		Method: e.Method, Secret: e.Secret.String(), Scope: e.OAuthScope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
 		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Retired: e.Retired,
 	}
-	if len(e.Options) > 0 {
-		row.Options = encode(e.Options)
-	}
 	for _, f := range e.VerificationFiles {
 		row.VerificationFiles = append(row.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})
+	}
+	if len(e.Options) > 0 {
+		row.Options = encode(e.Options)
 	}
 	return row
 }

@@ -64,7 +64,9 @@ func (k CookieKeys) Open(cookie string) (app, token string, ok bool) {
 	return "", "", false
 }
 
-func signature(key []byte, app, token string) string { return signed(key, "payer session\x00"+app+"\x00"+token) }
+func signature(key []byte, app, token string) string {
+	return signed(key, "payer session\x00"+app+"\x00"+token)
+}
 
 func link(key []byte, order string) string { return signed(key, "checkout link\x00"+order) }
 

@@ -48,7 +48,7 @@ async function phone(t, { agent = weChat, person = "alice", locale = "en-US", sc
       document.dispatchEvent(new Event("WeixinJSBridgeReady"));
     }, 300));
   }
-  p.title = (text) => page.getByRole("heading", { name: text }).first().waitFor();
+  p.title = (text) => page.getByRole("heading", { name: text, exact: true }).first().waitFor();
   p.pay = () => page.locator("#pay").click();
   p.shot = async (name) => { if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true }); };
   p.check = async (name) => {
@@ -234,6 +234,21 @@ test("not WeChat: the amount, the merchant, and where to open it", async (t) => 
     assert.ok(!(await p.page.locator("body").innerText()).includes("Outpatient"), "without a session nothing more is shown");
     clean(p);
   }
+});
+
+test("web-view of a mini program: no sign-in, the amount alone, and no button that would fail", async (t) => {
+  const o = await newOrder();
+  const p = await phone(t, { agent: webView });
+  await p.page.goto(o.checkout_url);
+  assert.equal(new URL(p.page.url()).pathname, "/checkout/orders/" + o.number);
+  await p.page.getByText("cannot be paid inside a mini program").waitFor();
+  const words = await p.page.locator("body").innerText();
+  assert.ok(words.includes("¥123.45") && !words.includes("Outpatient"), words);
+  assert.equal(await p.page.locator("#pay").count(), 0);
+  await p.check("web-view");
+  const other = await newOrder(); // whose link this payer has never had
+  assert.equal((await p.page.goto(GATEWAY + "/checkout/orders/" + other.number)).status(), 401);
+  clean(p);
 });
 
 test("scripts blocked: everything can be read, and the page says what is missing", async (t) => {

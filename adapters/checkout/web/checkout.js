@@ -70,7 +70,7 @@
     };
     byId("later").hidden = false;
     try {
-      const { said } = await PayBridge.pay(made.hand_off, { ask });
+      const { said } = await PayBridge.pay(made.hand_off, { ask, patience: 6000 }); // the result page waits longer, and says so
       await settled(said);
     } catch (e) {
       free(words[e.code] || words.failed);
