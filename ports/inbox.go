@@ -9,10 +9,6 @@ import (
 type Inbox interface {
 	// InboxRow reads one row with its body opened. ErrNotFound.
 	InboxRow(ctx context.Context, id string) (InboxRow, error)
-	// RaiseAlarm writes an alarm outside of any decision, once per kind and number while it is open.
-	RaiseAlarm(ctx context.Context, kind, number, what string, now time.Time) error
-	// OpenAlarms counts the alarms that nobody acknowledged, by kind.
-	OpenAlarms(ctx context.Context) (map[string]int, error)
 	// CountRefused counts a message that was not believed, by account, cause and minute; no body is kept (R14).
 	CountRefused(ctx context.Context, provider, account string, cause RefuseCause, now time.Time) error
 }

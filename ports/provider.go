@@ -43,14 +43,17 @@ type PaymentAnswer struct {
 	// Checkpoint asks to commit ProviderState and to call again, at most four times.
 	Checkpoint    bool
 	ProviderState *pay.ProviderState // nil: unchanged
-	ProviderTime  time.Time          // the provider's clock; zero when not said
+	// NotPayableAfter is when the hand-off cannot be paid any more; zero: not said.
+	NotPayableAfter time.Time
+	ProviderTime    time.Time // the provider's clock; zero when not said
 }
 
 // RefundAnswer is what a provider answered about a refund.
 type RefundAnswer struct {
-	Outcome      pay.Outcome
-	Facts        *pay.RefundFacts // with an accepted outcome
-	ProviderTime time.Time
+	Outcome       pay.Outcome
+	Facts         *pay.RefundFacts   // with an accepted outcome
+	ProviderState *pay.ProviderState // of the refund's payment; nil: unchanged
+	ProviderTime  time.Time
 }
 
 // RawMessage is a notification as it came: the signature is over these bytes.

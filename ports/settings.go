@@ -35,7 +35,17 @@ type App struct {
 	Name       string   `json:"name"`
 	Keys       []AppKey `json:"keys"`
 	Entries    []string `json:"entries"` // those it may use
+	Webhook    *Webhook `json:"webhook,omitempty"`
 	Generation int64    `json:"-"`
+}
+
+// Webhook is the endpoint that an app's events go to. Without one, the app polls.
+type Webhook struct {
+	URL string `json:"url"`
+	// Secrets sign each event (Standard Webhooks), two while they rotate. They are references (env:NAME, file:path) to
+	// whsec_ and base64, never values.
+	Secrets []string `json:"secrets"`
+	Version int      `json:"version"` // of the event schema, to which the endpoint is pinned
 }
 
 // AppKey is one API key of an app; two are valid while they rotate.

@@ -41,11 +41,10 @@ type Store interface {
 	// payment and its refunds alone.
 	Timeline(ctx context.Context, order, payment string) ([]AuditRow, error)
 
-	// PaymentAt finds a payment by what a provider calls it (R13). ErrNotFound.
-	PaymentAt(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Payment, error)
-
 	Settings
 	Inbox
+	Events
+	Alarms
 }
 
 // Tx reads under row locks, the order always first, and changes states by Apply alone.
@@ -55,6 +54,8 @@ type Tx interface {
 	LockOrder(ctx context.Context, number string) (pay.Rows, error)
 	LockPayment(ctx context.Context, number string) (pay.Rows, error)
 	LockRefund(ctx context.Context, number string) (pay.Rows, error)
+	// LockTrade does it for the payment that a provider knows by these names (R13).
+	LockTrade(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Rows, error)
 	// AddPayment inserts an intent, born claimed by the request that made it. ErrNumberTaken: draw again.
 	// ErrLivePayment: another live payment of the order exists (R01).
 	AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) (Claim, error)
@@ -74,6 +75,9 @@ const (
 	KindPayment Kind = "payment"
 	KindRefund  Kind = "refund"
 	KindInbox   Kind = "inbox" // a verified message whose payment was not known when it came; Number is the row's id
+	// KindDelivery is what an app's endpoint is owed of one order's events; Number is the order's.
+	KindDelivery Kind = "delivery"
+	KindAlarm    Kind = "alarm" // one that the operator's webhook has not taken; Number is the row's id
 )
 
 // Claim is the right to call a provider for one row, until a time of the database's clock.

@@ -54,8 +54,13 @@ func (c *Config) settle(dir string) {
 		if e.LatePay == "" {
 			e.LatePay = pay.LateRefund
 		}
-		if e.OpenIDKind == "" && !subMerchant[e.Account] {
+		if e.OpenIDKind == "" && e.AppID != "" && !subMerchant[e.Account] {
 			e.OpenIDKind = pay.OpenIDDirect
+		}
+	}
+	for i := range c.Apps {
+		if w := &c.Apps[i].Webhook; w.URL != "" && w.Version == 0 {
+			w.Version = 1
 		}
 	}
 	for _, s := range c.secretRefs() {
@@ -74,7 +79,11 @@ func (c *Config) secretRefs() []namedRef {
 	for i := range c.Secrets.Keys {
 		refs = append(refs, namedRef{fmt.Sprintf("secrets.keys[%d].ref", i), &c.Secrets.Keys[i].Ref})
 	}
+	refs = append(refs, namedRef{"alarms.url", &c.Alarms.URL}, namedRef{"alarms.secret", &c.Alarms.Secret})
 	for i := range c.Apps {
+		for j := range c.Apps[i].Webhook.Secrets {
+			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].webhook.secrets[%d]", i, j), &c.Apps[i].Webhook.Secrets[j]})
+		}
 		for j := range c.Apps[i].Keys {
 			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].keys[%d].secret", i, j), &c.Apps[i].Keys[j].Secret})
 		}
@@ -101,10 +110,15 @@ func (c Config) check() []finding {
 	if c.Plugins.Dir == "" {
 		k.bad("plugins.dir", "name the folder of the plugin binaries")
 	}
+	oneOf(&k, "alarms.format", c.Alarms.Format, AlarmJSON, AlarmWeCom, AlarmDingTalk)
+	if c.Alarms.Format == AlarmWeCom && !c.Alarms.Secret.IsZero() {
+		k.bad("alarms.secret", "WeCom's robots check none; remove it")
+	}
 	k.listen()
 	k.store()
 	k.secrets()
 	k.weChat()
+	k.providers()
 	k.accounts()
 	k.entries()
 	k.apps()
@@ -184,13 +198,40 @@ func (c *checking) readable(key, ref string) {
 var weChatHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
 
 func (c *checking) weChat() {
-	base := strings.TrimSuffix(c.WeChat.BaseURL, "/")
+	c.baseURL("wechat", c.WeChat.BaseURL, c.WeChat.AllowBaseURL, true)
+}
+
+// baseURL checks where a provider's API is said to be: money goes nowhere that nobody meant.
+func (c *checking) baseURL(key, base, allowed string, weChat bool) {
+	base = strings.TrimSuffix(base, "/")
 	u, ok := webURL(base)
 	switch {
 	case !ok || u.Path != "":
-		c.bad("wechat.base_url", "write scheme and host, such as %s", weChatHosts[0])
-	case c.production() && !slices.Contains(weChatHosts, base) && base != strings.TrimSuffix(c.WeChat.AllowBaseURL, "/"):
-		c.bad("wechat.base_url", "is not WeChat's own, which production refuses; remove it, or repeat it in wechat.allow_base_url")
+		c.bad(key+".base_url", "write scheme and host, such as %s", weChatHosts[0])
+	case !c.production() || base == strings.TrimSuffix(allowed, "/") || weChat && slices.Contains(weChatHosts, base):
+	case weChat:
+		c.bad(key+".base_url", "is not WeChat's own, which production refuses; remove it, or repeat it in %s.allow_base_url", key)
+	default:
+		c.bad(key+".base_url", "production calls a provider at its own address; remove it, or repeat it in %s.allow_base_url", key)
+	}
+}
+
+func (c *checking) providers() {
+	var known []string
+	for _, a := range c.Accounts {
+		known = append(known, a.Provider)
+	}
+	for name, p := range c.Providers {
+		key := below("providers", name)
+		if !slices.Contains(known, name) {
+			c.unknownName(key, "account of a provider", name, known)
+		}
+		if p.BaseURL != "" {
+			c.baseURL(key, p.BaseURL, p.AllowBaseURL, strings.HasPrefix(name, weChatPrefix))
+		}
+		if p.Test && c.production() {
+			c.bad(key+".test", "production takes real money: remove the test flag")
+		}
 	}
 }
 
@@ -266,7 +307,7 @@ func (c *checking) entries() {
 		key := fmt.Sprintf("entries[%d].", i)
 		c.name(key+"name", e.Name, i, func(j int) string { return c.Entries[j].Name })
 		c.provider(key, e.Provider)
-		if !appID.MatchString(e.AppID) {
+		if !appID.MatchString(e.AppID) && (e.AppID != "" || strings.HasPrefix(e.Provider, weChatPrefix)) {
 			c.bad(key+"app_id", "write the app id whose page calls pay")
 		}
 		if !twoDigits.MatchString(e.Method) || e.Method == "00" {
@@ -294,9 +335,13 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	if a.Retired && !e.Retired {
 		c.bad(key+"account", "account %s is retired; name another, or retire the entry too", a.Name)
 	}
-	if a.SubMchID == "" {
+	switch {
+	case e.AppID == "" && e.OpenIDKind != "":
+		c.bad(key+"openid_kind", "says whose app id an openid belongs to, and the entry has none; remove it, or write app_id")
+	case e.AppID == "":
+	case a.SubMchID == "":
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
-	} else {
+	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)
 	}
 }
@@ -314,9 +359,37 @@ func (c *checking) apps() {
 				c.unknownName(fmt.Sprintf("%sentries[%d]", key, j), "entry", e, entries)
 			}
 		}
+		c.webhook(key+"webhook.", a.Webhook)
 		for j, k := range a.Keys {
 			c.appKey(fmt.Sprintf("%skeys[%d].", key, j), k, j, a.Keys)
 		}
+	}
+}
+
+// webhook checks an app's endpoint. Whether its address is allowed is seen when it is dialled.
+func (c *checking) webhook(key string, w Webhook) {
+	if w.URL == "" {
+		if len(w.Secrets) > 0 || w.Version != 0 {
+			c.bad(key+"url", "say where the events go, or remove the webhook")
+		}
+		return
+	}
+	switch u, err := url.Parse(w.URL); {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		c.bad(key+"url", "write a URL with scheme and host, such as https://shop.example.com/events, without user and fragment")
+	case c.production() && u.Scheme != "https":
+		c.bad(key+"url", "production takes only https")
+	}
+	if n := len(w.Secrets); n < 1 || n > 2 {
+		c.bad(key+"secrets", "name one secret, or two while they rotate: references to whsec_ and 32 random bytes in base64")
+	}
+	for j := range w.Secrets {
+		if w.Secrets[j].IsZero() {
+			c.bad(fmt.Sprintf("%ssecrets[%d]", key, j), "say where the secret is, env:NAME or file:path")
+		}
+	}
+	if w.Version < 1 || w.Version > pay.EventVersion {
+		c.bad(key+"version", "there is no such version of the event schema; the newest is %d", pay.EventVersion)
 	}
 }
 

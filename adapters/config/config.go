@@ -8,6 +8,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
@@ -26,8 +27,12 @@ type Config struct {
 	Secrets Secrets `koanf:"secrets"`
 	Plugins Plugins `koanf:"plugins"`
 	WeChat  WeChat  `koanf:"wechat"`
+	// Providers are settings of one provider each, by its name. Provider says what holds for one.
+	Providers map[string]Provider `koanf:"providers"`
 	// TrustedProxies may tell a payer's address by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" help:"address ranges of the proxies in front, comma separated"`
+	Webhooks       Webhooks       `koanf:"webhooks"`
+	Alarms         Alarms         `koanf:"alarms"`
 	Log            Log            `koanf:"log"`
 	// ShutdownGrace is how long calls in flight may take to end when the gateway is told to stop; above 0, at
 	// most 1 minute.
@@ -37,6 +42,8 @@ type Config struct {
 	Apps     []App     `koanf:"apps"`
 	Entries  []Entry   `koanf:"entries"`
 	Accounts []Account `koanf:"accounts"`
+
+	where func(key string) string // the place that said a key; nil when it was not loaded
 }
 
 // Mode says how strict the gateway is. The default is Production.
@@ -102,13 +109,59 @@ type Plugins struct {
 	Env []string `koanf:"env" help:"names of the environment variables that plugins may see, comma separated"`
 }
 
-// WeChat is what all WeChat plugins share.
+// WeChat is what all WeChat plugins share: the providers whose name begins with "wechat-".
 type WeChat struct {
 	// BaseURL is scheme and host of the v3 API.
 	BaseURL string `koanf:"base_url" help:"scheme and host of WeChat Pay's API"`
 	// AllowBaseURL must repeat a BaseURL that is not WeChat's own before Production takes it.
 	AllowBaseURL string `koanf:"allow_base_url" help:"repeats a base URL that is not WeChat's own, to allow it in production"`
 }
+
+// Provider is which of a pay channel's worlds its accounts live in.
+type Provider struct {
+	// BaseURL is scheme and host of the provider's API. Empty: WeChat.BaseURL for a WeChat provider, else the address
+	// that the plugin knows by itself.
+	BaseURL string `koanf:"base_url"`
+	// AllowBaseURL must repeat a BaseURL before Production takes it, unless it is WeChat's own.
+	AllowBaseURL string `koanf:"allow_base_url"`
+	// Test is the provider's test flag, where it has one. Production refuses it.
+	Test bool `koanf:"test"`
+}
+
+const weChatPrefix = "wechat-"
+
+// Provider is what holds for the provider of that name.
+func (c Config) Provider(name string) Provider {
+	p := c.Providers[name]
+	if p.BaseURL == "" && strings.HasPrefix(name, weChatPrefix) {
+		p.BaseURL = c.WeChat.BaseURL
+	}
+	return p
+}
+
+// Webhooks bounds where messages to apps and to the operator may go.
+type Webhooks struct {
+	// AllowNetworks are ranges that they may go to though they are not public.
+	AllowNetworks []netip.Prefix `koanf:"allow_networks" help:"address ranges that webhooks may lead to though they are not public, comma separated"`
+}
+
+// Alarms says how the operator is told. Without a URL, alarms are rows and a metric only.
+type Alarms struct {
+	// URL is of the operator's webhook; by reference, because a robot's URL is its key.
+	URL    SecretRef   `koanf:"url" help:"reference to the URL of the operator's webhook"`
+	Format AlarmFormat `koanf:"format" help:"what the operator's webhook takes: json, wecom or dingtalk"`
+	Secret SecretRef   `koanf:"secret" help:"reference to the secret that the operator's webhook checks (json, dingtalk)"`
+}
+
+// AlarmFormat is what the operator's webhook takes.
+type AlarmFormat string
+
+// The formats of an alarm: plain JSON, and the group robots of WeCom and DingTalk.
+const (
+	AlarmJSON     AlarmFormat = "json"
+	AlarmWeCom    AlarmFormat = "wecom"
+	AlarmDingTalk AlarmFormat = "dingtalk"
+)
 
 // Log is what is written, to standard error.
 type Log struct {
@@ -130,6 +183,15 @@ type App struct {
 	Name    string   `koanf:"name"`
 	Keys    []AppKey `koanf:"keys"`    // several while they rotate
 	Entries []string `koanf:"entries"` // names of the entries it may use
+	Webhook Webhook  `koanf:"webhook"`
+}
+
+// Webhook is the endpoint that an app's events go to. Without a URL, the app polls.
+type Webhook struct {
+	URL string `koanf:"url"`
+	// Secrets sign each event; the second one while they rotate.
+	Secrets []SecretRef `koanf:"secrets"`
+	Version int         `koanf:"version"` // of the event schema that the endpoint is pinned to; 1 unless set, whatever is newest
 }
 
 // AppKey is a key that an app calls with. It has either Hash or Secret.
@@ -157,9 +219,11 @@ type Entry struct {
 	Name     string `koanf:"name"`
 	Provider string `koanf:"provider"` // the plugin, by the provider's name
 	Account  string `koanf:"account"`
-	// AppID is the paying app id: the official account or mini program whose page calls pay.
+	// AppID is the paying app id: the official account or mini program whose page calls pay. Empty only for channels
+	// that know none; their payers need no openid.
 	AppID string `koanf:"app_id"`
-	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub.
+	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. Empty without
+	// an app id.
 	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
 	// Method is the pay method's code in trade numbers, "01" to "99".
 	Method string `koanf:"method"`
@@ -177,7 +241,7 @@ type Entry struct {
 type Account struct {
 	Name     string `koanf:"name"`
 	Provider string `koanf:"provider"`
-	MchID    string `koanf:"mchid"`     // the signer's; never changes under one name
+	MchID    string `koanf:"mchid"`     // the signer's, in whatever words its provider has; never changes under one name
 	SubMchID string `koanf:"sub_mchid"` // partner mode only; never changes either
 	// Config is what the plugin's schema asks for; secrets in it are references, "env:NAME" or "file:path", at
 	// any depth. ResolveConfig reads them.

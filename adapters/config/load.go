@@ -267,5 +267,6 @@ func (l *loading) finish() (Config, error) {
 		})
 		return Config{}, &Invalid{l.problems}
 	}
+	c.where = l.where
 	return c, nil
 }

@@ -182,6 +182,16 @@ func TestProblems(t *testing.T) {
 			want: []string{"c.yaml:14: entries[0].account: account hospital is retired"}},
 		{name: "whose openid, in partner mode", old: "    config:", new: "    sub_mchid: \"19\"\n    config:",
 			want: []string{"c.yaml:12: entries[0].openid_kind: must be sp or sub"}},
+		{name: "no app id at WeChat", old: "    app_id: wx01\n", new: "",
+			want: []string{"c.yaml:12: entries[0].app_id: write the app id whose page calls pay"}},
+		{name: "whose openid, without an app id", old: "wechat-jsapi\n    account: hospital\n    app_id: wx01", new: "example\n    account: hospital\n    openid_kind: direct",
+			want: []string{"c.yaml:13: entries[0].provider: account hospital belongs", "c.yaml:15: entries[0].openid_kind: says whose app id"}},
+		{name: "settings of a provider that is not there", new: "providers: {wechat-jspai: {base_url: 'http://a'}}",
+			want: []string{"c.yaml:25: providers.wechat-jspai: there is no account of a provider of this name; did you mean wechat-jsapi?"}},
+		{name: "a provider's address with a path", new: "providers: {wechat-jsapi: {base_url: 'http://a/b'}}",
+			want: []string{"c.yaml:25: providers.wechat-jsapi.base_url: write scheme and host"}},
+		{name: "a provider's setting that there is not", new: "providers: {wechat-jsapi: {bas_url: 'http://a'}}",
+			want: []string{"c.yaml:25: providers.wechat-jsapi.bas_url: this key is unknown; did you mean base_url?"}},
 		{name: "a method that numbers can't carry", old: `"01"`, new: `"00"`,
 			want: []string{"c.yaml:16: entries[0].method: write the pay method's two digits in quotes"}},
 		{name: "two accounts of one name", new: "  - {name: hospital, provider: wechat-jsapi, mchid: '2'}",
@@ -200,6 +210,26 @@ func TestProblems(t *testing.T) {
 			want: []string{"PAYBRIDGE_LISTEN_PUBLIC: this variable sets no key; did you mean PAYBRIDGE_LISTEN__PUBLIC?"}},
 		{name: "a variable with a wrong value", environ: []string{"PAYBRIDGE_LOG__LEVEL=loud"},
 			want: []string{"PAYBRIDGE_LOG__LEVEL: log.level: slog: level string"}},
+		{name: "a webhook without a secret", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {url: 'http://shop/e'}",
+			want: []string{"c.yaml:11: apps[0].webhook.secrets: name one secret, or two while they rotate"}},
+		{name: "a webhook's secret itself", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {url: 'http://shop/e', secrets: [whsec_abc]}",
+			want: []string{"c.yaml:11: apps[0].webhook.secrets: name one secret", "c.yaml:11: apps[0].webhook.secrets[0]: must say where the secret is"}},
+		{name: "a webhook with three secrets and a password", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {url: 'http://u:p@shop/e', secrets: ['env:A', 'env:B', 'env:C']}",
+			want: []string{"c.yaml:11: apps[0].webhook.secrets: name one secret", "c.yaml:11: apps[0].webhook.url: write a URL with scheme and host"}},
+		{name: "a webhook without a URL", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {secrets: ['env:S']}",
+			want: []string{"c.yaml:11: apps[0].webhook.url: say where the events go"}},
+		{name: "a version that there is not", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {url: 'http://shop/e', secrets: ['env:S'], version: 2}",
+			want: []string{"c.yaml:11: apps[0].webhook.version: there is no such version"}},
+		{name: "a version in quotes", old: "    entries: [clinic]", new: "    entries: [clinic]\n    webhook: {url: 'http://shop/e', secrets: ['env:S'], version: '1'}",
+			want: []string{"c.yaml:11: apps[0].webhook.version: write a whole number"}},
+		{name: "a robot that there is not", new: "alarms: {url: 'env:U', format: dingding}",
+			want: []string{"c.yaml:25: alarms.format: must be json, wecom or dingtalk"}},
+		{name: "a secret for WeCom", new: "alarms: {url: 'env:U', format: wecom, secret: 'env:S'}",
+			want: []string{"c.yaml:25: alarms.secret: WeCom's robots check none"}},
+		{name: "an alarm's URL itself", new: "alarms: {url: 'https://robot/send?key=k'}",
+			want: []string{"c.yaml:25: alarms.url: must say where the secret is"}},
+		{name: "a network without its size", new: "webhooks: {allow_networks: [10.0.0.1]}",
+			want: []string{"c.yaml:25: webhooks.allow_networks"}},
 		{name: "a key twice", new: "mode: production",
 			want: []string{`c.yaml: line 25: mapping key "mode" already defined at line 1`}},
 		{name: "two documents", new: "---\nmode: production",
@@ -262,6 +292,15 @@ func TestProductionRefusesDanger(t *testing.T) {
 		{"… unless it is repeated", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:9'}", ""},
 		{"… and not another", production + safe + "wechat: {base_url: 'http://127.0.0.1:9', allow_base_url: 'http://127.0.0.1:8'}",
 			"c.yaml:25: wechat.base_url: is not WeChat's own"},
+		{"one WeChat plugin elsewhere", production + safe + "providers: {wechat-jsapi: {base_url: 'http://127.0.0.1:9'}}",
+			"c.yaml:25: providers.wechat-jsapi.base_url: is not WeChat's own, which production refuses"},
+		{"… unless that is repeated", production + safe + "providers: {wechat-jsapi: {base_url: 'http://a', allow_base_url: 'http://a'}}", ""},
+		{"another channel elsewhere", strings.ReplaceAll(production, "wechat-jsapi", "bank") + safe + "providers: {bank: {base_url: 'https://a'}}",
+			"c.yaml:25: providers.bank.base_url: production calls a provider at its own address"},
+		{"another channel at WeChat's", strings.ReplaceAll(production, "wechat-jsapi", "bank") + safe + "providers: {bank: {base_url: 'https://api.mch.weixin.qq.com'}}",
+			"c.yaml:25: providers.bank.base_url: production calls a provider at its own address"},
+		{"a test flag", production + safe + "providers: {wechat-jsapi: {test: true}}",
+			"c.yaml:25: providers.wechat-jsapi.test: production takes real money"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -270,6 +309,33 @@ func TestProductionRefusesDanger(t *testing.T) {
 				t.Errorf("told\n  %s\nwant %q", strings.Join(got, "\n  "), row.want)
 			}
 		})
+	}
+}
+
+func TestEachProviderHasItsWorld(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("name: clinic\n    provider: wechat-jsapi", "name: clinic\n    provider: bank", "name: hospital\n    provider: wechat-jsapi",
+		"name: hospital\n    provider: bank", "    app_id: wx01\n", "").Replace(least) + `  - {name: school, provider: wechat-jsapi, mchid: "1"}
+  - {name: shop, provider: wechat-medins, mchid: "1"}
+wechat: {base_url: "http://wechat"}
+providers:
+  wechat-medins: {base_url: "http://medins", test: true}
+`
+	c, err := load(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]Provider{
+		"bank":          {}, // its plugin knows the address
+		"wechat-jsapi":  {BaseURL: "http://wechat"},
+		"wechat-medins": {BaseURL: "http://medins", Test: true},
+	} {
+		if got := c.Provider(name); got != want {
+			t.Errorf("%s is at %+v, want %+v", name, got, want)
+		}
+	}
+	if c.Entries[0].OpenIDKind != "" {
+		t.Errorf("an entry without an app id has payers of openid kind %q", c.Entries[0].OpenIDKind)
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +33,39 @@ func (e *Invalid) Error() string {
 		return "the configuration has a problem: " + lines[0]
 	}
 	return fmt.Sprintf("the configuration has %d problems:\n  %s", len(lines), strings.Join(lines, "\n  "))
+}
+
+// Problem is one that somebody else has found with a value of this configuration: a JSON Pointer below a key, as in
+// "/api_v3_keys/0" below accounts[0].config. Of a field that is unknown, known are those that there are.
+func (c Config) Problem(key, pointer, what string, known []string) Problem {
+	name := ""
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if token == "" {
+			continue
+		}
+		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		if _, err := strconv.Atoi(name); err == nil {
+			key += "[" + name + "]"
+		} else {
+			key = below(key, name)
+		}
+	}
+	if len(known) > 0 {
+		what = unknownKey(name, known)
+	}
+	p := Problem{Key: key, What: what}
+	if c.where != nil {
+		p.Where = c.where(key)
+	}
+	return p
+}
+
+// unknownKey says what a key that there is not probably should be.
+func unknownKey(name string, known []string) string {
+	if meant := nearest(name, known); meant != "" {
+		return "this key is unknown; did you mean " + meant + "?"
+	}
+	return "this key is unknown; remove it. Known here: " + strings.Join(known, ", ")
 }
 
 // nearest is the known word that somebody probably meant, or "".

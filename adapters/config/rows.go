@@ -22,6 +22,12 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 			}
 			app.Keys = append(app.Keys, key)
 		}
+		if a.Webhook.URL != "" {
+			app.Webhook = &ports.Webhook{URL: a.Webhook.URL, Version: a.Webhook.Version}
+			for _, secret := range a.Webhook.Secrets {
+				app.Webhook.Secrets = append(app.Webhook.Secrets, secret.String())
+			}
+		}
 		rows.Apps = append(rows.Apps, app)
 	}
 	for _, e := range c.Entries {

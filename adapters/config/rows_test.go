@@ -43,6 +43,16 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// An endpoint is pinned to version 1 where nothing is said, whatever is newest; its secrets stay references.
+func TestRowsOfAWebhook(t *testing.T) {
+	t.Parallel()
+	got, _ := rows(t, strings.Replace(least, "    entries: [clinic]", "    entries: [clinic]\n    webhook: {url: 'http://shop/e?a=b', secrets: ['file:new', 'env:OLD']}", 1))
+	want := &ports.Webhook{URL: "http://shop/e?a=b", Secrets: []string{"file:/srv/new", "env:OLD"}, Version: 1}
+	if !reflect.DeepEqual(got.Apps[0].Webhook, want) {
+		t.Errorf("got %+v, want %+v", got.Apps[0].Webhook, want)
+	}
+}
+
 func TestRowsHashFollowsTheRows(t *testing.T) {
 	t.Parallel()
 	_, first := rows(t, least)

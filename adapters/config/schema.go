@@ -37,10 +37,11 @@ type field struct {
 }
 
 func fieldsOf(t reflect.Type) []field {
-	fields := make([]field, t.NumField())
-	for i := range fields {
-		f := t.Field(i)
-		fields[i] = field{f.Tag.Get(tag), f.Tag.Get("help"), f.Type}
+	fields := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() {
+			fields = append(fields, field{f.Tag.Get(tag), f.Tag.Get("help"), f.Type})
+		}
 	}
 	return fields
 }
@@ -110,6 +111,9 @@ func (s *shape) fit(key string, v any, t reflect.Type) (any, bool) {
 	case reflect.Slice:
 		return s.fitList(key, v, t)
 	case reflect.Map:
+		if t.Elem().Kind() == reflect.Struct {
+			return s.fitNamed(key, v, t.Elem())
+		}
 		return s.fitFree(key, v)
 	case reflect.String:
 		text, ok := v.(string)
@@ -123,6 +127,12 @@ func (s *shape) fit(key string, v any, t reflect.Type) (any, bool) {
 			s.problem(key, "write true or false, not %s", describe(v))
 		}
 		return b, ok
+	case reflect.Int:
+		n, ok := v.(int)
+		if !ok {
+			s.problem(key, "write a whole number without quotes, not %s", describe(v))
+		}
+		return n, ok
 	}
 	panic(fmt.Sprintf("the configuration has a key of type %s, which nothing reads", t))
 }
@@ -170,13 +180,10 @@ func (s *shape) fitStruct(key string, v any, t reflect.Type) (any, bool) {
 
 // unknown refuses a key, and says what it probably should be.
 func (s *shape) unknown(key, name string, known []string) {
-	meant := nearest(name, known)
-	if meant == "" {
-		s.problem(below(key, name), "this key is unknown; remove it. Known here: %s", strings.Join(known, ", "))
-		return
+	if meant := nearest(name, known); meant != "" {
+		s.meant[below(key, meant)] = true
 	}
-	s.meant[below(key, meant)] = true
-	s.problem(below(key, name), "this key is unknown; did you mean %s?", meant)
+	s.problem(below(key, name), "%s", unknownKey(name, known))
 }
 
 func (s *shape) fitList(key string, v any, t reflect.Type) (any, bool) {
@@ -195,6 +202,22 @@ func (s *shape) fitList(key string, v any, t reflect.Type) (any, bool) {
 			fit = map[string]any{}
 		}
 		fits = append(fits, fit)
+	}
+	return fits, true
+}
+
+// fitNamed takes a map whose keys are names that the file chooses.
+func (s *shape) fitNamed(key string, v any, t reflect.Type) (any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		s.problem(key, "has names below it, each with keys of its own; here stands %s", describe(v))
+		return nil, false
+	}
+	fits := map[string]any{}
+	for name, inner := range m {
+		if fit, ok := s.fit(below(key, name), inner, t); ok {
+			fits[name] = fit
+		}
 	}
 	return fits, true
 }

@@ -49,6 +49,9 @@ func (s SecretRef) IsZero() bool { return s.ref == "" }
 // cut. The error names the reference and the remedy.
 func (s SecretRef) Resolve() (string, error) { return resolve(s.ref, s.strict) }
 
+// ResolveSecret reads a secret by the reference that is stored in a row, as SecretRef.Resolve does.
+func (c Config) ResolveSecret(ref string) (string, error) { return resolve(ref, c.Mode != Development) }
+
 // Key reads a key of encryption at rest: 32 bytes.
 func (k SecretKey) Key() ([]byte, error) {
 	text, err := k.Ref.Resolve()
@@ -78,6 +81,9 @@ func (c Config) ResolveConfig(config map[string]any) (map[string]any, error) {
 	}
 	return read.(map[string]any), nil
 }
+
+// IsReference tells a reference to a secret from a secret.
+func IsReference(s string) bool { return isRef(s) }
 
 func isRef(s string) bool {
 	name, env := strings.CutPrefix(s, fromEnv)

@@ -9,14 +9,19 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"github.com/paybridge/paybridge/core/gateway"
 )
 
 // AdminOptions is what the admin listener is made of.
 type AdminOptions struct {
-	Token   string                                        // that every call must bear; empty only where config allows it (development, loopback)
-	Metrics http.Handler                                  // Prometheus
-	Checks  func(context.Context) []Check                 // for /readyz; nil: always ready
-	Alarms  func(context.Context) (map[string]int, error) // how many are open, by kind
+	Token   string                        // that every call must bear; empty only where config allows it (development, loopback)
+	Metrics http.Handler                  // Prometheus
+	Checks  func(context.Context) []Check // for /readyz; nil: always ready
+	Gateway *gateway.Gateway
+	Plugins Plugins // nil: there are no routes for them
+	// Doctor examines accounts and entries, or what the filter names; nil: there is no route for it.
+	Doctor  func(ctx context.Context, filter string) (any, error)
 	Log     *slog.Logger
 	Observe func(Request)     // told of each request; nil: nobody is
 	Mount   func(*mux.Router) // adds routes, guarded by the token like all others; nil: none
@@ -25,11 +30,19 @@ type AdminOptions struct {
 // Admin is the handler of the admin listener: /metrics, /readyz in detail and /admin/v1. Every route, one that does not
 // exist included, wants the token.
 func Admin(o AdminOptions) http.Handler {
-	s := &service{checks: o.Checks, log: o.Log, observe: o.Observe}
+	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, observe: o.Observe}
 	root := s.router()
 	root.Handle("/metrics", o.Metrics).Methods(http.MethodGet)
 	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
-	root.HandleFunc("/admin/v1/alarms", s.alarms(o.Alarms)).Methods(http.MethodGet)
+	s.operations(root)
+	if o.Plugins != nil {
+		s.adminOfPlugins(root, o.Plugins)
+	}
+	if o.Doctor != nil { // it has its own time limit
+		root.Handle("/admin/v1/doctor", s.answering(func(r *http.Request) (any, error) {
+			return o.Doctor(r.Context(), r.URL.Query().Get("only"))
+		})).Methods(http.MethodPost)
+	}
 	if o.Mount != nil {
 		o.Mount(root)
 	}
@@ -50,7 +63,7 @@ func (s *service) guarded(token string, next http.Handler) http.Handler {
 	})
 }
 
-// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock", "ok": false, …}]}.
+// readyInDetail says what is away: {"ready": false, "checks": [{"name": "clock wechat-jsapi", "ok": false, …}]}.
 func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
 	checks, ready := s.readiness(r.Context())
 	status := http.StatusOK
@@ -61,23 +74,6 @@ func (s *service) readyInDetail(w http.ResponseWriter, r *http.Request) {
 		Ready  bool    `json:"ready"`
 		Checks []Check `json:"checks"`
 	}{ready, append([]Check{}, checks...)})
-}
-
-// alarms says how many alarms nobody has acknowledged: {"open": {"payment.disputed": 1}}.
-func (s *service) alarms(open func(context.Context) (map[string]int, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		byKind, err := open(r.Context())
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		if byKind == nil {
-			byKind = map[string]int{}
-		}
-		answerJSON(w, http.StatusOK, struct {
-			Open map[string]int `json:"open"`
-		}{byKind})
-	}
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

@@ -3,13 +3,15 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/paybridge/paybridge/core/pay"
 )
 
 func TestAdmin(t *testing.T) {
@@ -17,12 +19,15 @@ func TestAdmin(t *testing.T) {
 	const token = "the-admin-token"
 	log := &logged{}
 	checks := []Check{{Name: "store", OK: true, Blocks: true}, {Name: "plugin wechat-jsapi", Detail: "restarting"}}
-	open, fails := map[string]int{"payment.disputed": 2}, error(nil)
+	w := start(t)
+	if err := w.db.RaiseAlarm(t.Context(), pay.Alarm{Kind: pay.AlarmPaymentDisputed, Number: "1", What: "what"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	admin := Admin(AdminOptions{
 		Token:   token,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		Checks:  func(context.Context) []Check { return checks },
-		Alarms:  func(context.Context) (map[string]int, error) { return open, fails },
+		Gateway: w.gateway,
 		Log:     slog.New(slog.NewTextHandler(log, nil)),
 	})
 	ask := func(method, path, authorization string) *httptest.ResponseRecorder {
@@ -51,10 +56,12 @@ func TestAdmin(t *testing.T) {
 	if w := ask("POST", "/metrics", bearer); w.Code != 405 {
 		t.Errorf("a POST of the metrics: %d", w.Code)
 	}
-	if w := ask("GET", "/admin/v1/alarms", bearer); w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"open":{"payment.disputed":2}}` {
+	if w := ask("GET", "/admin/v1/alarms", bearer); w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"open":{"payment.disputed":1},"alarms":[{"id":1,`) {
 		t.Errorf("alarms: %d %s", w.Code, w.Body)
 	}
-	if open, fails = nil, errors.New("the database is down"); true {
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	} else {
 		if w := ask("GET", "/admin/v1/alarms", bearer); w.Code != 500 || strings.Contains(w.Body.String(), "down") {
 			t.Errorf("alarms without a database: %d %s", w.Code, w.Body)
 		}
@@ -63,9 +70,9 @@ func TestAdmin(t *testing.T) {
 		Ready  bool
 		Checks []Check
 	}
-	w := ask("GET", "/readyz", bearer)
-	if err := json.Unmarshal(w.Body.Bytes(), &ready); err != nil || w.Code != 200 || !ready.Ready || len(ready.Checks) != 2 || ready.Checks[1].Detail != "restarting" {
-		t.Errorf("a plugin that is away does not take the others' traffic: %d %s", w.Code, w.Body)
+	answer := ask("GET", "/readyz", bearer)
+	if err := json.Unmarshal(answer.Body.Bytes(), &ready); err != nil || answer.Code != 200 || !ready.Ready || len(ready.Checks) != 2 || ready.Checks[1].Detail != "restarting" {
+		t.Errorf("a plugin that is away does not take the others' traffic: %d %s", answer.Code, answer.Body)
 	}
 	checks[0].OK = false
 	if w := ask("GET", "/readyz", bearer); w.Code != 503 || !strings.Contains(w.Body.String(), `"ready":false`) {

@@ -22,18 +22,117 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for EventVersion.
+const (
+	N1 EventVersion = 1
+)
+
+// Valid indicates whether the value is a known member of the EventVersion enum.
+func (e EventVersion) Valid() bool {
+	switch e {
+	case N1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventOrderCloseReason.
+const (
+	EventOrderCloseReasonApp     EventOrderCloseReason = "app"
+	EventOrderCloseReasonExpired EventOrderCloseReason = "expired"
+)
+
+// Valid indicates whether the value is a known member of the EventOrderCloseReason enum.
+func (e EventOrderCloseReason) Valid() bool {
+	switch e {
+	case EventOrderCloseReasonApp:
+		return true
+	case EventOrderCloseReasonExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventRefundOrigin.
+const (
+	EventRefundOriginAPI        EventRefundOrigin = "api"
+	EventRefundOriginDuplicate  EventRefundOrigin = "duplicate"
+	EventRefundOriginExternal   EventRefundOrigin = "external"
+	EventRefundOriginIncomplete EventRefundOrigin = "incomplete"
+	EventRefundOriginLate       EventRefundOrigin = "late"
+)
+
+// Valid indicates whether the value is a known member of the EventRefundOrigin enum.
+func (e EventRefundOrigin) Valid() bool {
+	switch e {
+	case EventRefundOriginAPI:
+		return true
+	case EventRefundOriginDuplicate:
+		return true
+	case EventRefundOriginExternal:
+		return true
+	case EventRefundOriginIncomplete:
+		return true
+	case EventRefundOriginLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeOrderClosed          EventType = "order.closed"
+	EventTypeOrderPaid            EventType = "order.paid"
+	EventTypePaymentClosed        EventType = "payment.closed"
+	EventTypePaymentFailed        EventType = "payment.failed"
+	EventTypePaymentSucceeded     EventType = "payment.succeeded"
+	EventTypeRefundClosed         EventType = "refund.closed"
+	EventTypeRefundFailed         EventType = "refund.failed"
+	EventTypeRefundSettledOutside EventType = "refund.settled_outside"
+	EventTypeRefundSucceeded      EventType = "refund.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeOrderClosed:
+		return true
+	case EventTypeOrderPaid:
+		return true
+	case EventTypePaymentClosed:
+		return true
+	case EventTypePaymentFailed:
+		return true
+	case EventTypePaymentSucceeded:
+		return true
+	case EventTypeRefundClosed:
+		return true
+	case EventTypeRefundFailed:
+		return true
+	case EventTypeRefundSettledOutside:
+		return true
+	case EventTypeRefundSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderCloseReason.
 const (
-	App     OrderCloseReason = "app"
-	Expired OrderCloseReason = "expired"
+	OrderCloseReasonApp     OrderCloseReason = "app"
+	OrderCloseReasonExpired OrderCloseReason = "expired"
 )
 
 // Valid indicates whether the value is a known member of the OrderCloseReason enum.
 func (e OrderCloseReason) Valid() bool {
 	switch e {
-	case App:
+	case OrderCloseReasonApp:
 		return true
-	case Expired:
+	case OrderCloseReasonExpired:
 		return true
 	default:
 		return false
@@ -174,6 +273,7 @@ const (
 	ProblemCodeReferenceReused           ProblemCode = "reference_reused"
 	ProblemCodeRefundExceedsPayment      ProblemCode = "refund_exceeds_payment"
 	ProblemCodeRefundNotRetryable        ProblemCode = "refund_not_retryable"
+	ProblemCodeRefundNotSettleable       ProblemCode = "refund_not_settleable"
 	ProblemCodeRefundTooLate             ProblemCode = "refund_too_late"
 	ProblemCodeRefundTooMany             ProblemCode = "refund_too_many"
 	ProblemCodeRefundUnknown             ProblemCode = "refund_unknown"
@@ -222,6 +322,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRefundNotRetryable:
 		return true
+	case ProblemCodeRefundNotSettleable:
+		return true
 	case ProblemCodeRefundTooLate:
 		return true
 	case ProblemCodeRefundTooMany:
@@ -243,25 +345,25 @@ func (e ProblemCode) Valid() bool {
 
 // Defines values for RefundOrigin.
 const (
-	API        RefundOrigin = "api"
-	Duplicate  RefundOrigin = "duplicate"
-	External   RefundOrigin = "external"
-	Incomplete RefundOrigin = "incomplete"
-	Late       RefundOrigin = "late"
+	RefundOriginAPI        RefundOrigin = "api"
+	RefundOriginDuplicate  RefundOrigin = "duplicate"
+	RefundOriginExternal   RefundOrigin = "external"
+	RefundOriginIncomplete RefundOrigin = "incomplete"
+	RefundOriginLate       RefundOrigin = "late"
 )
 
 // Valid indicates whether the value is a known member of the RefundOrigin enum.
 func (e RefundOrigin) Valid() bool {
 	switch e {
-	case API:
+	case RefundOriginAPI:
 		return true
-	case Duplicate:
+	case RefundOriginDuplicate:
 		return true
-	case External:
+	case RefundOriginExternal:
 		return true
-	case Incomplete:
+	case RefundOriginIncomplete:
 		return true
-	case Late:
+	case RefundOriginLate:
 		return true
 	default:
 		return false
@@ -321,6 +423,156 @@ func (e TimelineEntryKind) Valid() bool {
 
 // Currency ISO 4217, three upper-case letters.
 type Currency = string
+
+// Event Something that happened, in version 1 of its schema. A version never changes its meaning; it may gain fields. An
+// app's webhook is pinned to one version.
+type Event struct {
+	// Data The order, and the payment or refund that the event is about, as they were when it was written.
+	Data EventData `json:"data"`
+
+	// ID Names the event for ever; the same id is the same event again.
+	ID string `json:"id"`
+
+	// Sequence Its place among the events of its order, from 1, without a gap.
+	Sequence int64 `json:"sequence"`
+
+	// Timestamp When it was written.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
+	// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
+	// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
+	// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+	Type EventType `json:"type"`
+
+	// Version Of the schema.
+	Version EventVersion `json:"version"`
+}
+
+// EventVersion Of the schema.
+type EventVersion int
+
+// EventData The order, and the payment or refund that the event is about, as they were when it was written.
+type EventData struct {
+	Order EventOrder `json:"order"`
+
+	// Payment The payment that the event is about; of `order.paid`, the one that paid it; of a refund, the one that goes back.
+	Payment *EventPayment `json:"payment,omitempty"`
+	Refund  *EventRefund  `json:"refund,omitempty"`
+}
+
+// EventOrder defines model for EventOrder.
+type EventOrder struct {
+	// Amount Minor units of the currency (fen for CNY), 1 to 10000000000.
+	Amount Minor `json:"amount"`
+
+	// CloseReason Why it closes or closed; absent otherwise.
+	CloseReason *EventOrderCloseReason `json:"close_reason,omitempty"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// PaidAt When the payer paid, by the provider's clock; absent until then.
+	PaidAt *time.Time `json:"paid_at,omitempty"`
+
+	// Reference The app's own name for the order.
+	Reference string `json:"reference"`
+
+	// SettledBy The number of the payment that paid it; absent until then.
+	SettledBy *string `json:"settled_by,omitempty"`
+
+	// State `open`: can be paid. `closing`: the provider has yet to confirm that nobody can pay any more. `closed`: nobody
+	// can. `paid`, then `partially_refunded` and `refunded`, follow the payment that `settled_by` names.
+	State OrderState `json:"state"`
+}
+
+// EventOrderCloseReason Why it closes or closed; absent otherwise.
+type EventOrderCloseReason string
+
+// EventPage defines model for EventPage.
+type EventPage struct {
+	// Events Oldest first; empty when there is nothing new.
+	Events []Event `json:"events"`
+
+	// NextAfter Ask for the next page with it, now or later.
+	NextAfter string `json:"next_after"`
+}
+
+// EventPayment The payment that the event is about; of `order.paid`, the one that paid it; of a refund, the one that goes back.
+type EventPayment struct {
+	// Amount Minor units of the currency (fen for CNY), 1 to 10000000000.
+	Amount Minor `json:"amount"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Entry The entry it was made through.
+	Entry string `json:"entry"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// PayerTotal What the payer gave after coupons, in minor units; absent until it is known.
+	PayerTotal *int64 `json:"payer_total,omitempty"`
+
+	// Provider The pay channel.
+	Provider string `json:"provider"`
+
+	// ProviderID The provider's own id of the trade; absent until it is known.
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// State `created`: committed here, the provider may or may not know it. `pending`: the provider accepted, the payer may
+	// pay. `closing`: the provider has yet to confirm the close. `closed`: it can't be paid any more. `failed`: the
+	// provider definitely refused. `succeeded`: paid. Money can move late: `succeeded` may follow any other state.
+	State PaymentState `json:"state"`
+
+	// SucceededAt When the payer paid, by the provider's clock; absent until then.
+	SucceededAt *time.Time `json:"succeeded_at,omitempty"`
+}
+
+// EventRefund defines model for EventRefund.
+type EventRefund struct {
+	// Amount What goes back, in minor units; absent while only the provider's bill can tell.
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Currency ISO 4217, three upper-case letters.
+	Currency Currency `json:"currency"`
+
+	// Number 32 digits that name an order, a payment or a refund.
+	Number Number `json:"number"`
+
+	// Origin Who asked for it; see Refund.
+	Origin EventRefundOrigin `json:"origin"`
+
+	// Payment 32 digits that name an order, a payment or a refund.
+	Payment Number `json:"payment"`
+
+	// ProviderID The provider's own id of the refund; absent until it is known.
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// Reference As the app gave it; of a refund that the gateway made by itself it begins with `~`.
+	Reference string `json:"reference"`
+
+	// State `created`: not sent yet. `processing`: sent, or about to be. `succeeded`: the payer has it. `failed`: definitely
+	// refused; retry it. `closed`: the provider gave it up; a new reference is right. `settled_outside`: an operator
+	// said that the money went back another way. `succeeded` may follow `failed` and `closed`.
+	State RefundState `json:"state"`
+
+	// SucceededAt When the money was back, by the provider's clock; absent until then.
+	SucceededAt *time.Time `json:"succeeded_at,omitempty"`
+}
+
+// EventRefundOrigin Who asked for it; see Refund.
+type EventRefundOrigin string
+
+// EventType What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
+// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
+// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
+// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+type EventType string
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -602,6 +854,7 @@ type Problem struct {
 	// | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 	// | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 	// | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
+	// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 	// | `body_too_large` | 413 | more than 64 KiB |
 	// | `unsupported_media_type` | 415 | not application/json |
 	// | `internal` | 500 | a fault here; repeat the same request |
@@ -652,6 +905,7 @@ type Problem struct {
 // | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 // | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 // | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
+// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 // | `body_too_large` | 413 | more than 64 KiB |
 // | `unsupported_media_type` | 415 | not application/json |
 // | `internal` | 500 | a fault here; repeat the same request |
@@ -819,6 +1073,15 @@ type Unavailable = Problem
 // UnsupportedMediaType Why a request was not done (RFC 9457).
 type UnsupportedMediaType = Problem
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// After The `next_after` of the page before; left out at the very beginning.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most events to answer with.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOrdersParams defines parameters for ListOrders.
 type ListOrdersParams struct {
 	// Reference Only the order of this reference.
@@ -837,6 +1100,114 @@ type ListOrdersParams struct {
 	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// OrderClosedParams defines parameters for OrderClosed.
+type OrderClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OrderPaidParams defines parameters for OrderPaid.
+type OrderPaidParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentClosedParams defines parameters for PaymentClosed.
+type PaymentClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentFailedParams defines parameters for PaymentFailed.
+type PaymentFailedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// PaymentSucceededParams defines parameters for PaymentSucceeded.
+type PaymentSucceededParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundClosedParams defines parameters for RefundClosed.
+type RefundClosedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundFailedParams defines parameters for RefundFailed.
+type RefundFailedParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundSettledOutsideParams defines parameters for RefundSettledOutside.
+type RefundSettledOutsideParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// RefundSucceededParams defines parameters for RefundSucceeded.
+type RefundSucceededParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = OrderRequest
 
@@ -846,8 +1217,38 @@ type CreatePaymentJSONRequestBody = PaymentRequest
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
+// OrderClosedJSONRequestBody defines body for OrderClosed for application/json ContentType.
+type OrderClosedJSONRequestBody = Event
+
+// OrderPaidJSONRequestBody defines body for OrderPaid for application/json ContentType.
+type OrderPaidJSONRequestBody = Event
+
+// PaymentClosedJSONRequestBody defines body for PaymentClosed for application/json ContentType.
+type PaymentClosedJSONRequestBody = Event
+
+// PaymentFailedJSONRequestBody defines body for PaymentFailed for application/json ContentType.
+type PaymentFailedJSONRequestBody = Event
+
+// PaymentSucceededJSONRequestBody defines body for PaymentSucceeded for application/json ContentType.
+type PaymentSucceededJSONRequestBody = Event
+
+// RefundClosedJSONRequestBody defines body for RefundClosed for application/json ContentType.
+type RefundClosedJSONRequestBody = Event
+
+// RefundFailedJSONRequestBody defines body for RefundFailed for application/json ContentType.
+type RefundFailedJSONRequestBody = Event
+
+// RefundSettledOutsideJSONRequestBody defines body for RefundSettledOutside for application/json ContentType.
+type RefundSettledOutsideJSONRequestBody = Event
+
+// RefundSucceededJSONRequestBody defines body for RefundSucceeded for application/json ContentType.
+type RefundSucceededJSONRequestBody = Event
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListEvents Poll events
+	// (GET /v1/events)
+	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
@@ -894,6 +1295,52 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListOrders operation middleware
 func (siw *ServerInterfaceWrapper) ListOrders(w http.ResponseWriter, r *http.Request) {
@@ -1391,7 +1838,876 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
+
 	return r
+}
+
+// WebhookReceiverInterface represents handlers for receiving inbound
+// webhook requests. Each webhook becomes a Handle*Webhook
+// method that the implementation fills in. The caller mounts the per-
+// webhook http.Handler returned by {Op}WebhookHandler at
+// whatever URL path they advertise to senders.
+type WebhookReceiverInterface interface {
+	// An event, version 1 of the schema
+	// HandleOrderClosedWebhook handles the POST webhook for order.closed.
+	HandleOrderClosedWebhook(w http.ResponseWriter, r *http.Request, params OrderClosedParams)
+	// An event, version 1 of the schema
+	// HandleOrderPaidWebhook handles the POST webhook for order.paid.
+	HandleOrderPaidWebhook(w http.ResponseWriter, r *http.Request, params OrderPaidParams)
+	// An event, version 1 of the schema
+	// HandlePaymentClosedWebhook handles the POST webhook for payment.closed.
+	HandlePaymentClosedWebhook(w http.ResponseWriter, r *http.Request, params PaymentClosedParams)
+	// An event, version 1 of the schema
+	// HandlePaymentFailedWebhook handles the POST webhook for payment.failed.
+	HandlePaymentFailedWebhook(w http.ResponseWriter, r *http.Request, params PaymentFailedParams)
+	// An event, version 1 of the schema
+	// HandlePaymentSucceededWebhook handles the POST webhook for payment.succeeded.
+	HandlePaymentSucceededWebhook(w http.ResponseWriter, r *http.Request, params PaymentSucceededParams)
+	// An event, version 1 of the schema
+	// HandleRefundClosedWebhook handles the POST webhook for refund.closed.
+	HandleRefundClosedWebhook(w http.ResponseWriter, r *http.Request, params RefundClosedParams)
+	// An event, version 1 of the schema
+	// HandleRefundFailedWebhook handles the POST webhook for refund.failed.
+	HandleRefundFailedWebhook(w http.ResponseWriter, r *http.Request, params RefundFailedParams)
+	// An event, version 1 of the schema
+	// HandleRefundSettledOutsideWebhook handles the POST webhook for refund.settled_outside.
+	HandleRefundSettledOutsideWebhook(w http.ResponseWriter, r *http.Request, params RefundSettledOutsideParams)
+	// An event, version 1 of the schema
+	// HandleRefundSucceededWebhook handles the POST webhook for refund.succeeded.
+	HandleRefundSucceededWebhook(w http.ResponseWriter, r *http.Request, params RefundSucceededParams)
+}
+
+// WebhookReceiverMiddlewareFunc wraps an http.Handler with cross-
+// cutting behavior (signature verification, logging, rate limiting, ...).
+type WebhookReceiverMiddlewareFunc func(http.Handler) http.Handler
+
+// OrderClosedWebhookHandler returns the http.Handler for the order.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func OrderClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params OrderClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleOrderClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// OrderPaidWebhookHandler returns the http.Handler for the order.paid webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func OrderPaidWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params OrderPaidParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleOrderPaidWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentClosedWebhookHandler returns the http.Handler for the payment.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentFailedWebhookHandler returns the http.Handler for the payment.failed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentFailedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentFailedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentFailedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// PaymentSucceededWebhookHandler returns the http.Handler for the payment.succeeded webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func PaymentSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params PaymentSucceededParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandlePaymentSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundClosedWebhookHandler returns the http.Handler for the refund.closed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundClosedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundClosedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundClosedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundFailedWebhookHandler returns the http.Handler for the refund.failed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundFailedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundFailedParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundFailedWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundSettledOutsideWebhookHandler returns the http.Handler for the refund.settled_outside webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundSettledOutsideWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundSettledOutsideParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundSettledOutsideWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundSucceededWebhookHandler returns the http.Handler for the refund.succeeded webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundSucceededParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
 }
 
 type BodyTooLargeApplicationProblemPlusJSONResponse Problem
@@ -1432,6 +2748,114 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 }
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventPage
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents401ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents403ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListOrdersRequestObject struct {
 	Params ListOrdersParams
@@ -3223,6 +4647,9 @@ func (response RetryRefund503ApplicationProblemPlusJSONResponse) VisitRetryRefun
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListEvents Poll events
+	// (GET /v1/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
@@ -3298,6 +4725,32 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams) {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx, request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		if err := validResponse.VisitListEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListOrders operation middleware
@@ -3636,154 +5089,180 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lc9tG0ue/MofbqthaiAYpybao+upKUSUbbxLHaznnS0IvMQSG5KzAGQQzFMXEyt9+1d0zeJAARTl+",
-	"5PvKqdpaiwTm0dPT/esnfw8Svci1EsqaYPh7MBc8FQX+82LOs0yomYA/UmGSQuZWahUMg2/0ilnN+NLO",
-	"hbIy4Vb0gjAwyVwsODxu17kIhoGxhVSz4PY2DF4KW6zPp1YU28O9ngvFuLmSasb4jEvFFnzN5iLLQyYV",
-	"MyLRKjUh45ZlghvL+s3ZFlLJxXIRDPuhn1kqK2aiCG5h7pwXfCGs29cPRSqK58vFpG0pr+aCaXjgC8MU",
-	"PgNTSfgq53YehIHiC5iAvgzCoBC/LmUh0mBoi6WoL+tvhZgGw+B/P6pI/Ii+NY/c/LC6F3y9EMruWlFO",
-	"j3y8Nb0U06VKdy2pwCc+1opuYQSTa2UEnuGXOl2/0vo7XhB7JlpZoSz8k+d5BhwptXqUF3qSicXf/2Ng",
-	"3b/vOesLeoum3d75RKdrJg3LYPKC2TlX7PEx+1Z+2WMXOhUshifGVusxPhL3gtsw+FoXE5mmQn3s5V6J",
-	"Nct4cmWYnQtmEp0LWLNldi4NS3iWMSVEatiDGL8cL6QxUs3ih7juZ8qKQvHsYy77nE35MrNsLgrRY69h",
-	"sStuQEKIlEQDvxZszvNcKJEOmREqxd1di2LNDF8Ae/66FMaSOPHnIt1e4t5I0d6ueSbTl/TsPXYobvgi",
-	"z4gV+UIv6Y1rni0dN6Ykg3D4sVtLANu0XGbB0L3EFktj2UTUBFsQBqIoNEiqX36vnm99cCpFlpaDBbdv",
-	"4Aoay1UCsy8LNcz5elLIdCaGbg3D02k/eTyNUvFk0j9Oj/hTfjwdTB9Po+TJpM8HAuSq5XZpguFxFIWB",
-	"lTYT5ZUnmkrDFjyb6mIh0qCUuM35HMWGmzTA034vfN22mjMWE/ViBgLIMMGTOUM69dilUCloGOm4giVc",
-	"KW1Rz1Qc0lguXd3n2n6tlyr9yDe3ELA3pZlZJnMnZkOmC9iANIwrbeeiYDzPvzB+/Urb8RTWSisHMW5E",
-	"+o6cLW4SEAxtrE3Sf+yeGDv9VOfwQRRF7OL5T3RrQ9YfnNDfmZhapqdep7Go34+iQTR4HB1F/ej0KIr6",
-	"/cHR6WkURf3B0XEUvG+uPq24+ntNRCbJgpIcBLtboa00711s3kGP98PtKADFjTTWsFQL4AnLeJbpFZP2",
-	"jMVwJjEzfG3Yar7usdfSzlmMgOsQEVcctqMrUNo1wFd7o2u17ulHNTSHC/5R1bHgR70pzzWoOLwYSBeG",
-	"N5hpJfylWDYXF29s+/Xr14fntQfu2nuFi/3Wr7nM+CT76EgkL/S1TEEqSGsYTxLQA/RHni1nUgFRgItT",
-	"bvmEG+L1FV/32HNt58AQUy4zkbIpipVdmnSkiHc4HHqTu2p09pRADfv+mMss81wXVqTfi1TyV3gTPw3o",
-	"AxaL67PBLDFYKT+++vrwaUWKcsnjBax5DOIDhHIpEMjGWhaFUMl6G2M/u/yBHQ/6T0Jm54UQbJnnojhM",
-	"4BAzYcGWATZ24joYBhfPfwrA0oGv4P1//3J++POb349u/1bJLm+OhcHXoBK/AlUJM+eFzkVhJYl9L8J/",
-	"bxND0rBVodWMrUDISNtrG90Bk60tAV9yOwdpBBTL+VoUvVxnMlmfMc5+XQLTlcYa2BZ8Ic4IT8fIo8Ca",
-	"q7nORMu8t3Ur4xe3iFIjvSmf15P/iMTCOr/hKv1hOu3YqhP/uJAkk6CrCChbzWaacZXC12dMq2wN24Hn",
-	"uTIrUYDyiF/8cPmKPbruP0Jz0jz6nTT47SOnHAxIZZXi6yO1mstM1DUOUDrOCbLEPXbul4DQvdQCVwos",
-	"8blg8ZVUqVMCRrM841Jla7qFzeOFB3fs2E2DM7gzHrJ4JZI5t+P/GJ7LmD14LeSNVP+8/BK1IJsJ+2XB",
-	"Vfr64gVfOzT9MCzfAvM8L/Ss4Is4HKnyY5FKBVSIaw+Mcz4Tm58VIpWFSCx87v89XhYZ/P1rMUb9F7IY",
-	"MOA418biLDzPx1Jd6ysR9xgqelB7iV4IosoW1yLjEaRPUwl04dmLBum2XmnS8Ms1A+KeAYNMBJvJa6Hg",
-	"3zWyAuPD0dbYt2JHgp5LZdtu37m5YnUJDNYbjAKb5jYYBim34tDKhbjzZiAHlPttztt2Tb4XloMG2UWa",
-	"Bb/5TqiZnQfDE7Ab6oLo36PRTRS9OWiVRNuiFgEt0yvFCrHgxZUJHSknPLkCCtq5WDNeiCGYQwttLBtE",
-	"TChbSGFCAAMGLmAfSH8cscnawseIYPEL99JInUTu2x57BUPONLyidKlXQU0yI5JCgHpVKVw51Jq5KAzQ",
-	"IGQ5mGNiWK6JGasLkdaXSey24Dd1ig2iNkJLpVvcLfgxWyrQ6w6WJk5vsAdToVAyXjz/6WFIm+5H5X8N",
-	"HQEQvMYwUtnHx7Qy5z2r3gt3+tTCoMszdDRgqZzBQlFOgfxmXJFHLWS8FG66YNy5kJpqDGdvWANR3Ro4",
-	"2dBx0eHpm9+PBu1KDh19dwl3plfCAAV77NlisbSAXthkaR0kMgwMB1Q3TTFamf27UAWd6G0YJJk2YlwI",
-	"7kDJ5pLWIBfwIQPEwX+lIUKNGD6IxU0O9zc+Y3xikIRg/a2kwbUJBUf1C+AgJCc+W7vMFVGSQgAIHnPb",
-	"4YeV5GxZ8FTsK1/CIKnhmF30KPHO5s3fXMrlHASAE54EFNrmpZ2a1t38CAKNrdyeEq5AKOdcpvtva1GT",
-	"fDuP2T93G3qX556eTWBnueM0Kj6F50I2WdNHTkIhNNHJVckVKMXhEbX/LnH8O/ExPnSL1yBdJnZsHQrf",
-	"EOAr7SWAE1WVOE/mWiZ0lTavcMcNLsRUAL+Iu1b3snwQ37LLQgFAaFOjnsFRp5R0QzZRWgn4rpXVjLA2",
-	"E+l4sm53iNO5b/gNSAzC0aGpvn1I7BmgymtRsGTO1UyY3n0kHMqmu2iDYvASn9xEAjX3vKefHzT0Eq52",
-	"uZt3doMVPB81LmVD3rRhC1zcC05e/KaEVeLGjpNlYdp0IsAhbxDAgwxwoweslYykC5RxQw+0Hizh8+0p",
-	"nouVMJZNZWHsGROL3K6JTSz65kDZA8Ng5MMKQo53ngNKFX7zjF7oRxUM4EXB11sn5BbXSbqa77odmk15",
-	"ZkS38rpTNWIEbvHnEMh7gRxJw1TGAEFp9rabzgDEU74mA+3i+U8hW81lMnf+UzxKcvUtbV2HwpBv7kKq",
-	"e+grR4rBEwKZQDj0EbAHnF3MpRJGwKUveIJ4nl8Jw44ehgBAE61sobPqaxQLNYzdHzxBepV/tyHuw9Ho",
-	"pj8djW6eTDvA9zupzyGbCLsSQrEBMMYS9gbg+AlLwfqcFnrBlF6FnhoUvu2xAZvrZVE9UJ3ASOmlPUOB",
-	"iLAwF9xJzkzwa4EiWy/RelqJLGPcXJny9qOTCq8JAe1WnVcj3XH0nhT9n1WbnoWjaIuD79aiRB5jgfDO",
-	"90DC3PRYFG0z96fTuK9RWtadKZNCr4wo0B6fabJnV7xIzRkDBex3nKaFMICHrZdKYOOtyfO9eSFO+oPG",
-	"JufW5ub/DB89qt2FQUR34e9/u9NEruvDUg/W99UpkC+9Sm5SIda5UPGwAUNZDDBfqlk8bIA6NueGrYWF",
-	"C5RoNZXFwplTGt2QMEbO14yrNVvoQriBRBoP3SMjlXDVYzFME4d0seKcF1byLFuPyfASaYz3Ni7/DNlU",
-	"Y1hhC8HEFfpxoTW6bF5mwu4CsnKAnM7eIS+DdM6GjckJddA/28TtC3+9duq1TV7TyFVEHScV2Av0MLIY",
-	"NXnccjcaulGmHVkhuVAy9R51uo9LYGOZnhHwyN08QJ80RrVDLj6kv2evUi883SXen+4S7//r8I9WJg4D",
-	"WsJeQomossX5boQ2/q6/ts3gtOshadsKQyBlYpnGPX8AQ7aaa4K8egG2N3wKog3kfI/FXK21ErXH5uRM",
-	"YZlUV022wzkxEl5gfJ1e7WKnhWjDPD8owYC2i9xduCwTiS3Zh9l5oZezOYomFECA2Q0r9NJiPGVa6N+E",
-	"KhWlrEznDcxF4ZkO4wGVmBN89KATewgL4OOFVmLdCmDv6Yrged7F4zzPmUyB8EYQok54lhk4ytaZ/0LO",
-	"BGnypYs8dmFaL17RSY4Qi6cysQAF6xkmZ4w7Bx9xnmaFMDq7Fs1wx0TrTHDMI0G2aKcoqawaGTw/tdJz",
-	"zlU61hSR2LVzH7i4DYNMzExX0ljh/XALfS2c62BhRHYtzJljcKk4xlxI1sN+tRIhsOKVBN1gRDaN9zZx",
-	"3CX7TuBumoZNGCySeRfjLUQB9q/1VjShGzlTFc5z16KVbvf1uWjvGdzXRbMWxdhqy7M7baYZvxbORZ/o",
-	"Za7VtgXVsJg2nAIkQa6UXql2y2mnjeRZvDOLEL0MSmStVPRvj7tOqeZ1AiQK2pBEFtwksXsn7+a7cAzl",
-	"vBdhYJZJIkQqPqnHrMuJQlzlxUHtNMJS+PtL4KVw5W0pBVi74wWv+Z3elNr923Kn3FNLdIUJQTOgKqID",
-	"Dp2IYA8SbuYP0VUtlVkWXCUirpvV8Bjl8tCXrVo6E7NW7nuO2VwIAgTFnqWiPAfa8Xvm50zMPjw3b7CR",
-	"23row3MlF9DQO477XZFyztdmG6cQzu2UIEQtwsIA3ovKMvvCOADRDnHZM6QhBchCjLFIxZRmmZ69H/y7",
-	"6Tujneyg3Lt5zyiWO5b5biI5AzZkz15cH8PFePbi+nEIQNHZw0As4CiDLkujFxVHGrYCbQh4mKimtGUu",
-	"32XI+Eg5JwmGtHkBVjGlA5bBxtLdcbJl/J8ffs0Pp8Nehw2xA83UYSohG9vUftIwqciML7+BbcI6lxSq",
-	"qq3t8fGuUz4//Jkf/hYdnvbGh13mzp4umOqWbPIIbXYHi3TZ804Sg0mvFwtprUgxXzlsYk3YuKb/K/M1",
-	"0MrxqR0bpj9PEpFbuB8VURd8PVIAwe/nMBAURax7B8iR94X1Loi6C4EywWjkkSqHTsVUKmlFtsZ4rQED",
-	"Ni7VcDx0rozvUSUkXBHWzLgVw/pzSAHnXYBJKXeVYqsNk87RFcQSUajdrUCrDWqIoN3qc1ldrRFXXuYQ",
-	"AziH40mBcR+8/PqCnR6fPHm4LRwp/XWvTLILePQ23DOdiquUzBCrWapDhIe50HnWHrPwOeJbg5K1vZHF",
-	"HNbyoOle+nn3Rva1hLEWZF8l6G4uqD1f13tF2P87dCL48FkzLLssZJeaXXbYO9+8evWC0QO9eozh5PS0",
-	"hpuPayGXGnJ2GcFt48KZg6Za6SJtDw22h0LbM4XLrcOwd295Q1y5SButtiRHyWS1kwiJV1slW41BtwMZ",
-	"mAHhGJDyr0xvpEbqLRHirSMxe8sWgiupZuztSL09PDws/wfPbvEge8uOowje6kzWB6ogjxpGY2wm7uIY",
-	"ffYWQANl+V6JtXu2WbuCTx6xtzhmWwUMvVSly+MLxzR0Ld8eZDd6ejC/uJFy74ZYCDvX6RhGQse0X+aJ",
-	"m5z8RHNeZfLTG+51tBnG6KfF107da+R7kgbF65lLlWm6YeGoBW8O5CR9+1D05Rlb8CvBOFNihYp68/2S",
-	"flsDTAQcNw3TeM0np1Svac0yCWtlYEOVWfUWUSfoIXqdLOst4m3N7CnvsZV7uxDXUi/N2PnvxkvlXDW1",
-	"cbhigheZpLd9amV9K2eMbyTXNdKbq6XCy2OnJxvrLLWlU5FUW+XeoOGnNf6pqO4H9dZfbdnlarc8VVvO",
-	"rF0eq42JgNRNbvM5baADLb9CC5rDrMssZTNNWXfbgyDpMNW7SYmaJ6lUzSX/ghXV4NoyzjIuxHKLc8tv",
-	"yTGFtHMguHq/pe6iGmXRXeDRGGCp0LSrk98tWU+Z+5K5oq3SkycyIwjNN8ayWo8XXK07WITCVyANcHH0",
-	"kovzVUyzPSRAqvYhvzB0yTK5kJS35gcFsuXcVNfVjQcHWACLbx9gWdeJ2MwHYD2TWE0lAjTaRp0jjNM/",
-	"8lSv1UWW4rw1KR5fOyFOZJup9cxrE1e5x96yE1QjvFYjeFbFjEWz/K/UI2VhAg4AiwR7izbliiK6R+kQ",
-	"CjXUul3qt6G7sF65pqGCMCiVT4Dx5w0t4v1JYxdAq8v3xp80WEMO+1ycjfF2iEt6oybfah/UPFObUmTj",
-	"o1Im1DOK3M0uw30tRWPNS1h94G9S85OMHGZtrByEQZMn8SDauA6hkqtsxcMqa3jazIiX9aj4roxlADJD",
-	"TDL24aOlkr8uBYhneAw966VsqX3niEG4S1yX6SOPjzeyR0Km9EhtJ4iADsgExwrH+I8YmBr4eMatWPE1",
-	"Lc9ZWmWy7cuv/nE4iAaPD6Mo6t/HNP/3H1sJJnvnnFBpeUuWM1qQMw0bQJ0DlABNWZLGeXIJUZF7Qesr",
-	"F5W5R4LTTAuDU+z2zPfYuc8NlJmoxTUrsTuRWYZGrxVZNqwOFhY3UtuKYiNDZT+n/r5BNtJxU1182Ehb",
-	"e8CpSVjiYrA5MzHbSInc2+QkRumIJWElDgoy1Z6QhQsqYRHWT6eaTcQUEQElNDmAspkEilrhU8SZdCFn",
-	"snUvujpdKsjhuYzPfDKCu+RMWiOyacgmIuFLAxifcq/K+PaKk0GB+PxBnC5J2Yr4YUhuH5JZc556lP8g",
-	"ztz3NfwKh+oKBx/EUsGeMgFPgUl34zV1F/tXuepg75ZrCMLASfZqRJRWTkq/aff/+aD+npE8HxIQvvZt",
-	"Z1QAE0e9B4zAPc/qzpnt/OH3HIkggXLPYERXmcF2kmJ7/jPlRncMnQh5DdKoK53hNeZY+iQG/3yVwhD6",
-	"fLXantG1cu9Ndurkc1M6njEcK+1ZQ++Wrml/cZBNJ/4CwdQTMZPKVcDFf8TvHvMhKXbfACZF2OAoSE99",
-	"vCBmhcp8OLMtN7wWmXRCa98QZSXVd0Qou+uf2mPnVfVkab44Y22jSG4/jdsVhWy24snE7D2xRVcksDvy",
-	"R69/gOTvbmzU1OLAga0Z4GdlUd7KOZp9OwXCae8lF3x/Addj5245T6MPkIf9NHq3xOt3SbO9O0W1m1Pu",
-	"jmKB8Y13aS0wPFXoRBgXazIIvwEATPTSUnnrRhSoilbNucvjKwNKVQhppJyDDGxtSoyqh6cafhInudky",
-	"P3POysodJA0r5GwOL3uPqF5aI1MRD9H0ykXBrS5GyiDa8fLeiVXYJhWTOkCDLRE6olV+H5Qr69baGbMq",
-	"ydYITdXiVaUFv7HwVnzzSi5EJlVLcYwrd21JZ8zSsmplb6jt5/kKo6G3d9Sk+Lnb2K050raI32HD+H5O",
-	"9zBfAOW2xvbuDKBNC71oF/Dk9yJDoQmPyPhcNTIatwbeUV6/0NciHTqfeRyW/lQq8CTN1UiZ8Rp401PS",
-	"yiv3tU2s3rV/dHmdVa4wblgMNHPp05XzDIiRCV4okTZKpHGzd3dpwBoxl/FSYhCrA3+42zyGpXjJspB2",
-	"fQmbcoyV59+KdXt2b6OE4vzFMywRH7L4fGnnupC/obdxyL4UvBAF+/arn+Iee7XSWOFFYaYSX6xZoTFm",
-	"zb4C67bWPQ3Np1p3NSzNqLdQyPk6Zg+onss3j8A+EA+xqwFP47DBByhh8Ngw2xQXV5Fzbm1OvUqkmrac",
-	"5DmbLA3oNsPM2lixYA+4Ygc8zw8eYgAI1sAODnA9BwchpvQYxtnBgVvXwYGzNhsZ0KjHDTs4cEIAXgVr",
-	"wYwU0PjgYM5Veqin04ODhh4ue2hQRjzs19RCPHXIT1ULPqWg8ilM1rg8os/BAdNTmrNRqOA9QiM1UgcH",
-	"56gXzcEBniU2DmnBNLIoscyQ1bBMyIymvlXSsP6gdxKx9ZIr1y0ARqzaseGuuB0pxBo1KMMe9KOILWSW",
-	"Sa3w/Ye+Dk1gk51/Xv7wnOW8MKLAVB4pDBM3PLHZGmcqSw3ZFDCI1Mq43YGs9Xt7+fUFOzo6OiWG4+w3",
-	"TON1J7CQSaHJFeB7r8Tk9zs6jPqvotPhUTSMor9HT4dRFPfYOXYxMTgwdra5cDOS9PBzvkOxv0uRcRZg",
-	"2ZaIiNfQ/27Gl+iSd156w6fi4AC3iOVgas2oZxAsuQoWYlWAM+dqIaaYPdh0xnpn68OwXOFI3fHilqf2",
-	"YX2v7mVXefLKi08ftXJBRkdfPKsV+gqpvdfZRpCrSrBz8YgaADqOTlviZz2G8QnGMSR0qJdw4dik0FdC",
-	"wbBKIAvhmYzUyc1NeHf3RHeXFNNLm+iFKFNIfEaTAtB4cAAfDaKBM5rr0ZLhRoo9RqPLtCnMfZFZxiaC",
-	"GYE9U3oj9VLwtG5xhDVx4fxejqcybl1nvDKO69bsMh08w8ZdbaLietIPe+HSHlgqEkmOgdj1mKGL2yjY",
-	"xvN2qRBnI0WYAwUciyktI+6x52KF6ROmbEIzZBZQY5Uqt9ZLluoqS8xxkktoof386CKRLksCCLfRNIku",
-	"rUPZIJyNpuE5W0hjcpHRlHB6uAsjM6FstmZypjSWJ/nbj2lnyK803dA9wiwmAbctumSVep4EqfWDg6pr",
-	"ETI73p+1Xg4x8UIrJw7Ru4/jOOuWTXQKMtHJW5SvLqxYWnIgQ3vsKxzAtWDyojSupxjFQ5ixMGFZrgMs",
-	"6QItI1WZedjB6fzwZ8YPf2PR4SnrsTE7jEP0ZSIB0WVEDUr/tdQWTRUcFEgCfGipZgztEFLmmUyEIsAq",
-	"U6GsnEoAbMF5zpO5OBz0oqpxbu0z9BotFhzwNNUYmrAED06buhgyHChIxc1Mf9fu8AVfu45N5y+eBWFw",
-	"LQpDcKHfi2gmgAE8l8EwOOr1cUE5t3OEWFUvK/hrJuzOYJhbp6oV0ZOcnOExknyCxRGNpFbP0mAYfCeN",
-	"pT0Gzb7Nv2wjOxePcSLBxc9LiVh2JMYbUlG24c7aqzVcwwZvXYZDdajWZK1lTNv83oW239zN5g27JkeG",
-	"rHpDlfStwn11lQ/6vlT5HSstPXnYiq++4neosd5ePDBLXGvyEFcuplllgPlCzbIOiMoFsZsDFuLBWkiq",
-	"ojxG5lLrcvutG6OmEo0W4tXiByeP90xL/uO/Djvy0FtrnEByucOy2sspUJZd68SEjsYyy6rxwUYnp6PB",
-	"hitttwvt9s1GQ+1BFO1oqXi/VopVT4/W3s54vHrqSIF9ao9p9rZBy1U+2ujWjK/1735tszUpvnd093tV",
-	"w+7bMDjZb4EuVIUvHO21tDLtoG7XorTzFu0vAWCJ4A0cWaUHQE46CgL/8ZmpdwvBSmDT5kr3lp+vbaUg",
-	"KTrufFk52WJx1RsiJiDrFApiN0AAygOvyboR32WXJdIdKcSCLQAW1JZjthA7MjvQMYgiVr5Di/Q985jS",
-	"q5o8gBHcdXDN3UaKYk6uXBhmJMXbVDEXKNZ+KKMbyE5f6nS9xwWot0cuxEwaSwPj5SgPB5s1Kpl8Aeqo",
-	"eohNBTJ+ZUpS8z3qrOzd8tSlrXlsLzdGAQuKeI0tRCoTqUTQbGKRipwXloKjZabLYflw0wW9kQhyj67F",
-	"jR40t03nji2W4vZDi5mufq3EOq5pMs/gCq1D1uRGtwqUQAMSJX/i+DsOsp690dDAfTK6e/3B0c/1iFp7",
-	"T5v9OKDez6Ux2RFN9vO9ucR7FfdrzOeqcXwXAleXv9X9hFqedDNgGUOjvhL35cfdPFF5b/87KJ7j6PTu",
-	"N3ybd3i+v8cMjV/PwJdO9tlOSxfmT60ac77e1IzfY3a703BtuvE2DFra8tZsmqa6+Iewla74dKKsrgX/",
-	"u7Du8d1vlL+t8FcEWeiC2sVKWyZq21KqRx7Vf3ro9k07Iz7CCCGK0T8x9m4AaJaFaG0pVENdZWXgOcvk",
-	"daMvtcsN2yxFQGk/RBdgmY9SqyScc+OrE0XaYxvF+iCWp9xY5+9s1L/4mIF3BZe1jSVsPI5OR6peTNNj",
-	"F5Qbzbhfrt9XCTR77BVSQ2ls796KFeHVv8L1L6nu0MrgE0wu1exsu+7UVSbTsVL2AN6b8mdW0Ep4fz81",
-	"8T9P7t1Xx//VNO6Fu4r3VbllJ/wPJezOjav58+0JKlGFMSlsW0LBp82IzJ7d/2uBpzk3I1XLV3dlVFW/",
-	"t4Znip1jHIRuSNMscV3uaAL6cY/m+ii73E+DHQCtYT7wGrJCKLESaenj9j8e9WAQRQ9drzKf+UKT6cLX",
-	"75dNqJFsVDdXm6tN4rMHGIraWYzn9QHFjVKtxMMexYqqtlllNGmk1sKlj01EUms5kHDMst9VrNdt8L+o",
-	"JVG8q8mvp1OZSJ6dV8mv1TV4pvAOuEd8BixwHcdClOo3lKr+EcEgOupFvX7/qPek7BwzLOc5rPrGlMaV",
-	"788R6B/zr58uv1+e//OH8feD/GbS/9fpb8//81pcPtYgKvf/6aFmM4yPbMa/qP9WUvePMXoWbJr0Z+Tr",
-	"lqZxBd7Rom853cqo95+RTXs41yaXFouHmva+664WrG541PivH9zpDOh3OwPK9mYupXMHp9SbiFE2UlD/",
-	"+Y6g8UsXef6sc7VKq0RcWrD+T759Onh8/Oy7V99efNN/fPGvwUk0uHz29Ofn37/6/vGT/3uJgyZX2Mc5",
-	"yAuR8/VYpv+1uhlE/eN+NHgyiKLTo9OTk8Hg8ckT/vg0Onp6Onh60o8oxLS+lDM4cf3yNH36YjlXz5K/",
-	"//Tz0+TLb76+WE1nOf/2dJY+ueZBGBg5U/QLQMHLy3OMbi3EpeULuE79J08GR4Onj6P+1g9qbPhDBifo",
-	"DykLWn7ZdNw40rm2RT4l2P/tHRS+SQUoIdffLOif1olYOlDu/p0zVy6yl6+l7PTlDvfQH+7Wyu4tCDp/",
-	"bspdQe9B2Xn5Bh9LQNTtEp9ScNalPcqcJK/BNrMYPuPU94dTP/uifsixo3XtRwQdMi6Rb4mN/SdtDqlu",
-	"pi+9QsTAlI/wzFKH7Nov2Zyx2KxVEmMOxnbU/R/C1uHRp9H0ZX3gZ+fWx3Nu7ebN+/q3mj9lXXq4tnj7",
-	"XX1cm+N3GX4X3oaRpqx93LBdzqo8PWYsX1NTu3qbjl7Tk8W6HFnnI1Vm+lcXs3JMdfXNGFZdMfb1RH3a",
-	"S/q86SuUtnQSnvnU3VoJxarLv/cpAcJnL9ZnL9ZuL9a7KetHLgXvA4o0xLamnvdad1wNooG/hKbKQ6Zq",
-	"8Pa2CbWC3G0ZN1Lu54QbKFrWbgV2gsGsR3fna9nOrWkebbnP1WZGqhHgorGWCyrbrWoOfaYj5a66TiKN",
-	"7JNO/4/rO/Fn3D85LzZ8PieYxuHbJLWlc+CvIfp6xeA8z7VUlvo6cZWILPOtUdpj4Ycv75WP0awL3cuT",
-	"M3hHIrTvtNPDMaCEw95Jq39jywbHwbqMbl9vB7elZl8PWu3r46eD/tHRk8H97GvfiiHwHhPXaGAfM/7P",
-	"nXbLNu97/t0/mU94o2Ypf9Zon+3ddzYqqBZx06wg3dSiR72O3KFGwUj9cDq0jAeV0K/FTVSPq2yHhUpT",
-	"u/rVoh77h9bpJt7F3zYZKVdmnGI1Oc8y/JsMiIUgnHleOdawsIIKMKVhU6l4Rt0PYRn0q7L088F32wuX",
-	"a5X8ZWz6z9krn8DAP3dFKCWzK726J6q1tfrzVl8UldzYgisjqa5s+xIBanVXP2S6Vp4e+upYw7DYd5df",
-	"qqyE/4C8XM7RwczVNs1nHv6ITioUvL47AJZOfBSvlePZvTIEa8bFB2LOvZDdZzH7yfyoheeAbbRzX36k",
-	"o76LHR9hB5X7g6WN0buw0uVygv4G7ju9eRYDKz50lcnoQl0pV+JZFZu6/npkpfv0F7uSCfXRnhRSzUz1",
-	"2722WI+Unla1sCsuqbILABYgpNKvGFbZfMx1UKncITWXa2uj2wo2jVQXbkKzpus6Dz7uda6KotXnwOT/",
-	"FNdju9l0KVQlReiStVtOnQPTgKK4bi+XfdVoBpsvJ5lMWCaNFYr82vjjrcEjFAlu3j1+Htr3G3UViy7j",
-	"r61S9b6/slgNWqr27WHvahrba9T9Ig1v39z+/wAAAP//",
+	"7H2Lc9u41e+/gqv7zWzi0gol20kszzd3vPl223SbR+Psl+6uUhEiIQk1BbAEZFm76/7td3AOAIISKcvO",
+	"sx3tTBtLIvE8OO/zw2+dVM4LKZjQqjP4rTNjNGMl/PlsRvOciSkzHzKm0pIXmkvRGXT+JJdES0IXesaE",
+	"5inVrNuJOiqdsTk1j+tVwTqDjtIlF9POzU3UecN0uTqfaFZuNvduxgSh6pKLKaFTygWZ0xWZsbyICBdE",
+	"sVSKTEWEapIzqjTp1Xubc8Hni3ln0Itcz1xoNmVl58b0XdCSzpm283pVZqx8uZiPm4bydsaINA98o4iA",
+	"Z0xX3PxUUD3rRB1B56YD/LETdUr2zwUvWdYZ6HLBwmH9V8kmnUHn/z6qlvgR/qoe2f7N6F7T1ZwJvW1E",
+	"BT7y+cb0hk0WIts2pBKe+FwjujEtqEIKxWAPv5XZ6q2Uf6ElkmcqhWZCmz9pUeSGIrkUj4pSjnM2/8M/",
+	"lBn3bzv2+hrfwm43Zz6W2YpwRXLTeUn0jAry+Jj8wL/tkmcyYyQxT4y0lCN4JOl2bqLO97Ic8yxj4nMP",
+	"95KtSE7TS0X0jBGVyoKZMWuiZ1yRlOY5EYxlijxI4MfRnCvFxTR5CON+LjQrBc0/57DPyYQuck1mrGRd",
+	"8s4MdkmV4RAsQ9ZArxiZ0aJggmUDopjIYHZXrFwRReeGPP+5YEojO3H7wu1cku5Q4NyuaM6zN/jsHWbI",
+	"rum8yJEU6Vwu8I0rmi8sNWbIg6D5kR1Lx0xTU553BvYlMl8oTcYsYGydqMPKUhpO9ctv1fOND044yzPf",
+	"WOfmvTmCSlORmt4XpRgUdDUueTZlAzuGwemklz6exBl7Mu4dZ0f0KT2e9CePJ3H6ZNyjfWb4qqZ6oTqD",
+	"4ziOOprrnPkjj2vKFZnTfCLLOcs6nuPW+7MrNlhfA9jtj0LXTaM5IwmuXkIMA1KE0XRGYJ265IKJzEgY",
+	"bqmCpFQIqUHOVBRSGy4e3ZdSfy8XIvvMJ7dkZm5CErVIZ5bNRkSWZgJcESqknrGS0KL4RrnxC6lHEzNW",
+	"HLlh44pl96Rsdp0axtBE2sj9R/aJkZVPIYX34zgmz17+hKc2Ir3+CX7O2UQTOXEyjcS9Xhz34/7j+Cju",
+	"xadHcdzr9Y9OT+M47vWPjuPOx6bq04qqX0hcZOQswMkNY7cj1JXkvY3MW9bj41A7MEB2zZVWJJPM0IQm",
+	"NM/lknB9RhKzJwlRdKXIcrbqkndcz0gCCtchaFxJ1KxdGaEdKHzBG22jtU8/CrQ5GPCPItQFP+tJeSmN",
+	"iIODAetC4AQTKZg7FIv64JK1ab979+7wPHjgtrlXerGb+hXlOR3nn10TKUp5xTPDFbhWhKapkQP4ocgX",
+	"Uy7MohgqzqimY6qQ1pd01SUvpZ4ZgphQnrOMTICtbJOkQ4G0Q82m16krWGe3EiBhPx5xqUVRyFKz7AXL",
+	"OH0LJ/HLKH2GxJKwN9NLYqyUH99+f/i0Wgo/5NHcjHlk2Idhyp4hoI21KEsm0tWmjv384hU57veeRETP",
+	"SsbIoihYeZiaTcyZNraMIWPLrjuDzrOXP3WMpWN+Mu///Zfzw5/f/3Z0818V73LmWNT57souXL3TCzln",
+	"SBegIToNC6ywK1YqLgXpGdZoSAyn0SXn/ifBrlhJ0hkVU6bgmTmjgovpmZFZhusACYE8Vl1yLoYCpBdZ",
+	"svFMykuzwAUXwvBiaU6waxmpqShlwUrNUToZmr5tU2Ga/2MevIk6PNuc8EvQEgzBM/MonAMziTNUlg39",
+	"88wMy3/E51CtrG0Au9Kj2PxXk2VxKMtORr2mzVDmhIF42yACOMk0ZYTOJeyKHYBymwC2akQmpZyTXkSW",
+	"XM/kwnDBKQX2bvQiqtEgfnzcibbaykYwzpnSdF60GOkcNfFlybVmotZBRjU7NO83TVHbI3vrZsHZvok6",
+	"duM3h/FqYu0YID6zA8LM5pfe+wbbP7Q7fzEEYJ+p2g+nHOxEhORVtSnH/2Cp9kfnfyzxtTgPIkItH3Va",
+	"jiytxexsL0dJhiOP5UIbEW2+XpGl0fyWzatdPwLQ107LCj6PDrhCUDPZ5aXXTouJrL6301voOthYfBxr",
+	"64K+clOpz7Ayrrb1+4ILCbNLc6nYqGRUNZHOu9nKLCk8ZE4O/pWdETpWsEdGn15yxQKyMpIFjnkBE3nf",
+	"QNtpwMO3jdLz+pvI+UV2dH+YbePZiOqWU2kJjZXEPBeR8Qq/surBN8rMNL30E10IzXPzyB1OcMkmrGzm",
+	"UobskY/LpQDDC/iodqeh28z0tM5ZNhqvmhvEFVpTw/HwmEmC5ts4nVAExoen73876jfLQGMR3MqUgC4v",
+	"4Ml1ig58W25pXKORI9yAOlpJ/zVFH1ad8pHNN/C/PDNW74SXSp8RNi/0CpmFrixGFOGCLcErp9lc7XRy",
+	"zYjm9Po5vtAD8x9HTMuSIt2yaz2izV7cc3Xp9908Rwo6ZSCRCNcREXJpzlxOdSNFrC2unX6txy0r6Jla",
+	"q++0je+eGRJLkE4NYSUREq5ga8QmJ4RaHr72yNTYZGOaXm5y6Lvyr3uwEiZ02XKG4CcnReY0M+Mt5WI6",
+	"azyRd+dJK1aOtNToHGywWSu+NKVXzJoOqVwUUijQKedm4mQhuFZrpxl9HJdCLsU91BjH+VopApRUwfLG",
+	"hXBvj5o0xrd1xmo4nrE2kU3pkmZs+0zux4YshVtGFHXUIk0Zy9gXFQpt/BApMtiFe7HFN17laDtSDRTn",
+	"j2IreS1nPDdnN99YjjHPc5JSQTTL83sQ3efQA2TJp7xRtZHWiYWW/BlRjBFcwro2w41uu0D71exIjv9w",
+	"YfrNGXxg19bn36Tu7KhBBnzi3scJue0dz9MWReUc7ThaFMiQ1th6JSKmVLMlXSHPHBsWqlhuDC4yZlMu",
+	"FEq15F/J/U807s1dD/RcCmMhUEfkn+9QV47QUN2x9Fgd8NvPtfPeNJxe52/o1gQy2FL2C9TYkwEREjwy",
+	"GLnSEng614SKFZnLknVJYgfc9SubRNWXtp1oKPxX6AlLBiDXjQ45LzRhIoPhIIEEbQ2C7eBW+vvHfFPh",
+	"3gCRKZYNhSG7kqForl7yU6u9ZOmULIozQo1KR/zym35LPp0FbTilWi604hlLBoSKoTDck2pZEmV0GU/k",
+	"lpYMmZjh+4AC+AfBMz43glLOmWlGLVlJ+tfXZrH1TCqr+6zkgmQS3GLmSKKjxnGbahOBVKoNrOipWtLg",
+	"u42HcEE7zg6tvVRb8+qzb6N5aRpZ2/ec5dl3ZSkbLFEX2GgkXG6MdCmmTtttZAs2XNfo46F6Bg4ALlBm",
+	"dwuZ83Rl9vyfC1auiE9h+EaBhXWGUebEa9zLmczZ7Xo1DsLHaZpO6Z+oyF5NJrfpdMBruKEefwinEs5q",
+	"QVdnKGE5ci1LPUbRfv3q4i15dNV7BOSgHv2GDObmkd1qlaDvxLw+FCisQwOQK5IUGMhLuuTcDQFo0cdG",
+	"DCXCW8klF5kNjShJipxyka+avInmwS0ztt1AD3aPByRZsnRG9egfihY8IQ/eMX7NxZ8vvoXYEJky/W1J",
+	"Rfbu2Wu6sjHmh5F/yygTRSmnJZ0DH3Jfs4wLswpJ8MDImFLr35Us4yVLtfne/T1alLn5/M9yBFGhiCSG",
+	"6Y8KqTT0QotixMWVvGTJ2iHHVWkQ9yVF+5FmGTfrQvPXtaXbeKW+ht+uiFncM0MgY0am/MrIMhkuqyF8",
+	"s7UB+VbkiAFZEGTNNmcYl9AzbOUekg4owM+33m/TMXnBNHU+6LalmdPrvzAx1bPO4MSY06Fv4u/D4XUc",
+	"vz9o9E1sc7CUbE7LSxXZpUTebX2HtDTMWpO5VJr0Y7AAOVMRuWQr8Bn3zNIfx2S80uZriOvCD/aloTiJ",
+	"7a9d8tY0OZXmFSG9TOqSl5IolpZMKzirzuFQsFKZNYhIkTOq2MCPiSgtS5aFw0Rym9PrcMX6cdNCg3W8",
+	"sfUvKuXe6YtO+SAPJkwAZ3z28qeHEU66F/v/ao77Xv8kbtL16bXV9av3brMA2vKljvok41MzUOBT4CGj",
+	"wruKQyex00XrsYXb4gp3cXt5T+tWg10umTIr2CXP5/OFpuOckfFCW/NCEdD3PtzfcR9/bQQBuMR8kVi/",
+	"bPLBPtySUb1N+Q6cKLv7TO9jEdb63ojPzQwDsMwTFYWmfnGmqnE2P4JF4MILxtwdM/AQ7D6tecD5tm6z",
+	"e+7f0uEN7e/gl/FGbrZI9Ug3Wjdvl9JxAMuqKnaeziRPWaPnuuUE1yzcW2xM+yC8pRelMApCo2FsCRxk",
+	"SuAsYYIIYxAtqfqMbnzyXNeDyV+zY79+ZtdIwdFR7VDW+E2TbgGDa44LgD88XZRK3tUFX/FIPEA5VfhA",
+	"48aift4QMWfLbfEHI+wNwewcefCRya2Rh6ZgompfuiCjs1k1m9BcsegunsW6aFx3L95HA/koKkdaSyCB",
+	"tFmfDNKcUGIU8Yyu0EB79vKniCxnPJ1ZvxpsJSbALXQoQ02T72/TVHeQV3Yp+k9QyTQLB5kz5AElz2Zc",
+	"MMXMoS9pCvo8vWSKHD2MjAKaSqFLmVc/A1sIdOxe/wmsl//cpHEfDofXvclweP1k0qJ830t8DsiY6SVj",
+	"gvQNYSzM3Ixy/IRkxvqEBA0hl5FbDSxq6JI+mclFWT1Q7cBQQHhKQ3EEKVnBqOWcOaNXkGBDINdDkSXL",
+	"c0LVpfKnH3JV0OUCinajzAuW7jj+SIL+Q8WmI+E43qDg26UoLo/SZuGt7wGZueqSON4k7i8ncd8Btwyd",
+	"KeNSLhUrMU1Koj27pGWmzsAj6WacZSVTiqkgnglRPsgHXT8QJ71+bZIzrQv1/waPHgVnoR/jWfjDf91q",
+	"Iofy0MvBcF6tDPnCieT6KiSyYCIZ1NRQkhg1n4vpuit0RhVZMW0OUCrFhJdza06hK9i0UdBV6AJe8xYP",
+	"RUoFeIZdmFeYD6XmNM9XIzS8mHM4+48RmUhItt3QYJJK+7EJ52v+z4KZj3Y+9i/r2OTW2bDWuXdYthgq",
+	"r93x2irXNoNDhqpwdSxXIK/Bw0gSkORJw9moyca22I2ZIs9cnimex4UhY56doeJR2H7M+mQJiB2fHiWI",
+	"Iy8vF55uY+9Pt7H3/3P4r0Yijjo4hJ2YEq7KBuXbFproO3xtk8Bx1oMg4Ag6BMaPeJZ03QYMyHImUeWV",
+	"c2N7m28Na1MYJaBiJQULHpuhM4XkXFzWyQ76hPqQEqpO8NU2cmrOnHgVBEHgwOU5S7UnH5dIAKwJGJDR",
+	"2RUp5UJDYGJSyl+Z8IKSV6bzms6FScstxgMIMcv48EHL9kAt8EGMRgX2jq4IWhRtNE6LgvDMLLxiqFGn",
+	"NM+V2crGnr8iZwJXxcLm47fptI69gpMcVCya8VQbVTCsuzoj1Dr4kPIkKZmSOUSnglUYS5kzKj5qYsqM",
+	"imwkMSKxbeYucHETdXI2VW3JH6Xzw83lFbOug7li+RVTZ5bAuaAQc0Feb+YrBYsMKV5yIxsUyyfJziaO",
+	"PWR/YUEqbJVSNU9nbYQ3Z6Wxf7WzolG74VNR6Xn2WHyUhJ6d0kk/Vf5P3WLaZwP9x2QDIVU1ZgU55u8O",
+	"gePClbfFM7Bmxwsc81u9KcH5+9AE47YwoZEMNhnAbHBkWQR5kFI1ewiuai7UoqQiZUloVpvHsMINf2yU",
+	"0jmbjrZXL+QMY89cYPWPjZt/XHrO2fTTU/MaGdmpRy4856kAm96y3ffVlAu6Ug2p9qDntnIQXC3UhY3y",
+	"XlaW2TfKKhDNKi55DmuIAbIIYixcECFJLqcfR/9d953hTLas3P28ZxjLHfFi+yJZAzYiz19fHZuD8fz1",
+	"1ePIKIrWHjaLZShKYRqbnFcUqcjSSEOjD+OqCamJrQIbEDoU1kkCIW1aGqsYc1p8sNG7O042jP/zw+/p",
+	"4WTQbbEhtmgzoZqKmo2uSz+uCBdnVcKwm6YZ5wJDVcHYHh9v2+Xzw5/p4a/x4Wl3dNhm7uzogqlOyUb2",
+	"NUx2C4m02fOWExuTXs7nXGuWQRV/VNc1zcQl/uPzNcDKcakda6Y/TVNWaGYTr3FR53Q1FEYFv5vDgGEU",
+	"MfQOoCPvG+1cEKELIUzlGgrfdMYmXHDN8pVL6+qSJMwOQ1fGCxAJKRWoa+ZUs0H4HKyA9S6YTjEBC2Or",
+	"NZPOrqthS7hCzW4FnwRVJUg1Wn221rEx4kp9Zb1Rzs32ZIZwH7z5/hk5PT558nCTOWJR+E71lc/MozfR",
+	"julUVGRohmhJMhmBelgwWeTNMQuHnLDRKFrba7X9UYAOgOfS9buzZh8kjDVo9lXZ+vqAmqvYfdHY3w4t",
+	"Cz58Xg/LLkreJmYXLfbOn96+fU3wgW4YYzg5PQ305uMg5FIrB9R5S8GP2XMjqZayzJpDg82h0Ob6eT91",
+	"0+ztU15jVzbShqP1y+GJLNiJCGm1kbMFBLoZyIAMCEuAmH+lukMxFL/jQvxul5j87kpeye9D8fvh4aH/",
+	"n3l2gwbJ7+Q4js1brRAWZlWwYpZgG+vl7NBGj/xulAasfb9kK/tsHdEFnjwiv0ObTbgw+FIFIgEvHGPT",
+	"AQoFVDPKhWZQdV8DorBNzJmeyWxkWgLHtBvmie0c/UQzWuFb4Bv2dbAZRpj9a147ta+h74krYK9nLm27",
+	"5oY1W81ovSHL6ZubckWAc3rJbIqt4Xfr7/v122hgzMx2YzO111xySvWalCTnZqzE2FAea6LKX8bX0bLe",
+	"WLyNnt3KO93Kvl2yKy4XamT9d6OFsK6aoB0qCKNlzvFtl1oZTuWM0LXkulrRfzVU8/LIysnaONcznxFx",
+	"yL6BzU8C+qlW3TXqrL9g2H60G56qDWfWNo/VWkdmqevU5nLajAzU9BIsaGp6XeQZmUrMuttsBJYOABDq",
+	"KxF4krxo9vRrrKga1fo4y6hkiw3KrRLAwTEFa2eV4Or9BjSSqpV5O+xJrYGFANMuXH47ZDkh9kdioYy8",
+	"J4/liqE2X2tLSzmaU7FqIREMXxluAIPDl2ycryKazSaNStXc5DcKD1nO5xzz1lyjZtkKqqrjatszGwh5",
+	"+Zsb6NHOQDdzAVhHJFoicMZGa8iYbmsOuShCcaHxuKQrkDVjjonV2I4N+CqeMfLAJfWrh7bbNdAx01/v",
+	"yG12AFLmpUgjQgW8doIHgKzjXBAnxCyMFvmdnID0ogFg11kVqmZ1LC4vvjxKCDRgBqk88IRFKGlvpYUX",
+	"BcryJu7WmsgE8MBAMHaijpd5HQh7rwkv58YahbUMI69216SE/+zyDZ2ntN7eFi5dFT6MvEK/zhKDrxzz",
+	"WvvKs6IwkckyFB9lbEBwqp/96gt3gOvf2PKxphNU/7o6Cp2oU6dV2KAmagTNzZaiwSZ6oJ0mq+bNXSrU",
+	"B5Dz7KJZC8H/uWBGWpjHolpRWPCbXaTIw4RYl87j47VklogIORSb+SpGJOWMAgxZ8q/EAYvYcjMcnjX8",
+	"fO7vm+/+eNiP+48P4zju3cVT8Pd/beS77JwCUxVfriVdg0E7lWYCIALNShjB7ZfGOpZRwUNvByC76G3J",
+	"wnep5KwHCrrk/E51nYN6td9QbMqttYSZHYs/d4z5+SLNTxv4a45/1RcWqdiYwDmbrmVo7mwBI6G0hLag",
+	"MAgYnGjOD4MBeS0NQA4zScZsAgoK5ldZfWk9JxWkxZcIe+1agjsgCS14cuZyI1xNKdaSRmTMUrpQxuTA",
+	"VDAfbl9StG/AXHiQ+GLd5GGEXijkWTOaOaPjQZLb3wN12myqRfd6kFTlvclDY2FeOwneRv5fRcEwc6V4",
+	"W4MUkMfqHHJoa9A89BVtpjN/5MDIPeuUm6seNnMmm9OxMVW7pemU8SvDjdqyK95ByqfLqXDPVxkVkUuf",
+	"C+YMnp59MfbXVYztoqtNqepBoNTXae8WMa24+s7wCy9uDeVXxZze/LG241rN3m4Sty0oWsfLztn0I5FF",
+	"W2CyPRCJr3+CXPR23aguxQ0FNiakn/kawaX1ezvMU9TTPkpq+u4MrkvO7XCexp8gLfxpfL888Ptk/d6e",
+	"MdtOKbcH1YxRDmdpxSBaVsqUKRv6UqB+GwVgLBcaq23XglJV8GxGbVqhj29VEa2hsP66GkrBB8ETNOES",
+	"EOfBGIo74BK0BM/cPDB11461NYTml60WKQvCZ96y3wU14C2fs5yLJgwvrL7dDuK1s6rt+vkOgrM3t5TI",
+	"uL6byK3e0iaL32LDeIiO3c0Xo+U2hhpvjedNSjlvZvDohkNDoa4eofG5rCVYbjS8pdp/Lq9YNrAu/AAy",
+	"BOtNUXLVMnicBF73oDTSyl1tEy23zR9cYQFUKVUkMWtms7krp5pZjJzRUrCsVrENk70dNAJK1mwCjtdB",
+	"tOy4zd2kMagMTBcl16sLMylLWEXxA1s1JxvXKjrOXz+HivUBSc4XeiZL/it4IQfkW0ZLVpIfvvsp6ZK3",
+	"SwkFZxj18vrFipQSQujkO2PdBlccgPkUXIEAlSIhokNBVwl5gOVlDssCYCkeAsgCzZKoRgfAYWDbIPkV",
+	"Blct50zrAgGFuZg07OQ5GS+UkW2KqJXSbE4eUEEOaFEcPIR4lBkDOTiA8RwcRJBhpAglBwd2XAcH1tqs",
+	"JWRbbNiDA8sEzKvGWlBDYdb44GBGRXYoJ5ODg5oc9pAemKBv5quCiFOo8mMRhctwqHwK4xUMD9fn4IDI",
+	"CfZZR+GzHqGhGIqDg3OQi+rgAPYScEwadBpeel1mQAJdJiJKIrg8V6TX757EZLWgwoIXmBarOxNgVlQP",
+	"BegagSpDHvTimMx5nnMp4P2HriyOARL2ny9evSQFLRUrIbOIM0XYNU11voKefOUjmRgdhEuh7OwMr3Vz",
+	"e/P9M3J0dHSKBEfJr5BVbHdgztNSoivAQcEk6Pc7Oox7b+PTwVE8iOM/xE8HcZx0yTmAqihoGOCnn9ke",
+	"kXu4Pu+BPWAzdqwF6LHDcfFq8t/2+AZc9dZ7r+iEHRxUSMRiRRDY2wy5il1CkYI154KIV0IerDtjnbP1",
+	"YeRHOBS3vLjhqX0YztW+bAth3jr26YJoNuZp1xf2agm+QsTgP1uLuVX5fjZOEShAx/FpQzivSyBuQShE",
+	"qA4R/ZeMS3nJhGlWMCAh2JOhOLm+jm6/4sSeJUHkQqdyznxGi0uwEkZpPDgwX/XjvjWawyjKYC3jH4Lj",
+	"PosLUnF4npMxI4oBhEt3KN4wWsM5jgJ2Yf1elqYA9xP1UxdWtmMGVDBDrprlOY6hutqlkEojHHglHRxa",
+	"+APFGEnsJ2XdX4XMcySs5I/fIdQQYokmliXA4pjdRKYgRcrOLKKVnCD7RBr1hwRFnm3UQUQna1jbhrgR",
+	"WdRexGCXUpcLj+aM3mYL5zwA/hqslyFVZ47BW4inZZbI5qa4M520wd0nYZoWeW0TVUjGUo6+k8SiAiFv",
+	"a8drHwpUy3CMCSbSJF3yki0h4UUF2GDaKNZVcuMaIpg7bDYFCefzo40d27wWQ1trMFfI16whYuSXktg8",
+	"JXOuVMFy7NIQOMxC8ZwJna8InwoJBWWOQUKiYAA8P7CPbIcxw9MUZrYgGRwcVDhTwA9g31ZyMYBUGSms",
+	"xIAACLRjHQBkLDMjNqxIAhFkI7Le2DVipku+gwYsaJaTNkmYFJYMTI+limo44TYWNRSVJQyYW+eHPxN6",
+	"+CuJD09Jl4zIYRKBuxcWELxqeNHSXxdSgzUHjZolMUdVY5UfmGqo7+Q8ZQJ1ep4xofmEG522c17QdMYO",
+	"+924ugAs+A4ca/M5NSYHVoWqyOtXVuGwUX+zoUZwrNdm2GtbXtOVxdg6f/08AHMfdHrdGHsymhIteGfQ",
+	"Oer2YEAF1TPQQiuWYD5Nmd4WL7Ro+2M240b8EUReiIgMLLioYv7IdHXFo6ZMqy75lk258AwjofZSFkj6",
+	"HoqkwjhOgB9ZjjoF8l7K0jBjKVApM1ti9VXkogOvzRvhe8mLgmURMBI4F9wzHDjcoCR3h8JwK8BugG6A",
+	"ZTkDfBNFGnYdaYBL8TzrDDp/4Up/5zCaw/v1fmlay/oMJ9X8nAXnCk+dggEnANy7woZ54HI5YBIVcSEs",
+	"dO0mwCBb/mnN6/Mg/v2X3uHpe6zzjqPek5uHjcnyjYVY5rBaUtDSHU2zDW1Dg6yT2tB8aXt/DW7qqL/m",
+	"YNvuWLt5v3YXXj+Ot9yGcrdbUCpA8sZr2WDP5MQuBVwxdYy9NzXqR/lo7aI1eK13+2vrtwrBe0e3v1fd",
+	"tXcTdU52G6ANYMELRzsNzScjhNYuHABn5/7SMeKz895sWcX6Xss8Jx7fXNOpCgDP35vGKnzEHTiUtJxU",
+	"BMAsqOxOQdCgktltPMHIhW87wa9cUN3qdTYny6u1bWegFpPYifxqjtTGYVjTHGwTHsCQNfXv4iC79V0H",
+	"BNrWOYjMCm/Qr2+VsxHabcZo83Zby0h9OGaDod0Dt6OZhSUBcNAtPNjVlmIJOiAEQXG3GQvqfaAxAnGJ",
+	"lZ9+48QQqKiFRfdPHu9Y6vKv/z5sqW1qZdd2s/6j2XWFE7WVXeNS7Nn1vdi14ZN2BQN27RCoAF1CNcVD",
+	"nfvO4SVgpgtEXxxUCTrUkgpvCG1Up/KCAW5sFOGs5/GqlqRDLry7YihAKWzwQhil0RJbhBDZaBb145j4",
+	"d3CQDofVWJ6hTiYyYo+DBQwdCkwcoNXFWE1K4jNga698iBrI6VuZrXY4AOFFlCWbcqWxYTgcfnMAAFjw",
+	"9BsjjqqHyIQB4Vf+QAR0xTssXWwVkT/r2/ZmrZWIuAxEMmcZT7lgnTowUsYKWmrMcPHpiof+4XoccS2b",
+	"7w73Q9ZwzW7qHnpdLtjNp2YzbTfjIenY6ylpbo7QKiJ1arSjAA7UR1byAdvfspFhCl5NAvfQc9rt9Y9+",
+	"DtMimnHSdqOAECOs1tkRdvbznanEhYZ2A3u1FZ4O2cZivWwgaiGMVjsB+kQIxCq6Kz1up4kqBPfvIHiO",
+	"49Pb33AX6prnezv0ULunHF462WU6DfddfmnRWNDVumR8ARVTVsI1ycaaKeOh3gObpi4u/sh0JSu+HCsL",
+	"peC/C+ke3/6Gv8X6a1SyII6wjZQ2TNSmoVSP4D67OPr7ZkJ8BGkewEY/oO3tCqBalKwRpi7Quny1+TnJ",
+	"+VXtrgOb4Lte3gbcfgBxHJ9UGFSnz6hyFe8s65I1ABjDlidUaVZu1lS6wK+L5/l6ea82HsenQxEWaHbJ",
+	"Myx8IdQN183LK5pd8hZWQ0i4SLdRVzSvfg3H36+61Vb6X6BzuDJ3A8vAol3gtmIKGJwbf6G9v1vv49y7",
+	"/J/H9+4q4782ifvMHsW7ilx/u8qnYnbnytaRO8ibilVBYgFAYWH8Yj2svuONMkH2wIyqoQiKjmxpboUh",
+	"WvNMkXMIZuMJqZslFjkVO8Br1OvjwxIh1w2gympFXPZMREom2JJlPgoHFSxjRh704/ihxb906YvYmSwd",
+	"Joy/2ACWDWuxg76aOD55APkEWwu8nTzAOHImBXvYxYB/BcXoUwKGYsVsDvCYpQGMTUqhVGpbAXi7wf86",
+	"yIS7r8kvJxOecpqfVxUM1TF4LuAM2EdcGYOhOgrVhN5ADDCJOv34qBt3e72j7hOPRjbw/RxWWGTeuHKY",
+	"Tx35Y/H908WLxfmfX41e9Ivrce+vp7++/Mc7dvFYGla5s9G0BrD0mc14f5/zFgn0TVVrXTfpz9DXzVXt",
+	"CNzTom/Y3cqod9+hTXs4k6rgGipA6/a+RezsLK9pXPuv17nVGdBrdwZ4yEybl7+FUkJgSkwp7YRXQnVq",
+	"tycVxfPW0QopUnahjfV/8sPT/uPj5395+8OzP/UeP/tr/yTuXzx/+vPLF29fPH7yvxfQaHoJdwN0ipIV",
+	"dDXi2X8vr/tx77gX95/04/j06PTkpN9/fPKEPj6Nj56e9p+e9GIMgq8u+NTsuHxzmj19vZiJ5+kffvr5",
+	"afrtn75/tpxMC/rD6TR7ckU7UUfxqcDb+jpvLs7tVekXeDt8p/fkSf+o//Rx3Nu4pGnNH9I/AX+Ir0r8",
+	"Zd1xY5fOQuG5ug732TkoHPCREUIWM7PTOw0X0TtQer01B0ovdKDEvmxmN1+LR4+0m3voNndjZHdmBG1H",
+	"0R1B50HZevj6n4tBhHaJyws7a5MePrHUSbD1VLS9nvrx9NS9L+pVAbckVEn4TjP2mq/Xjd03TQ6pdqL3",
+	"XiEkYMyYeq7x1oXgdrQzkqiVSBPIEtuMuv+R6VA9+jKS3hd5751bn8+5tZ027+rfsju87uHaoO37+rjW",
+	"228z/J45G4YrX8C+ZrucVcnWRGm6QqDUEPqpW/dkkTZH1vlQ+HKt6mBWjqk2LKZBhbS0qyfqyx7Sl3Vf",
+	"YXCx8Zmrvwjq4JZt/r0vqSDsvVh7L9Z2L9b9hPUjmyT8CVka6LYqLF4IHVf9uO8OoaqKSRDSoxn7JkBV",
+	"2ORxQ1HVC1RaNA9OBeB/QV62PfNByUpjmkdTAUs1maGoBbiwrcUcsReqwnGXi43Z9RYmqpZ90ur/seBB",
+	"H+L+KWi55vM5gTQOB73XlM4BN+y6ovPOeVFILjRiBVKRstxfD94cCz98c6d8jHpx/06enP49F6F5pq0e",
+	"jj4mHHZPGv0bGzY4NNZmdLuiaXNaAvu632hfHz/t946OnvTvZl87PJ2O85hYtJhdzPgP2+2Gad51/9sk",
+	"odM3Akt5L9H29u69jQosKF83K1A2NchRJyO3iFFjpH46GerjQV71a3AThXGVzbCQN7Wrm/C65I9SZuv6",
+	"LtyXNRQWKyIDSBCa5/AZDYg5Qz3zvHKsQekXVtFzRSZc0BwRdc0w8KZyvJL+dnvhYiXSr8am32evfAED",
+	"/9yWyXliF3J5R61WByAijb4oLArUJRWKY3Hw5iEyWqs9+usVarZkTBFAbNjml/JwJp+Qln0fLcRcTVPt",
+	"afgzOqlqxddQOvFZvFaWZnfKEAyMi09EnDtpdns2+8X8qKWjgE1t5670iFt9Gzk+AhisuytLa6236UoX",
+	"izH4G6iD63QkZqz4yMJLgAt1KWwRelUOb0FS0Up36S96yVNEFR+XXExVdR+8LldDYWEONEIUcKzsMgqW",
+	"0ZC8XzGqsvks/ng1stDl2gieXqlNQ9GmN4FZ03ac+5/3OFfIFmIfmPxPcT02m00XTFRcBA9Zs+XU2jA2",
+	"yMqr9oL3CtG7WIxznpKcK80E+rXhQvDOI2AJtt9brs+US6YcaLStWLQZf02Vqne9ubdq1Iv2zWZvQ/7u",
+	"1up+YQ03G3m3rl/ILTAQEdEyD6Ffgi5stbRZQYf/AtoCIPpY9D4oj2liuK+3YMp4jCvv7r2+djcr9k4s",
+	"VLMa1NLiToiKyFFs/h/u/o9IL8Z/j/BfgMASeNF/ZMtrS8ZIRlcK2DRYtPUrDewNJrbKmCJQDaHmHX99",
+	"tsflAMgYmaNneCgsUkENzmYqoZbPfOEaZQhkFJFcQul4gG0DVgOg1VNtr2bxkiJMWAQIoIyXLNXKImBp",
+	"i8nIMkA/sdcb8qlAAJ0LTUVGy4y8s/tGHij7ldvJbirnDwce2efQvEz1omQJmck8g8t4if+ygjFXLC2Z",
+	"Bvlmhmhfj4heyiZwuP9lJZ9Yjz1dgnnvgLlyPi5puTIruDleC09e0BKy3rmOhsKRLcQ1/MCNUac0nReJ",
+	"T8isbuM4MaSxQKzTSbd6iWf+XgDYx28UXBQOe47hU0Sxo3MW5nQq7/gfAGQIINGYVeEZkA5K4FuROlyX",
+	"PPOl0ijdqrNXDbSz7vMOnae3VmqHsPgKbgT6UfBrd8Ru7d4v7oeNArAHS6AROSHJVS/CpR5TxR4fR0Qx",
+	"s2YaiVcVNGW3D83T5p2G9v6uAZM7QHrsFKD42982eeVzXV2B1EVhW7k9LOJVRCwAD+k5r4QdWjO8BXJp",
+	"uLJkz6P3PHrPo/c8es+jvzIe7bT6vS6959N7Pr3n03s+/XXzaXt1wZ5P7/n0nk/v+fSeT3+lfLq6bmbP",
+	"qveses+q96x6z6q/MlaN4ce952PPpvdses+m92z662bTe8fHnk3v2fSeTe/Z9FfNptcv0t3z6z2/3vPr",
+	"Pb/e8+uvlF/v/dR7Tr3n1HtOvefUXyenvrn5/wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

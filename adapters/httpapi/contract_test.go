@@ -48,6 +48,7 @@ func TestScopes(t *testing.T) {
 		"POST /v1/payments/{number}/refunds": "refund",
 		"GET /v1/refunds/{number}":           "read",
 		"POST /v1/refunds/{number}/retry":    "refund",
+		"GET /v1/events":                     "read",
 	}
 	calls, err := readContract()
 	if err != nil {

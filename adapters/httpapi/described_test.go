@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/paybridge/paybridge/core/pay"
@@ -29,6 +30,10 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":500}`).number()
 	w.must(200, clinicKey, "GET", "/v1/refunds/"+refund, "")
 	w.must(202, clinicKey, "POST", "/v1/refunds/"+refund+"/retry", "")
+	w.publish()
+	if page := w.must(200, clinicKey, "GET", "/v1/events", ""); !strings.Contains(page.text, "order.closed") || !strings.Contains(page.text, "order.paid") {
+		t.Errorf("the events are %s", page.text)
+	}
 
 	order = w.order("REG-3")
 	w.channel.ends(&pay.Outcome{}) // from here on the channel does not say what became of a call

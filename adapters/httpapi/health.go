@@ -7,7 +7,7 @@ import (
 
 // Check is one thing that readiness looks at.
 type Check struct {
-	Name   string `json:"name"` // as in "store", "plugin wechat-jsapi", "clock"
+	Name   string `json:"name"` // as in "store", "plugin wechat-jsapi", "clock wechat-jsapi"
 	OK     bool   `json:"ok"`
 	Blocks bool   `json:"blocks"`           // while it fails no traffic should come here; else a part of the service is away
 	Detail string `json:"detail,omitempty"` // for people; no secrets

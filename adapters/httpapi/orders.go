@@ -19,7 +19,7 @@ var _ StrictServerInterface = api{}
 // defaultCurrency is that of an order which names none.
 const defaultCurrency = "CNY"
 
-// defaultPage is how many orders a page has where the caller does not say.
+// defaultPage is how many orders or events a page has where the caller does not say.
 const defaultPage = 20
 
 // askAgain is when, in seconds, a caller who was told 202 may ask what became of it.

@@ -20,6 +20,7 @@ type PublicOptions struct {
 	// TrustedProxies may say who called, by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix
 	Observe        func(Request)     // told of each request; nil: nobody is
+	Trace          Trace             // nil: nobody traces
 	Mount          func(*mux.Router) // adds routes outside of /v1 (the payers' pages, a first page); nil: none
 }
 
@@ -30,6 +31,7 @@ type service struct {
 	log      *slog.Logger
 	proxies  []netip.Prefix
 	observe  func(Request)
+	trace    Trace
 	contract contract
 }
 
@@ -40,7 +42,7 @@ func Public(o PublicOptions) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, contract: calls}
+	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, trace: o.Trace, contract: calls}
 	root := s.router()
 	api := root.NewRoute().Subrouter()
 	api.Use(private, s.authenticated, s.formed)

@@ -42,6 +42,9 @@ type Request struct {
 	Took     time.Duration
 }
 
+// Trace begins the part of a trace that a request is. end is given the method, the route's template and the status.
+type Trace func(*http.Request) (inside context.Context, end func(method, route string, status int))
+
 // traced names each request, logs it with its route's template, counts it, and turns a panic into a problem. It is
 // the outermost handler.
 func (s *service) traced(listener string, next http.Handler) http.Handler {
@@ -50,7 +53,11 @@ func (s *service) traced(listener string, next http.Handler) http.Handler {
 		c := &call{id: requestID(r.Header.Get("X-Request-Id"))}
 		w.Header().Set("X-Request-Id", c.id)
 		noted := &answer{ResponseWriter: w, call: c}
-		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		ctx, end := r.Context(), func(string, string, int) {}
+		if s.trace != nil {
+			ctx, end = s.trace(r)
+		}
+		r = r.WithContext(context.WithValue(ctx, callKey{}, c))
 		defer func() {
 			cause := recover()
 			switch {
@@ -66,6 +73,7 @@ func (s *service) traced(listener string, next http.Handler) http.Handler {
 				}
 			}
 			s.logged(listener, r, c, time.Since(began))
+			end(methodOf(r), c.route, c.status)
 		}()
 		next.ServeHTTP(noted, r)
 	})

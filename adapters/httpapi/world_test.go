@@ -65,7 +65,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 		Apps: []ports.App{
 			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
-			}},
+			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
 			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}}},
 		},
 		Entries: []ports.Entry{
@@ -215,6 +215,14 @@ func (w *world) paid(reference string) (order, payment string) {
 	return order, payment
 }
 
+// publish gives new events their place, as a worker would.
+func (w *world) publish() {
+	w.t.Helper()
+	if _, err := w.db.PublishEvents(w.t.Context(), 1000, func(app string) bool { return app == "clinic" }, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // answers are those that came, as in "GET /v1/orders 200".
 type answers struct {
 	mu   sync.Mutex
@@ -301,6 +309,7 @@ type channel struct {
 	states  map[string]pay.FactState // by payment number; unpaid unless set
 	outcome *pay.Outcome             // of every call while set
 	gone    bool                     // no plugin serves it
+	ahead   time.Duration            // that its clock is before ours
 	parse   func(ports.RawMessage) (ports.Notification, error)
 }
 
@@ -332,6 +341,13 @@ func (c *channel) ends(o *pay.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outcome = o
+}
+
+// shows sets how far the channel's clock is before ours.
+func (c *channel) shows(ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = ahead
 }
 
 func (c *channel) For(pay.Route) (ports.Provider, error) {
@@ -382,13 +398,14 @@ func (c *channel) about(p pay.Payment) ports.PaymentAnswer {
 	if c.outcome != nil {
 		return ports.PaymentAnswer{Outcome: *c.outcome}
 	}
+	at := time.Now().Add(c.ahead)
 	facts := pay.Facts{
 		State: cmp.Or(c.states[p.Number], pay.FactUnpaid), Number: p.OutTradeNo(), MchID: p.Route.MchID, AppID: p.Route.AppID, Amount: p.Content.Amount,
 	}
 	if facts.State == pay.FactSucceeded {
 		facts.ProviderID, facts.PaidAt, facts.PayerTotal = "4200"+p.Number, time.Now(), p.Content.Amount.Minor
 	}
-	return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.Accepted}, Facts: &facts}
+	return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.Accepted}, Facts: &facts, ProviderTime: at}
 }
 
 func (c *channel) CreateRefund(_ context.Context, p pay.Payment, r pay.Refund) ports.RefundAnswer {

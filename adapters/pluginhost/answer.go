@@ -59,7 +59,11 @@ func created(r *pb.CreatePaymentResponse) ports.PaymentAnswer {
 		return checkpoint(r)
 	}
 	a := paymentAnswer(r)
-	if a.Outcome.Verdict != pay.Accepted || r.GetHandOff() == nil {
+	if a.Outcome.Verdict != pay.Accepted {
+		return a
+	}
+	a.NotPayableAfter = moment(r.GetNotPayableAfter())
+	if r.GetHandOff() == nil {
 		return a
 	}
 	var err error
@@ -87,12 +91,16 @@ func checkpoint(r *pb.CreatePaymentResponse) ports.PaymentAnswer {
 func refundAnswer(r interface {
 	GetOutcome() *pb.Outcome
 	GetFacts() *pb.RefundFacts
+	GetProviderState() *pb.ProviderState
 }) ports.RefundAnswer {
 	a := ports.RefundAnswer{Outcome: outcome(r.GetOutcome()), ProviderTime: moment(r.GetOutcome().GetProviderTime())}
+	var err error
+	if a.ProviderState, err = providerState(r.GetProviderState()); err != nil {
+		return ports.RefundAnswer{Outcome: distrust(a.Outcome, err)}
+	}
 	if a.Outcome.Verdict != pay.Accepted {
 		return a
 	}
-	var err error
 	if a.Facts, err = refundFacts(r.GetFacts()); err != nil {
 		return ports.RefundAnswer{Outcome: distrust(a.Outcome, err)}
 	}
@@ -218,6 +226,9 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 		AppID: f.GetAppId(), Amount: total, PayerTotal: paid.Minor,
 		Payer: f.GetPayer().GetOpenid(), ProviderID: f.GetProviderId(), PaidAt: moment(f.GetPaidAt()),
 		Refunded: f.GetState() == pb.PaymentState_PAYMENT_STATE_REFUNDED,
+	}
+	if out.Medical, err = medicalFacts(f.GetDetails()); err != nil {
+		return nil, err
 	}
 	if f.GetLegsOnly() {
 		out.State = "" // decides nothing of the payment as a whole

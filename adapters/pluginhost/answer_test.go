@@ -4,9 +4,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/paybridge/paybridge/core/money"
 	"github.com/paybridge/paybridge/core/pay"
@@ -65,17 +67,59 @@ func TestWhatAPluginSays(t *testing.T) {
 		Facts: pendingFacts(func(f *pb.PaymentFacts) {
 			f.State, f.PayerAmount = pb.PaymentState_PAYMENT_STATE_REFUNDED, &pb.Amount{Minor: 90, Currency: "CNY"}
 		}),
-		HandOff:       &pb.HandOff{Kind: "miniprogram_redirect", Params: []byte(`{"path": "p", "extraData": {"a": [1, 2]}}`)},
-		ProviderState: &pb.ProviderState{Version: 3, Data: []byte("s")},
+		HandOff:         &pb.HandOff{Kind: "miniprogram_redirect", Params: []byte(`{"path": "p", "extraData": {"a": [1, 2]}}`)},
+		NotPayableAfter: timestamppb.New(time.Unix(1800000000, 0)),
+		ProviderState:   &pb.ProviderState{Version: 3, Data: []byte("s")},
 	})
 	want := ports.PaymentAnswer{
-		Outcome:       pay.Outcome{Verdict: pay.Accepted, Message: "two lines ", RequestID: "r"},
-		Facts:         &pay.Facts{State: pay.FactSucceeded, Refunded: true, Number: "1", Amount: money.CNY(100), PayerTotal: 90},
-		HandOff:       &pay.HandOff{Kind: "miniprogram_redirect", Params: map[string]string{"path": "p", "extraData": `{"a":[1,2]}`}},
-		ProviderState: &pay.ProviderState{Version: 3, Data: []byte("s")},
+		Outcome:         pay.Outcome{Verdict: pay.Accepted, Message: "two lines ", RequestID: "r"},
+		Facts:           &pay.Facts{State: pay.FactSucceeded, Refunded: true, Number: "1", Amount: money.CNY(100), PayerTotal: 90},
+		HandOff:         &pay.HandOff{Kind: "miniprogram_redirect", Params: map[string]string{"path": "p", "extraData": `{"a":[1,2]}`}},
+		NotPayableAfter: time.Unix(1800000000, 0).UTC(),
+		ProviderState:   &pay.ProviderState{Version: 3, Data: []byte("s")},
 	}
 	if !reflect.DeepEqual(a, want) {
 		t.Errorf("\n got %+v\nwant %+v", a, want)
+	}
+}
+
+func TestMedicalFacts(t *testing.T) {
+	t.Parallel()
+	said := func(m *pb.MedicalFacts) *pb.QueryPaymentResponse {
+		return &pb.QueryPaymentResponse{Outcome: accepted(), Facts: pendingFacts(func(f *pb.PaymentFacts) {
+			f.Details = &pb.FactDetails{Kind: &pb.FactDetails_Medical{Medical: m}}
+		})}
+	}
+	a := paymentAnswer(said(&pb.MedicalFacts{MixStatus: "MIX_PAY_SUCCESS", FailReason: "a\nb", Gov: 1, Self: 2, Other: 3, Cash: 4, PassthroughResponse: []byte(`{"a":1}`)}))
+	want := &pay.MedicalFacts{MixStatus: "MIX_PAY_SUCCESS", FailReason: "a b", Gov: 1, Self: 2, Other: 3, Cash: 4, Passthrough: []byte(`{"a":1}`)}
+	if a.Facts == nil || !reflect.DeepEqual(a.Facts.Medical, want) {
+		t.Errorf("%+v", a)
+	}
+	if a := paymentAnswer(said(&pb.MedicalFacts{PassthroughResponse: []byte(`<ok/>`)})); a.Facts == nil || string(a.Facts.Medical.Passthrough) != `"\u003cok/\u003e"` {
+		t.Errorf("an answer of the bureau that is no JSON: %+v", a)
+	}
+	for name, m := range map[string]*pb.MedicalFacts{"below zero": {Gov: -1}, "too large": {PassthroughResponse: make([]byte, maxPassthrough+1)}} {
+		if a := paymentAnswer(said(m)); a.Outcome.Verdict != pay.Indeterminate || a.Facts != nil {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
+// A refund's answer, whatever its verdict, may bring what the plugin wants to remember of the payment.
+func TestWhatAPluginSaysOfARefund(t *testing.T) {
+	t.Parallel()
+	said := &pb.ProviderState{Version: 3, Data: []byte("s")}
+	for name, r := range map[string]*pb.CreateRefundResponse{
+		"accepted": {Outcome: accepted(), Facts: &pb.RefundFacts{State: pb.RefundState_REFUND_STATE_PROCESSING}, ProviderState: said},
+		"rejected": {Outcome: &pb.Outcome{Verdict: pb.Verdict_VERDICT_REJECTED}, ProviderState: said},
+	} {
+		if a := refundAnswer(r); !reflect.DeepEqual(a.ProviderState, &pay.ProviderState{Version: 3, Data: []byte("s")}) {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	broken := refundAnswer(&pb.QueryRefundResponse{Outcome: accepted(), Facts: &pb.RefundFacts{}, ProviderState: &pb.ProviderState{}})
+	if broken.Outcome.Verdict != pay.Indeterminate || broken.Facts != nil || broken.ProviderState != nil {
+		t.Errorf("a state without a version: %+v", broken)
 	}
 }
 

@@ -15,19 +15,17 @@ import (
 type Account struct {
 	Provider   string
 	Name       string
-	MchID      string // the signer's; put into Config as "mchid" when it is not there
+	MchID      string // the signer's; put into Config as "mchid" where the plugin's schema has that and Config does not
 	SubMchID   string // likewise "sub_mchid"; empty for direct merchants
 	Generation int64
-	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets resolved
+	Config     json.RawMessage // a JSON object by the plugin's schema, its secrets references that Options.Resolve reads
 	BaseURL    string          // where the provider's API is; empty: the provider's own
 	Test       bool            // the provider's test flag
 }
 
 // account is what the host keeps of one, to replay it.
 type account struct {
-	request *pb.ConfigureRequest
-	mchid   string
-	sub     string
+	Account
 	problem error // why the plugin does not use it; nil: it does
 }
 
@@ -48,6 +46,13 @@ type ConfigError struct {
 type FieldProblem struct {
 	Pointer string // JSON Pointer, for example "/api_v3_keys/0"; empty: the whole
 	Problem string
+	Known   []string // of a field that is unknown: those that there are
+}
+
+func asConfigError(err error) (*ConfigError, bool) {
+	var wrong *ConfigError
+	ok := errors.As(err, &wrong)
+	return wrong, ok
 }
 
 func (e *ConfigError) Error() string {
@@ -69,95 +74,101 @@ func (e *ConfigError) Error() string {
 // it again after each restart. A *ConfigError says that the account is wrong; what was in use before stays in use. An
 // error that wraps ports.ErrUnavailable says that the plugin is down or did not answer: the account is kept and given at
 // its next start; to have it in use before, call again. Any other error says that the account is not in use: ctx ended
-// before its turn, or the plugin signs for another merchant.
+// before its turn, its secrets cannot be read, or the plugin signs for another merchant. A new generation ends the
+// plugin's quarantine.
 func (h *Host) Configure(ctx context.Context, a Account) error {
 	i, err := h.instance(a.Provider)
 	if err != nil {
 		return fmt.Errorf("configure account %s: %w", a.Name, err)
 	}
-	config, err := withMerchant(a)
-	if err != nil {
-		return err
-	}
-	next := &account{mchid: a.MchID, sub: a.SubMchID, request: &pb.ConfigureRequest{
-		Account: a.Name, Generation: a.Generation, Config: config,
-		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: h.o.Production},
-	}}
 	select {
 	case i.configuring <- struct{}{}:
 		defer func() { <-i.configuring }()
 	case <-ctx.Done():
 		return fmt.Errorf("configure account %s: wait for other accounts: %w", a.Name, ctx.Err())
 	}
-	r, about := i.current()
-	if about != nil {
-		if err := checkSchema("account "+a.Name, about.GetAccountSchema(), config); err != nil {
-			return err
-		}
+	if held := i.account(a.Name); held == nil || held.Generation < a.Generation {
+		defer i.release() // what is new may be what it lacked
 	}
-	if r == nil {
-		next.problem = fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)
-	} else {
-		next.problem = r.configure(ctx, next)
+	r, _ := i.current()
+	given, err := false, fmt.Errorf("plugin %s is down: %w", i.pin.Name, ports.ErrUnavailable)
+	if r != nil {
+		given, err = i.give(ctx, r, a)
 	}
-	failed := next.problem
-	var wrong *ConfigError
+	inUse := err
+	_, wrong := asConfigError(err)
 	switch held := i.account(a.Name); {
-	case held == nil || failed == nil:
-	case errors.As(failed, &wrong):
-		return failed // the plugin kept what it had; so do we
-	case errors.Is(failed, ports.ErrUnavailable):
-		next.problem = held.problem // one of the two is in use, and both are good; the new one is replayed at a restart
+	case err == nil || held == nil || held.problem != nil:
+	case r != nil && !given || wrong:
+		return err // the plugin keeps what it had; so do we
+	case errors.Is(err, ports.ErrUnavailable):
+		inUse = nil // one of the two is in use, and both are good; the new one is replayed at a restart
 	}
-	i.keepAccount(a.Name, next)
-	return failed
+	i.keepAccount(&account{Account: a, problem: inUse})
+	return err
 }
 
-// withMerchant is the account's configuration with its merchant numbers in it. Other ones are refused before the plugin
-// sees them: it would replace what it has.
-func withMerchant(a Account) ([]byte, error) {
+// withMerchant is the account's configuration with the merchant numbers in it that the plugin's schema has a place for.
+// Other ones are refused before the plugin sees them: it would replace what it has.
+func withMerchant(a Account, config, schema []byte) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(a.Config, &fields); err != nil {
-		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"", "is not a JSON object"}}}
+	if err := json.Unmarshal(config, &fields); err != nil {
+		return nil, &ConfigError{"account " + a.Name, []FieldProblem{{Problem: "is not a JSON object"}}}
 	}
+	var known struct{ Properties map[string]json.RawMessage }
+	_ = json.Unmarshal(schema, &known) // a broken schema knows no field; checkSchema says that it is broken
 	for name, value := range map[string]string{"mchid": a.MchID, "sub_mchid": a.SubMchID} {
 		given, there := fields[name]
+		_, asked := known.Properties[name]
 		var text string
 		switch {
-		case !there && value != "":
+		case !there && asked && value != "":
 			fields[name], _ = json.Marshal(value) // a string always marshals
 		case there && json.Unmarshal(given, &text) == nil && text != value:
-			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{"/" + name,
-				fmt.Sprintf("is %q, and the account is of %q", clean(text, 32), value)}}}
+			return nil, &ConfigError{"account " + a.Name, []FieldProblem{{Pointer: "/" + name,
+				Problem: fmt.Sprintf("is %q, and the account is of %q", clean(text, 32), value)}}}
 		}
 	}
 	return json.Marshal(fields)
 }
 
-// configure gives one account to one process.
-func (r *running) configure(ctx context.Context, a *account) error {
+// give gives one account to one process, its secrets read now, after holding it against the plugin's schema. given is
+// false when the plugin was not asked.
+func (i *instance) give(ctx context.Context, r *running, a Account) (given bool, err error) {
+	config, err := i.o.Resolve(a.Config)
+	if err != nil {
+		return false, fmt.Errorf("account %s: %w", a.Name, err)
+	}
+	if config, err = withMerchant(a, config, r.about.GetAccountSchema()); err != nil {
+		return false, err
+	}
+	if err := checkSchema("account "+a.Name, r.about.GetAccountSchema(), config); err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	name := a.request.GetAccount()
-	answer, err := pb.NewProviderClient(r.conn).Configure(ctx, a.request)
+	answer, err := pb.NewProviderClient(r.conn).Configure(ctx, &pb.ConfigureRequest{
+		Account: a.Name, Generation: a.Generation, Config: config,
+		Mode: &pb.Mode{BaseUrl: a.BaseURL, Test: a.Test, Production: i.o.Production},
+	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("configure account %s: %s: %w", name, faultText(err), ports.ErrUnavailable)
+		return true, fmt.Errorf("configure account %s: %s: %w", a.Name, faultText(err), ports.ErrUnavailable)
 	case len(answer.GetErrors()) > 0:
-		wrong := &ConfigError{What: "account " + name}
+		wrong := &ConfigError{What: "account " + a.Name}
 		for _, f := range answer.GetErrors()[:min(len(answer.GetErrors()), 20)] {
-			wrong.Fields = append(wrong.Fields, FieldProblem{clean(f.GetField(), 128), clean(f.GetMessage(), 256)})
+			wrong.Fields = append(wrong.Fields, FieldProblem{Pointer: clean(f.GetField(), 128), Problem: clean(f.GetMessage(), 256)})
 		}
-		return wrong
-	case answer.GetGeneration() > a.request.GetGeneration(): // it has a newer one, and keeps that
-	case answer.GetGeneration() < a.request.GetGeneration():
-		return fmt.Errorf("account %s: the plugin uses generation %d and was given %d", name, answer.GetGeneration(),
-			a.request.GetGeneration())
-	case answer.GetMchid() != a.mchid || answer.GetSubMchid() != a.sub:
-		return fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", name,
-			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.mchid, a.sub)
+		return true, wrong
+	case answer.GetGeneration() > a.Generation: // it has a newer one, and keeps that
+	case answer.GetGeneration() < a.Generation:
+		return true, fmt.Errorf("account %s: the plugin uses generation %d and was given %d", a.Name, answer.GetGeneration(), a.Generation)
+	case answer.GetMchid() == "" && answer.GetSubMchid() == "": // its configuration names no merchant
+	case answer.GetMchid() != a.MchID || answer.GetSubMchid() != a.SubMchID:
+		return true, fmt.Errorf("account %s: the plugin signs for merchant %q %q, the account is of %q %q", a.Name,
+			clean(answer.GetMchid(), 32), clean(answer.GetSubMchid(), 32), a.MchID, a.SubMchID)
 	}
-	return nil
+	return true, nil
 }
 
 // replayTime is the most that a replay of all accounts may take: until then the plugin serves none of them.
@@ -168,14 +179,11 @@ func (i *instance) replay(ctx context.Context, r *running) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	for name, a := range i.copyAccounts() {
-		problem := checkSchema("account "+name, r.about.GetAccountSchema(), a.request.GetConfig())
-		if problem == nil {
-			problem = r.configure(ctx, a)
-		}
+		_, problem := i.give(ctx, r, a.Account)
 		if problem != nil {
 			i.o.Log.Error("an account is out of use", "provider", i.pin.Name, "account", name, "problem", problem.Error())
 		}
-		i.keepAccount(name, &account{request: a.request, mchid: a.mchid, sub: a.sub, problem: problem})
+		i.keepAccount(&account{Account: a.Account, problem: problem})
 	}
 }
 
@@ -192,13 +200,13 @@ func (i *instance) account(name string) *account {
 	return i.accounts[name]
 }
 
-func (i *instance) keepAccount(name string, a *account) {
+func (i *instance) keepAccount(a *account) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if held := i.accounts[name]; held != nil && held.request.GetGeneration() > a.request.GetGeneration() {
+	if held := i.accounts[a.Name]; held != nil && held.Generation > a.Generation {
 		return
 	}
-	i.accounts[name] = a
+	i.accounts[a.Name] = a
 }
 
 func (i *instance) copyAccounts() map[string]*account {

@@ -1,10 +1,14 @@
 package pluginhost_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +25,7 @@ func TestR45_ConfigureNamesTheFieldAndNotTheValue(t *testing.T) {
 		want                []string
 	}{
 		{"a field is missing", merchant, `{}`, []string{"lacks key"}},
-		{"a field is unknown", merchant, `{"key": "` + secret + `", "kee": 1}`, []string{"unknown fields: kee"}},
+		{"a field is unknown", merchant, `{"key": "` + secret + `", "kee": 1}`, []string{"/kee is unknown; known here: key, mchid, sub_mchid"}},
 		{"a field is of another type", merchant, `{"key": 4711471147}`, []string{"/key must be of type string, not number"}},
 		{"a field breaks a rule", merchant, `{"key": "s3cr3t"}`, []string{"/key must have at least 8 characters, has 6"}},
 		{"a merchant number breaks a pattern", "s3cr3t", `{"key": "` + secret + `"}`, []string{"/mchid must match ^[0-9]{10}$"}},
@@ -70,6 +74,94 @@ func TestConfigureReplacesWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// A process that takes another's place is given the secrets as they are by then.
+func TestR38_ARotatedSecretIsReadAgain(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	write := func(key string) {
+		if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) {
+			key, err := os.ReadFile(file)
+			return bytes.ReplaceAll(config, []byte("file:key"), key), err
+		}
+	})
+	if err := h.Start(t.Context(), "unruly"); err != nil {
+		t.Fatal(err)
+	}
+	one := account("one", 1)
+	one.Config = json.RawMessage(`{"key":"file:key"}`)
+	if err := h.Configure(t.Context(), one); err == nil || errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("an account whose secret is not there: %v", err)
+	}
+	write("the-first-secret")
+	if err := h.Configure(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	verified := func(key string) bool {
+		n, err := h.ParseNotification(t.Context(), "unruly", "one", ports.RawMessage{Method: "POST", Body: []byte("number-1"),
+			Headers: map[string][]string{"Signature": {key}}})
+		return err == nil && n.Payment != nil
+	}
+	if !verified("the-first-secret") {
+		t.Error("the secret is not in use")
+	}
+	write("the-second-secret")
+	first := pid(h)
+	kill(t, first, syscall.SIGKILL)
+	eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+	if !verified("the-second-secret") || verified("the-first-secret") {
+		t.Error("the new process has the secret of before")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Configure(t.Context(), one); err == nil || !verified("the-second-secret") {
+		t.Errorf("a secret that cannot be read now leaves what was there: %v", err)
+	}
+}
+
+func TestR45_ASecretInTheClearIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.IsReference = func(s string) bool { return strings.HasPrefix(s, "file:") }
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) {
+			if bytes.Contains(config, []byte("file:none")) {
+				return nil, errors.New("file:none is not there")
+			}
+			return bytes.ReplaceAll(config, []byte("file:key"), []byte("key-of-12-letters")), nil
+		}
+	})
+	if err := h.Start(t.Context(), "unruly"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, config, want string }{
+		{"a reference", `{"key": "file:key"}`, ""},
+		{"in the clear", `{"key": "s3cr3t-s3cr3t"}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"a short one is told once", `{"key": "s3cr3t"}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"digits", `{"key": 4711}`, "account one: /key is a secret and stands here in the clear; write where it is: env:NAME or file:path"},
+		{"one that is not there; the rest is checked", `{"key": "file:none", "kee": 1}`, "account one: file:none is not there; /kee is unknown; known here: key, mchid, sub_mchid"},
+	} {
+		a := account("one", 1)
+		a.Config = json.RawMessage(c.config)
+		err := h.CheckAccount(a)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err := h.CheckClearSecrets(a); (err != nil) != strings.Contains(c.want, "in the clear") {
+			t.Errorf("%s: only secrets: %v", c.name, err)
+		}
+	}
+	nobodys := account("one", 1)
+	nobodys.Provider = "nobody"
+	if err := h.CheckAccount(nobodys); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("of a provider that is not here: %v", err)
+	}
+}
+
 func TestR13_AnotherMerchantNeverReplacesAnAccount(t *testing.T) {
 	t.Parallel()
 	h := start(t)
@@ -91,13 +183,36 @@ func TestR13_AnotherMerchantNeverReplacesAnAccount(t *testing.T) {
 	}
 }
 
+// A channel's account is what its schema says: one that knows no merchant number is given none.
+func TestAnAccountWithoutMerchantNumbers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	if err := h.Start(t.Context(), "unruly-tokens"); err != nil {
+		t.Fatal(err)
+	}
+	a := account("one", 1)
+	a.Provider, a.MchID = "unruly-tokens", "shop-7"
+	if err := h.Configure(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	m := payment("one", "")
+	m.Route.Provider, m.Route.MchID, m.Route.AppID, m.Route.OpenIDKind = "unruly-tokens", "shop-7", "", ""
+	p, err := h.For(m.Route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := p.CreatePayment(t.Context(), m).Outcome; o.Verdict != pay.Accepted {
+		t.Errorf("a payment: %s, %s", o, o.Message)
+	}
+}
+
 func TestEntriesAreHeldAgainstTheirSchema(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	for options, want := range map[string]string{
 		``:                    "",
 		`{"goods_tag": "A"}`:  "",
-		`{"goods-tag": "A"}`:  "entry oa: has unknown fields: goods-tag",
+		`{"goods-tag": "A"}`:  "entry oa: /goods-tag is unknown; known here: goods_tag",
 		`{"goods_tag": 4711}`: "entry oa: /goods_tag must be of type string, not number",
 	} {
 		err := h.CheckEntry("unruly", "oa", []byte(options))

@@ -2,14 +2,19 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -17,17 +22,27 @@ import (
 
 // Options is how a host runs its plugins.
 type Options struct {
-	Lock        Lock             // which plugins there are
-	Dir         string           // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
-	Production  bool             // refuse unpinned binaries and writable plugin folders
-	Environment []string         // names of our variables that plugins may see, beside proxy, certificates and zone
-	Log         *slog.Logger     // also gets what plugins log
-	Now         func() time.Time // what the clock window of notifications is measured by
-	CallTime    time.Duration    // the most that a call without a deadline of its own may take; 0: pay.CallTime
-	Calls       int              // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
-	FirstBack   time.Duration    // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
-	LongestBack time.Duration    // 0: 30 s
-	Probe       time.Duration    // between two health probes. 0: 5 s
+	Lock        Lock     // which plugins there are
+	Dir         string   // private folder for copied binaries and sockets, at most 58 bytes long; swept by New
+	Production  bool     // refuse unpinned binaries and writable plugin folders
+	Environment []string // names of our variables that plugins may see, beside proxy, certificates and zone
+	// Resolve puts the secrets of an account's configuration in the place of their references, each time that a plugin is
+	// given the account: after a rotation the next process gets the new ones. IsReference tells one from a secret. nil:
+	// there are no references.
+	Resolve     func(config json.RawMessage) (json.RawMessage, error)
+	IsReference func(string) bool
+	// AppToken gives an access token of an app id, for plugins whose Describe asks for one. refused is a token that the
+	// provider did not take, so that another one must be fetched; empty: none was. nil: nothing here gives one.
+	AppToken    func(ctx context.Context, appID, refused string) (AppToken, error)
+	Log         *slog.Logger      // also gets what plugins log
+	Now         func() time.Time  // what the clock window of notifications and the exits of a plugin are measured by
+	Dial        []grpc.DialOption // more about how plugins are called, such as traces
+	CallTime    time.Duration     // the most that a call without a deadline of its own may take; 0: pay.CallTime
+	Calls       int               // calls of one provider under way at once; an eighth for one account, at least 4. 0: 256
+	FirstBack   time.Duration     // wait before the first restart of a dead plugin, doubled up to LongestBack. 0: 100 ms
+	LongestBack time.Duration     // 0: 30 s
+	Probe       time.Duration     // between two health probes. 0: 5 s
+	ProbeTime   time.Duration     // the most that one may take; a plugin that leaves two in a row unanswered is frozen. 0: 5 s
 }
 
 const (
@@ -41,6 +56,12 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Resolve == nil {
+		o.Resolve = func(config json.RawMessage) (json.RawMessage, error) { return config, nil }
+	}
+	if o.IsReference == nil {
+		o.IsReference = func(string) bool { return false }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -49,6 +70,7 @@ func (o Options) withDefaults() Options {
 	o.FirstBack = orElse(o.FirstBack, 100*time.Millisecond)
 	o.LongestBack = orElse(o.LongestBack, 30*time.Second)
 	o.Probe = orElse(o.Probe, 5*time.Second)
+	o.ProbeTime = orElse(o.ProbeTime, 5*time.Second)
 	return o
 }
 
@@ -220,18 +242,31 @@ type Status struct {
 	Version  string
 	PID      int    // 0 while it is down
 	Problem  string // why it is down, or why its last health probe failed; empty: it is well
-	Restarts int
-	InFlight int
-	Accounts map[string]string // account to its problem; empty: in use
+	// Quarantined is since when it is not started any more; zero: it is. Restart, or a new generation of one of its
+	// accounts, ends it.
+	Quarantined time.Time
+	Restarts    int
+	InFlight    int
+	Accounts    map[string]string // account to its problem; empty: in use
 }
 
-// Status tells of every plugin.
+// Status tells of every plugin, by name.
 func (h *Host) Status() []Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []Status
-	for _, i := range h.instances {
-		out = append(out, i.status())
+	for _, name := range slices.Sorted(maps.Keys(h.instances)) {
+		out = append(out, h.instances[name].status())
 	}
 	return out
+}
+
+// Restart ends a plugin's quarantine: it is tried again as if it had never exited. One that runs is left alone. An error
+// wraps ports.ErrUnavailable: there is no such plugin here.
+func (h *Host) Restart(provider string) (released bool, err error) {
+	i, err := h.instance(provider)
+	if err != nil {
+		return false, err
+	}
+	return i.release(), nil
 }

@@ -369,15 +369,6 @@ func TestPluginEndsWithItsHost(t *testing.T) {
 	eventually(t, "the plugin has exited too", func() bool { return !alive(process) })
 }
 
-func TestHealthProbeTellsOfAFrozenPlugin(t *testing.T) {
-	t.Parallel()
-	h := start(t)
-	kill(t, pid(h), syscall.SIGSTOP)
-	eventually(t, "the status has a problem", func() bool { return h.Status()[0].Problem != "" })
-	kill(t, pid(h), syscall.SIGCONT)
-	eventually(t, "the problem is gone", func() bool { return h.Status()[0].Problem == "" })
-}
-
 func TestSamplesOfAPlugin(t *testing.T) {
 	t.Parallel()
 	h := start(t)

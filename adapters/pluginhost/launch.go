@@ -41,7 +41,7 @@ type running struct {
 func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 	path, err := privateCopy(pin, filepath.Join(o.Dir, binFolder), o.Production)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNothingRan, err)
 	}
 	log := o.Log.With("provider", pin.Name)
 	proc := newProcess(pin.Name, log)
@@ -63,7 +63,7 @@ func launch(ctx context.Context, o Options, pin Pin) (*running, error) {
 		SkipHostEnv:      true,
 		StartTimeout:     startTime,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: filepath.Join(o.Dir, socketFolder)},
-		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer))},
+		GRPCDialOptions:  append([]grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer))}, o.Dial...),
 		Logger:           hostLog(log),
 		SyncStderr:       &logLines{log: log},
 	})
@@ -116,17 +116,17 @@ func (r *running) describe(ctx context.Context, pin Pin) error {
 	return nil
 }
 
-// healthy asks the plugin's health service.
-func (r *running) healthy(ctx context.Context) error {
+// healthy asks the plugin's health service. answered is false when nobody did.
+func (r *running) healthy(ctx context.Context) (answered bool, problem error) {
 	answer, err := grpc_health_v1.NewHealthClient(r.conn).Check(ctx,
 		&grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 	switch {
 	case err != nil:
-		return errors.New("its health is not known: " + faultText(err))
+		return false, errors.New("its health is not known: " + faultText(err))
 	case answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
-		return errors.New("the plugin says " + answer.GetStatus().String())
+		return true, errors.New("the plugin says " + answer.GetStatus().String())
 	}
-	return nil
+	return true, nil
 }
 
 // endProcess ends a plugin the polite way within killTime and until cut is closed, then by force: go-plugin's Kill

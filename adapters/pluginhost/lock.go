@@ -79,6 +79,15 @@ func parseLock(text []byte) (Lock, error) {
 	return lock, nil
 }
 
+// Names are the plugins that there are.
+func (l Lock) Names() []string {
+	names := make([]string, len(l.Plugins))
+	for i, p := range l.Plugins {
+		names[i] = p.Name
+	}
+	return names
+}
+
 // pin is the plugin of that name.
 func (l Lock) pin(name string) (Pin, error) {
 	for _, p := range l.Plugins {

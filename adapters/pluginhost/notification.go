@@ -67,7 +67,7 @@ func (a *account) signed(r *pb.ParseNotificationResponse) bool {
 		return true
 	}
 	same := func(said, ours string) bool { return said == "" || ours == "" || said == ours }
-	return same(of.GetMchid(), a.mchid) && same(of.GetSubMchid(), a.sub)
+	return same(of.GetMchid(), a.MchID) && same(of.GetSubMchid(), a.SubMchID)
 }
 
 // notification reads a plugin's answer. An error: it broke its contract, or has lost the account.

@@ -63,7 +63,7 @@ func (h *Host) CheckEntry(provider, entry string, options []byte) error {
 	case len(about.GetEntrySchema()) > 0 && len(options) == 0:
 		options = []byte("{}")
 	case len(about.GetEntrySchema()) == 0 && len(options) > 0:
-		return &ConfigError{what, []FieldProblem{{"", "has options, and provider " + provider + " knows none"}}}
+		return &ConfigError{what, []FieldProblem{{Problem: "has options, and provider " + provider + " knows none"}}}
 	}
 	return checkSchema(what, about.GetEntrySchema(), options)
 }
@@ -128,13 +128,25 @@ func (p provider) QueryRefund(ctx context.Context, m pay.Payment, r pay.Refund) 
 	return refundAnswer(answer)
 }
 
-// call makes one call within its bounds. When it fails the outcome says in which of two ways: NOT_SENT when it never
-// left us, INDETERMINATE for every fault after that, since the plugin may have asked the provider before it.
+// call makes one call of the contract's Provider within its bounds; see callBy.
 func call[Request, Response any](ctx context.Context, i *instance, s slots, account, what string, request Request,
 	method func(pb.ProviderClient, context.Context, Request, ...grpc.CallOption) (Response, error),
 ) (answer Response, failed *pay.Outcome) {
+	return callBy(ctx, i, s, account, what, request, func(ctx context.Context, conn grpc.ClientConnInterface) (Response, error) {
+		return method(pb.NewProviderClient(conn), ctx, request)
+	})
+}
+
+// callBy makes one call within its bounds. When it fails the outcome says in which of two ways: NOT_SENT when it never
+// left us, INDETERMINATE for every fault after that, since the plugin may have asked the provider before it.
+func callBy[Response any](ctx context.Context, i *instance, s slots, account, what string, request any,
+	method func(context.Context, grpc.ClientConnInterface) (Response, error),
+) (answer Response, failed *pay.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, i.o.CallTime)
 	defer cancel()
+	if err := i.addToken(ctx, request); err != nil {
+		return answer, notSent("plugin %s: %v", i.pin.Name, err)
+	}
 	release, err := s.take(ctx, account)
 	if err != nil {
 		return answer, notSent("plugin %s has too many calls under way for %s: %v", i.pin.Name, what, err)
@@ -145,10 +157,11 @@ func call[Request, Response any](ctx context.Context, i *instance, s slots, acco
 		return answer, notSent("%v", err)
 	}
 	defer i.leave()
-	answer, err = method(pb.NewProviderClient(r.conn), ctx, request)
+	answer, err = method(ctx, r.conn)
 	if err != nil {
 		return answer, &pay.Outcome{Message: fmt.Sprintf("plugin %s: %s: %s", i.pin.Name, what, faultText(err))}
 	}
+	i.noteToken(request, answer)
 	return answer, nil
 }
 

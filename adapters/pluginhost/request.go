@@ -59,7 +59,7 @@ func createPayment(p pay.Payment) *pb.CreatePaymentRequest {
 	return &pb.CreatePaymentRequest{
 		Call: callOf(p), Number: p.OutTradeNo(), Amount: amount(c.Amount), Description: c.Description,
 		Payer:      &pb.Payer{Openid: c.OpenID, ClientIp: c.ClientIP},
-		TimeExpire: instant(c.TimeExpire), Legs: legs(p), Attach: c.Attach,
+		TimeExpire: instant(c.TimeExpire), Legs: legs(p), Attach: c.Attach, Details: details(c.Details),
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// built is the folder of the test plugin, pinned, and of the test host beside it.
+// built is the folder of the test plugins, pinned, and of the test host beside it.
 var built struct {
 	lock pluginhost.Lock
 	dir  string
@@ -36,12 +36,15 @@ func testMain(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	built.dir = filepath.Join(dir, "plugins")
 	built.host = filepath.Join(dir, "host")
-	for target, source := range map[string]string{
-		filepath.Join(built.dir, "unruly"): "./testdata/plugin",
-		built.host:                         "./testdata/host",
+	for _, program := range [][]string{
+		{"-o", filepath.Join(built.dir, "unruly"), "./testdata/plugin"},
+		{"-o", filepath.Join(built.dir, "unruly-tokens"), "-ldflags", "-X main.name=unruly-tokens", "./testdata/plugin"},
+		{"-o", filepath.Join(built.dir, "unruly-more"), "-ldflags", "-X main.name=unruly-more", "./testdata/plugin"},
+		{"-o", filepath.Join(built.dir, "unruly-app"), "-ldflags", "-X main.name=unruly-app", "./testdata/plugin"},
+		{"-o", built.host, "./testdata/host"},
 	} {
-		if out, err := exec.Command("go", "build", "-o", target, source).CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("go build %s: %v\n%s", source, err, out))
+		if out, err := exec.Command("go", append([]string{"build"}, program...)...).CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("go build %v: %v\n%s", program, err, out))
 		}
 	}
 	if built.lock, err = pluginhost.WriteLock(context.Background(), built.dir); err != nil {
@@ -75,7 +78,8 @@ func start(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 
 func newHost(t testing.TB, change ...func(*pluginhost.Options)) *pluginhost.Host {
 	t.Helper()
-	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond}
+	o := pluginhost.Options{Lock: built.lock, Dir: shortDir(t), FirstBack: time.Millisecond, Probe: 20 * time.Millisecond,
+		ProbeTime: time.Minute} // a busy machine is no frozen plugin
 	for _, f := range change {
 		f(&o)
 	}

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// checkSchema holds the configuration of what, an account or an entry, against the plugin's schema. Its errors name fields and rules and never
-// a value, which may be a secret.
+// checkSchema holds the configuration of what, an account or an entry, against the plugin's schema. Its errors name
+// fields and rules and never a value, which may be a secret.
 func checkSchema(what string, schema, config []byte) error {
 	if len(schema) == 0 {
 		return nil
@@ -22,7 +24,7 @@ func checkSchema(what string, schema, config []byte) error {
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(config))
 	if err != nil {
-		return &ConfigError{what, []FieldProblem{{"", "is not JSON"}}}
+		return &ConfigError{what, []FieldProblem{{Problem: "is not JSON"}}}
 	}
 	err = compiled.Validate(value)
 	var wrong *jsonschema.ValidationError
@@ -31,7 +33,19 @@ func checkSchema(what string, schema, config []byte) error {
 	}
 	e := &ConfigError{What: what}
 	leaves(wrong, func(leaf *jsonschema.ValidationError) {
-		e.Fields = append(e.Fields, FieldProblem{pointer(leaf.InstanceLocation), rule(leaf.ErrorKind)})
+		unknown, ok := leaf.ErrorKind.(*kind.AdditionalProperties)
+		if !ok {
+			e.Fields = append(e.Fields, FieldProblem{Pointer: pointer(leaf.InstanceLocation), Problem: rule(leaf.ErrorKind)})
+			return
+		}
+		for _, name := range unknown.Properties {
+			f := FieldProblem{Pointer: pointer(append(slices.Clip(leaf.InstanceLocation), name)), Problem: "is unknown"}
+			if len(leaf.InstanceLocation) == 0 {
+				f.Known = slices.Sorted(maps.Keys(compiled.Properties))
+				f.Problem += "; known here: " + strings.Join(f.Known, ", ")
+			}
+			e.Fields = append(e.Fields, f)
+		}
 	})
 	return e
 }
@@ -80,8 +94,6 @@ func rule(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Required:
 		return "lacks " + strings.Join(k.Missing, ", ")
-	case *kind.AdditionalProperties:
-		return "has unknown fields: " + strings.Join(k.Properties, ", ")
 	case *kind.Type:
 		return "must be of type " + strings.Join(k.Want, " or ") + ", not " + k.Got
 	case *kind.MinLength:

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/schema"
-
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -22,10 +19,10 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 	}
 	for _, c := range a.release { // of rows that the decision left alone
 		of := claimables[c.Kind]
-		a.update(t.tx.NewUpdate().Table(of.table).Set("claimed_until = null").Where(of.key+" = ?", c.Number).Where("claimed_until = ?", c.Until))
+		a.also(t.s.statement("update "+of.table+" set claimed_until = null where "+of.key+" = ? and claimed_until = ?", c.Number, c.Until))
 	}
 	if len(a.audits) > 0 {
-		a.insert(t.tx.NewInsert().Model(&a.audits))
+		a.also(inserting(t.s, a.audits, nil))
 	}
 	moved, err := a.write(ctx)
 	if err != nil {
@@ -41,32 +38,14 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 type applying struct {
 	tx      *tx
 	now     time.Time
-	release []ports.Claim          // those not yet part of a row's own update
-	must    []schema.QueryAppender // updates that must each find their row as it was read
-	others  []schema.QueryAppender
+	release []ports.Claim // those not yet part of a row's own update
+	must    []*statement  // updates that must each find their row as it was read
+	others  []*statement
 	audits  []auditRow // written by one insert: of several in one statement PostgreSQL does not promise the order
 }
 
-// mustMove adds an update that has to find its row as it was read.
-func (a *applying) mustMove(q *bun.UpdateQuery) { a.must = append(a.must, q.Returning(a.returning())) }
-
-// update adds one that need not.
-func (a *applying) update(q *bun.UpdateQuery) {
-	a.others = append(a.others, q.Returning(a.returning()))
-}
-
-func (a *applying) insert(q *bun.InsertQuery) {
-	a.others = append(a.others, q.Returning(a.returning()))
-}
-
-// returning is what a part of the one statement on PostgreSQL gives, to be counted. Elsewhere it is nothing, which has
-// to be said: bun would ask for the columns that the database fills.
-func (a *applying) returning() string {
-	if a.tx.s.postgres {
-		return "1"
-	}
-	return "NULL"
-}
+// also adds a statement that need not find a row.
+func (a *applying) also(q *statement) { a.others = append(a.others, q) }
 
 func (a *applying) decision(d pay.Decision) error {
 	for _, m := range d.Orders {
@@ -94,10 +73,10 @@ func (a *applying) decision(d pay.Decision) error {
 	}
 	var alarms []alarmRow
 	for _, alarm := range d.Alarms {
-		alarms = append(alarms, alarmRow{Kind: alarm.Kind, Number: alarm.Number, What: alarm.What, RaisedAt: micros(a.now)})
+		alarms = append(alarms, raised(alarm, a.now))
 	}
 	if len(alarms) > 0 {
-		a.insert(a.tx.tx.NewInsert().Model(&alarms).On("conflict do nothing"))
+		a.also(inserting(a.tx.s, alarms, nil).add(" on conflict do nothing"))
 	}
 	return nil
 }
@@ -107,9 +86,8 @@ func (a *applying) order(m pay.Move[pay.Order, pay.OrderState], events int) erro
 	if err != nil {
 		return err
 	}
-	q := a.tx.tx.NewUpdate().Model(&row).Column("state", "close_reason", "settled_by", "paid_at", "due").
-		Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.mustMove(a.releasing(q, ports.KindOrder, row.Number).Set("event_seq = event_seq + ?", events))
+	q := a.tx.s.statement("update orders set ").set(row, orderChanges).add(", event_seq = event_seq + ?", events)
+	a.mustMove(q, ports.KindOrder, row.Number, string(m.From))
 	a.audit(m.Cause, auditRow{OrderNumber: row.Number, Kind: string(ports.KindOrder), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -119,12 +97,12 @@ func (a *applying) payment(m pay.Move[pay.Payment, pay.PaymentState]) error {
 	if err != nil {
 		return err
 	}
-	q := a.tx.tx.NewUpdate().Model(&row).Column(paymentChanges...).
+	v := row.ProviderStateVersion
+	q := a.tx.s.statement("update payments set ").set(row, paymentChanges).
 		// R35: a plugin's older state never overwrites a newer one.
-		Set("provider_state = case when provider_state_version < ? then ? else provider_state end", row.ProviderStateVersion, row.ProviderState).
-		Set("provider_state_version = case when provider_state_version < ? then ? else provider_state_version end", row.ProviderStateVersion, row.ProviderStateVersion).
-		Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.mustMove(a.releasing(q, ports.KindPayment, row.Number))
+		add(", provider_state = case when provider_state_version < ? then ? else provider_state end", v, row.ProviderState).
+		add(", provider_state_version = case when provider_state_version < ? then ? else provider_state_version end", v, v)
+	a.mustMove(q, ports.KindPayment, row.Number, string(m.From))
 	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Number, Kind: string(ports.KindPayment), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -134,8 +112,7 @@ func (a *applying) refund(m pay.Move[pay.Refund, pay.RefundState]) error {
 	if err != nil {
 		return err
 	}
-	q := a.tx.tx.NewUpdate().Model(&row).Column(refundChanges...).Where("number = ?", row.Number).Where("state = ?", string(m.From))
-	a.mustMove(a.releasing(q, ports.KindRefund, row.Number))
+	a.mustMove(a.tx.s.statement("update refunds set ").set(row, refundChanges), ports.KindRefund, row.Number, string(m.From))
 	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Payment, Kind: string(ports.KindRefund), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
 }
@@ -145,7 +122,8 @@ func (a *applying) newRefund(f pay.Refund) error {
 	if err != nil {
 		return err
 	}
-	a.insert(a.tx.tx.NewInsert().Model(&row).Value("account", "(select account from payments where number = ?)", f.Payment))
+	account := a.tx.s.statement("(select account from payments where number = ?)", f.Payment)
+	a.also(inserting(a.tx.s, []refundRow{row}, map[string]*statement{"account": account}))
 	a.audit("made ("+string(f.Origin)+")", auditRow{OrderNumber: row.OrderNumber, Payment: row.Payment, Kind: string(ports.KindRefund), Number: row.Number, New: row.State})
 	return nil
 }
@@ -162,12 +140,16 @@ func (a *applying) events(d pay.Decision) error {
 	}
 	var rows []eventRow
 	for i, e := range d.Events {
-		rows = append(rows, eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, CreatedAt: micros(a.now)})
+		data, err := toJSON(e.Data)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, eventRow{App: app, OrderNumber: order, Seq: last + int64(i) + 1, Kind: string(e.Kind), Number: e.Number, Data: data, CreatedAt: micros(a.now)})
 	}
-	a.insert(a.tx.tx.NewInsert().Model(&rows))
+	a.also(inserting(a.tx.s, rows, nil))
 	a.tx.seq[order] = last + int64(len(d.Events))
 	if len(d.Orders) == 0 {
-		a.update(a.tx.tx.NewUpdate().Table("orders").Set("event_seq = event_seq + ?", len(d.Events)).Where("number = ?", order))
+		a.also(a.tx.s.statement("update orders set event_seq = event_seq + ? where number = ?", len(d.Events), order))
 	}
 	return nil
 }
@@ -187,15 +169,17 @@ func orderOf(d pay.Decision) (order, app string) {
 	return "", ""
 }
 
-// releasing lets a row's update give its claim back, as long as it still is ours.
-func (a *applying) releasing(q *bun.UpdateQuery, kind ports.Kind, number string) *bun.UpdateQuery {
+// mustMove ends an update that has to find its row in the state in which it was read. It gives the row's claim back, as
+// long as it still is ours.
+func (a *applying) mustMove(q *statement, kind ports.Kind, number, from string) {
 	for i, c := range a.release {
 		if c.Kind == kind && c.Number == number {
 			a.release = slices.Delete(a.release, i, i+1)
-			return q.Set("claimed_until = case when claimed_until = ? then null else claimed_until end", c.Until)
+			q.add(", claimed_until = case when claimed_until = ? then null else claimed_until end", c.Until)
+			break
 		}
 	}
-	return q
+	a.must = append(a.must, q.add(" where number = ? and state = ?", number, from))
 }
 
 func (a *applying) audit(cause string, row auditRow) {
@@ -211,14 +195,10 @@ func (a *applying) write(ctx context.Context) (moved int64, err error) {
 	if len(a.must)+len(a.others) == 0 {
 		return 0, nil
 	}
-	gen := a.tx.s.db.QueryGen()
+	parts := slices.Concat(a.must, a.others)
 	if !a.tx.s.postgres {
-		for i, q := range append(slices.Clone(a.must), a.others...) {
-			text, err := q.AppendQuery(gen, nil)
-			if err != nil {
-				return 0, err
-			}
-			result, err := a.tx.tx.ExecContext(ctx, string(text))
+		for i, q := range parts {
+			result, err := a.tx.exec(ctx, q)
 			if err != nil {
 				return 0, err
 			}
@@ -230,43 +210,18 @@ func (a *applying) write(ctx context.Context) (moved int64, err error) {
 		}
 		return moved, nil
 	}
-	text := []byte("with ")
-	for i, q := range append(slices.Clone(a.must), a.others...) {
-		if i > 0 {
-			text = append(text, ", "...)
-		}
-		text = fmt.Appendf(text, "w%d as (", i)
-		if text, err = q.AppendQuery(gen, text); err != nil {
-			return 0, err
-		}
-		text = append(text, ')')
+	whole := a.tx.s.statement("with ")
+	for i, q := range parts {
+		whole.comma(i).add(fmt.Sprintf("w%d as (", i)).append(q).add(" returning 1)")
 	}
-	text = append(text, " select 0"...)
+	whole.add(" select 0")
 	for i := range a.must {
-		text = fmt.Appendf(text, " + (select count(*) from w%d)", i)
+		whole.add(fmt.Sprintf(" + (select count(*) from w%d)", i))
 	}
-	err = a.tx.tx.QueryRowContext(ctx, string(text)).Scan(&moved)
-	return moved, err
-}
-
-// eventRow is something that an app is told.
-type eventRow struct {
-	bun.BaseModel `bun:"table:events"`
-
-	App         string
-	OrderNumber string
-	Seq         int64
-	Kind        string
-	Number      string
-	CreatedAt   int64
-}
-
-// alarmRow is something that a person must see.
-type alarmRow struct {
-	bun.BaseModel `bun:"table:alarms"`
-
-	Kind     string
-	Number   string
-	What     string
-	RaisedAt int64
+	var counted []int64
+	rows, err := a.tx.query(ctx, whole)
+	if err := a.tx.s.scan(ctx, &counted, rows, err); err != nil {
+		return 0, err
+	}
+	return counted[0], nil
 }

@@ -137,7 +137,7 @@ func TestAlarmsAreRaisedOnceWhileOpen(t *testing.T) {
 		d := pay.Decision{Alarms: []pay.Alarm{{Kind: pay.AlarmPaymentDisputed, Number: p.Number, What: "first"}, {Kind: pay.AlarmRefundAttention, Number: "1", What: "x"}}}
 		apply(t, s, p.Number, d)
 		apply(t, s, p.Number, d)
-		if err := s.RaiseAlarm(t.Context(), pay.AlarmPaymentDisputed, p.Number, "again", at); err != nil {
+		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: pay.AlarmPaymentDisputed, Number: p.Number, What: "again"}, at); err != nil {
 			t.Fatal(err)
 		}
 		want := map[string]int{pay.AlarmPaymentDisputed: 1, pay.AlarmRefundAttention: 1}
@@ -145,7 +145,7 @@ func TestAlarmsAreRaisedOnceWhileOpen(t *testing.T) {
 			t.Errorf("open: %v, %v; want %v", got, err, want)
 		}
 		exec(t, s, "update alarms set acknowledged_at = 1 where kind = ?", pay.AlarmPaymentDisputed)
-		if err := s.RaiseAlarm(t.Context(), pay.AlarmPaymentDisputed, p.Number, "again", at); err != nil {
+		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: pay.AlarmPaymentDisputed, Number: p.Number, What: "again"}, at); err != nil {
 			t.Fatal(err)
 		}
 		if n := count(t, s, "select count(*) from alarms where kind = ?", pay.AlarmPaymentDisputed); n != 2 {
@@ -324,8 +324,8 @@ func TestATransactionThatLostAgainstAnotherRunsAgain(t *testing.T) {
 			return err
 		})
 	})
-	if err := errors.Join(errs...); err != nil || runs[0]+runs[1] != 3 {
-		t.Errorf("run %v times, %v; want one of them twice", runs, err)
+	if err := errors.Join(errs...); err != nil || runs[0]+runs[1] < 3 { // on a busy machine each may lose once
+		t.Errorf("run %v times, %v; want one of them twice at least", runs, err)
 	}
 }
 

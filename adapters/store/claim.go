@@ -3,13 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
-
-	"github.com/uptrace/bun"
 
 	"github.com/paybridge/paybridge/ports"
 )
@@ -22,6 +19,14 @@ var claimables = map[ports.Kind]claimable{
 	ports.KindPayment: {"payments", "number", "account"},
 	ports.KindRefund:  {"refunds", "number", "account"},
 	ports.KindInbox:   {"inbox", "id", "account"},
+
+	ports.KindDelivery: {"deliveries", "order_number", "app"},
+	ports.KindAlarm:    {"alarms", "id", "kind"},
+}
+
+// unclaimed is the condition that nobody calls a provider for a row.
+func (s *Store) unclaimed() *statement {
+	return s.statement("(claimed_until is null or claimed_until < ").append(s.now()).add(")")
 }
 
 // Claim takes one row (ports.Store). It may run twice by itself when its answer is lost: then the row is claimed, and
@@ -29,13 +34,16 @@ var claimables = map[ports.Kind]claimable{
 func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold time.Duration, now time.Time) (ports.Claim, error) {
 	of := claimables[kind]
 	claim := ports.Claim{Kind: kind, Number: number, Due: micros(now.Add(hold))}
-	err := s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" = ? and (claimed_until is null or claimed_until < "+s.dbNow()+") returning claimed_until",
-		hold.Microseconds(), claim.Due, number).Scan(ctx, &claim.Until)
-	if !errors.Is(err, sql.ErrNoRows) {
-		if err != nil {
-			err = failed(err, "claim %s %s", kind, number)
-		}
-		return claim, err
+	var until []int64
+	q := s.statement("update "+of.table+" set claimed_until = ").append(s.now()).add(" + ?, due = ? where "+of.key+" = ? and ", hold.Microseconds(), claim.Due, number).
+		append(s.unclaimed()).add(" returning claimed_until")
+	rows, err := s.writes.query(ctx, q)
+	if err := s.scan(ctx, &until, rows, err); err != nil {
+		return claim, failed(err, "claim %s %s", kind, number)
+	}
+	if len(until) == 1 {
+		claim.Until = until[0]
+		return claim, nil
 	}
 	there, err := s.read.NewSelect().Table(of.table).Where(of.key+" = ?", number).Exists(ctx)
 	switch {
@@ -51,33 +59,36 @@ func (s *Store) Claim(ctx context.Context, kind ports.Kind, number string, hold 
 // claimed already counted in, so that one account's thousand slow rows do not keep another's one waiting.
 func (s *Store) ClaimDue(ctx context.Context, kind ports.Kind, limit int, hold time.Duration, now time.Time) ([]ports.Claim, error) {
 	of := claimables[kind]
-	free := "due <= ? and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
+	free := func() *statement { return s.statement("due <= ? and ", micros(now)).append(s.unclaimed()) }
 	var numbers []string
-	err := s.read.NewRaw("select "+of.key+" from (select "+of.key+", due, "+of.share+" as share, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where "+free+") as waiting"+
-		" left join (select "+of.share+" as share, count(*) as claimed from "+of.table+" where claimed_until >= "+s.dbNow()+" group by "+of.share+") as busy on busy.share = waiting.share"+
-		" order by turn + coalesce(claimed, 0), due limit ?",
-		micros(now), limit).Scan(ctx, &numbers)
-	if err != nil {
+	q := s.statement("select "+of.key+" from (select "+of.key+", due, "+of.share+" as share, row_number() over (partition by "+of.share+" order by due) as turn from "+of.table+" where ").
+		append(free()).add(") as waiting left join (select "+of.share+" as share, count(*) as claimed from "+of.table+" where claimed_until >= ").append(s.now()).
+		add(" group by "+of.share+") as busy on busy.share = waiting.share order by turn + coalesce(claimed, 0), due limit ?", limit)
+	rows, err := s.reads.query(ctx, q)
+	if err := s.scan(ctx, &numbers, rows, err); err != nil {
 		return nil, failed(err, "look for due %ss", kind)
 	}
 	if len(numbers) == 0 {
 		return nil, nil
 	}
-	skip := ""
-	if s.postgres {
-		skip = " for update skip locked"
+	q = s.statement("update "+of.table+" set claimed_until = ").append(s.now()).add(" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (", hold.Microseconds(), micros(now.Add(hold)))
+	for i, number := range numbers {
+		q.comma(i).add("?", number)
 	}
-	var rows []claimedRow
-	err = s.db.NewRaw("update "+of.table+" set claimed_until = "+s.dbNow()+" + ?, due = ? where "+of.key+" in (select "+of.key+" from "+of.table+" where "+of.key+" in (?) and "+free+skip+") returning "+of.key+" as number, claimed_until as until",
-		hold.Microseconds(), micros(now.Add(hold)), bun.List(numbers), micros(now)).Scan(ctx, &rows)
-	if err != nil {
+	q.add(") and ").append(free())
+	if s.postgres {
+		q.add(" for update skip locked")
+	}
+	var taken []claimedRow
+	rows, err = s.writes.query(ctx, q.add(") returning "+of.key+" as number, claimed_until as until"))
+	if err := s.scan(ctx, &taken, rows, err); err != nil {
 		return nil, failed(err, "claim due %ss", kind)
 	}
-	slices.SortFunc(rows, func(a, b claimedRow) int { // as they were chosen; the database returns them as it likes
+	slices.SortFunc(taken, func(a, b claimedRow) int { // as they were chosen; the database returns them as it likes
 		return cmp.Compare(slices.Index(numbers, a.Number), slices.Index(numbers, b.Number))
 	})
-	claims := make([]ports.Claim, len(rows))
-	for i, r := range rows {
+	claims := make([]ports.Claim, len(taken))
+	for i, r := range taken {
 		claims[i] = ports.Claim{Kind: kind, Number: r.Number, Until: r.Until, Due: micros(now.Add(hold))}
 	}
 	return claims, nil
@@ -102,19 +113,20 @@ func (s *Store) Unclaim(ctx context.Context, c ports.Claim, due time.Time) error
 
 // NextDue is the earliest due time of any unclaimed row (ports.Store).
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
-	var next *int64
-	query := ""
-	for kind, of := range claimables {
-		if query != "" {
-			query += " union all "
+	q := s.statement("select due from (")
+	for i, kind := range slices.Sorted(maps.Keys(claimables)) {
+		if i > 0 {
+			q.add(" union all ")
 		}
-		query += "select min(due) as due /* " + string(kind) + " */ from " + of.table + " where due is not null and (claimed_until is null or claimed_until < " + s.dbNow() + ")"
+		q.add("select min(due) as due from " + claimables[kind].table + " where due is not null and ").append(s.unclaimed())
 	}
-	if err := s.read.NewRaw("select min(due) from ("+query+") as all_due").Scan(ctx, &next); err != nil {
+	var next []int64
+	rows, err := s.reads.query(ctx, q.add(") as each_kind where due is not null order by due limit 1"))
+	if err := s.scan(ctx, &next, rows, err); err != nil {
 		return time.Time{}, failed(err, "look for the next due row")
 	}
-	if next == nil {
+	if len(next) == 0 {
 		return time.Time{}, nil
 	}
-	return fromMicros(*next), nil
+	return fromMicros(next[0]), nil
 }

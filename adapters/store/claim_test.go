@@ -15,6 +15,10 @@ func TestR35_ARowIsClaimedByOne(t *testing.T) {
 		_, p := paid(t, s)
 		apply(t, s, p.Number, refundMade(newRefund(p, "one")))
 		receive(t, s, message("m", ports.VerdictUnmatched))
+		publishAll(t, s, true)
+		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "1", What: "what"}, at); err != nil {
+			t.Fatal(err)
+		}
 		for kind, of := range claimables {
 			var key string
 			if err := s.db.QueryRowContext(t.Context(), "select "+of.key+" from "+of.table).Scan(&key); err != nil {
@@ -49,7 +53,7 @@ func TestR35_ARowIsClaimedByOne(t *testing.T) {
 			}
 			_, err = s.Claim(t.Context(), kind, key, hold, at)
 			wantErr(t, string(kind)+" after another gave back what was not its", err, ports.ErrClaimed)
-			exec(t, s, "update "+of.table+" set claimed_until = "+s.dbNow()+" - 1") // its holder died
+			exec(t, s, "update "+of.table+" set claimed_until = 1") // its holder died
 			again, err := s.Claim(t.Context(), kind, key, hold, at)
 			wantErr(t, string(kind)+" whose claim has run out", err, nil)
 			if err := s.Unclaim(t.Context(), won[0], at); err != nil { // the holder was only slow

@@ -34,7 +34,7 @@ func (t *tx) Receive(ctx context.Context, m ports.InboxRow) (appliedBefore bool,
 	if err != nil {
 		return false, err
 	}
-	result, err := t.tx.NewInsert().Model(&row).On("conflict (provider, account, dedupe_key) do nothing").Exec(ctx)
+	result, err := t.exec(ctx, inserting(t.s, []inboxRow{row}, nil).add(" on conflict (provider, account, dedupe_key) do nothing"))
 	if err != nil {
 		return false, failed(err, "keep message %s of account %s", m.DedupeKey, m.Account)
 	}
@@ -85,32 +85,6 @@ func (s *Store) InboxRow(ctx context.Context, id string) (ports.InboxRow, error)
 	}
 	m.Body, err = s.keys.open(row.Body, "inbox.body "+id)
 	return m, err
-}
-
-// RaiseAlarm writes an alarm, once while it is open (ports.Inbox).
-func (s *Store) RaiseAlarm(ctx context.Context, kind, number, what string, now time.Time) error {
-	row := alarmRow{Kind: kind, Number: number, What: what, RaisedAt: micros(now)}
-	if _, err := s.db.NewInsert().Model(&row).On("conflict do nothing").Exec(ctx); err != nil {
-		return failed(err, "raise alarm %s %s", kind, number)
-	}
-	return nil
-}
-
-// OpenAlarms counts open alarms by kind (ports.Inbox).
-func (s *Store) OpenAlarms(ctx context.Context) (map[string]int, error) {
-	var rows []struct {
-		Kind  string
-		Count int
-	}
-	err := s.read.NewSelect().Table("alarms").ColumnExpr("kind, count(*) as count").Where("acknowledged_at is null").Group("kind").Scan(ctx, &rows)
-	if err != nil {
-		return nil, failed(err, "count the open alarms")
-	}
-	byKind := map[string]int{}
-	for _, r := range rows {
-		byKind[r.Kind] = r.Count
-	}
-	return byKind, nil
 }
 
 // CountRefused counts a message that was not believed (ports.Inbox). It is in a transaction, since a statement alone may

@@ -22,7 +22,7 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 		return o, false, err
 	}
 	err = s.inTx(ctx, func(t *tx) error {
-		result, err := t.tx.NewInsert().Model(&row).On("conflict (app, reference) do nothing").Exec(ctx)
+		result, err := t.exec(ctx, inserting(s, []orderRow{row}, nil).add(" on conflict (app, reference) do nothing"))
 		if uniqueViolation(err) != "" {
 			return fmt.Errorf("add order %s: %w", o.Number, ports.ErrNumberTaken)
 		} else if err != nil {
@@ -32,7 +32,11 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 		if added = n == 1; err != nil || !added {
 			return err
 		}
-		return t.audit(ctx, auditRow{OrderNumber: o.Number, Kind: string(ports.KindOrder), Number: o.Number, New: string(o.State), Cause: "made by " + o.App, At: micros(o.CreatedAt)})
+		made := auditRow{OrderNumber: o.Number, Kind: string(ports.KindOrder), Number: o.Number, New: string(o.State), Cause: "made by " + o.App, At: micros(o.CreatedAt)}
+		if _, err = t.exec(ctx, inserting(s, []auditRow{made}, nil)); err != nil {
+			return failed(err, "audit order %s", o.Number)
+		}
+		return nil
 	})
 	if err != nil || added {
 		return o, added, err
@@ -86,16 +90,6 @@ func (s *Store) Payment(ctx context.Context, app, number string) (pay.Payment, e
 	return s.keys.payment(row)
 }
 
-// PaymentAt finds a payment by what a provider calls it (ports.Store).
-func (s *Store) PaymentAt(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Payment, error) {
-	var row paymentRow
-	q := s.read.NewSelect().Model(&row).Where("mchid = ?", mchID).Where("sub_mchid = ?", subMchID).Where("out_trade_no = ?", outTradeNo)
-	if err := one(ctx, q, "payment "+outTradeNo+" of merchant "+mchID); err != nil {
-		return pay.Payment{}, err
-	}
-	return s.keys.payment(row)
-}
-
 // Refund reads one refund (ports.Store).
 func (s *Store) Refund(ctx context.Context, app, number string) (pay.Refund, error) {
 	var row refundRow
@@ -111,7 +105,7 @@ func (s *Store) Rows(ctx context.Context, app, order string) (pay.Rows, error) {
 	if err := one(ctx, ofApp(s.read.NewSelect().Model(&row).Where("number = ?", order), app), "order "+order); err != nil {
 		return pay.Rows{}, err
 	}
-	return reading{s, s.read, s.read.DB}.rowsOf(ctx, row)
+	return reading{s, s.reads.query}.rowsOf(ctx, row)
 }
 
 // Orders lists an app's orders (ports.Store). A cursor is the time and number of the last one seen.

@@ -85,6 +85,10 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		failed, p := newPayment(o), newPayment(o)
 		failed.State, failed.Calling, failed.Due = pay.PaymentFailed, false, time.Time{}
 		p.ProviderNumber = "imported-1"
+		p.Content.Details = &pay.Details{Medical: &pay.Medical{
+			SerialNo: "s-1", OrderedAt: at, Gov: 1000, Cash: 2000, CashAdditions: []pay.CashChange{{Type: "FREIGHT", Fen: 5}},
+			Person: pay.MedicalPerson{Name: "张三", IDNumber: "110101199001011234", CardType: "ID_CARD"}, Passthrough: []byte(`{"a":1}`),
+		}}
 		p.ProviderState = pay.ProviderState{Version: 3, Data: []byte("\x00opaque\xff")}
 		addPayment(t, s, failed)
 		addPayment(t, s, p)
@@ -94,7 +98,7 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		p.HandOff = &pay.HandOff{Kind: "wechat_jsapi", Params: map[string]string{"package": "prepay_id=?&x"}, ValidUntil: at.Add(time.Hour)}
 		p.Legs = []pay.Leg{{ID: "self", Kind: pay.LegSelf, Amount: yuan(20), State: pay.PaymentPending, ProviderID: "x"}, {ID: "ins", Kind: pay.LegInsurance, Amount: yuan(10), State: pay.PaymentSucceeded}}
 		p.ProviderState = pay.ProviderState{Version: 4, Data: []byte("newer")}
-		p.Attempts, p.SentAt, p.Due = 7, at.Add(time.Second), at.Add(time.Minute)
+		p.Attempts, p.SentAt, p.Due, p.NotPayableAfter = 7, at.Add(time.Second), at.Add(time.Minute), at.Add(time.Hour)
 		failed.State, failed.ProviderID, failed.PayerTotal, failed.SucceededAt = pay.PaymentSucceeded, "4200002", 3000, at.Add(2*time.Second)
 		o.State, o.SettledBy, o.PaidAt, o.Due = pay.OrderPaid, failed.Number, at.Add(2*time.Second), time.Time{}
 		refunds := []pay.Refund{newRefund(failed, "one"), newRefund(failed, "two"), newRefund(p, "one")}
@@ -118,11 +122,18 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 		apply(t, s, p.Number, pay.Decision{Refunds: []pay.Move[pay.Refund, pay.RefundState]{{From: pay.RefundCreated, Row: *r, Cause: "sent"}}})
 		wantRows(t, s, pay.Rows{Order: o, Payments: []pay.Payment{failed, p}, Refunds: refunds})
 
-		at, err := s.PaymentAt(t.Context(), p.Route.MchID, p.Route.SubMchID, "imported-1")
-		if err != nil || !reflect.DeepEqual(at, p) {
-			t.Errorf("by its provider's number: %+v, %v", at, err)
-		}
-		_, err = s.PaymentAt(t.Context(), p.Route.MchID, "", "imported-1")
+		err := s.Tx(t.Context(), func(tx ports.Tx) error {
+			rows, err := tx.LockTrade(t.Context(), p.Route.MchID, p.Route.SubMchID, "imported-1")
+			if found, _ := rows.Trade(p.Route.MchID, p.Route.SubMchID, "imported-1"); err == nil && !reflect.DeepEqual(found, p) {
+				t.Errorf("by its provider's number: %+v", found)
+			}
+			return err
+		})
+		wantErr(t, "R13: by its provider's number", err, nil)
+		err = s.Tx(t.Context(), func(tx ports.Tx) error {
+			_, err := tx.LockTrade(t.Context(), p.Route.MchID, "", "imported-1")
+			return err
+		})
 		wantErr(t, "R13: another sub merchant's", err, ports.ErrNotFound)
 	})
 }

@@ -19,15 +19,18 @@ const (
 	silence = 2 * time.Second
 )
 
-// openPostgres opens a pool. Statements go by the simple protocol: bun writes its values into the text, so a statement
-// cache would never hit. Only the reads of an order's rows are prepared (reading.go), unless the DSN has another
-// default_query_exec_mode than cache_statement: a pooler between transactions may not know them.
+// openPostgres opens a pool. What bun writes goes by the simple protocol: it has its values in its text, so a statement
+// cache would never hit. Statements (statement.go) are prepared, unless the DSN has another default_query_exec_mode than
+// cache_statement: a pooler between transactions may not know them.
 func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return fmt.Errorf("the PostgreSQL DSN cannot be read") // the error of pgx may show its password
 	}
-	s.prepare = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
+	var how []any
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		how = []any{pgx.QueryExecModeCacheStatement}
+	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = silence
@@ -40,6 +43,8 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	pool.SetConnMaxLifetime(30 * time.Minute)
 	s.db = bun.NewDB(pool, pgdialect.New())
 	s.read, s.postgres = s.db, true
+	s.writes = &statements{db: pool, pgx: how}
+	s.reads = s.writes
 	if err := pool.PingContext(ctx); err != nil {
 		return fmt.Errorf("PostgreSQL at %s:%d, database %s, does not answer: %w", cfg.Host, cfg.Port, cfg.Database, err)
 	}

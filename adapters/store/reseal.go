@@ -10,6 +10,7 @@ import (
 // sealedColumns is where sealed values are: about comes before a row's key in what a value is sealed for.
 var sealedColumns = []struct{ table, key, column, about string }{
 	{"payments", "number", "provider_state", "provider_state "},
+	{"payments", "number", "details", "details "},
 	{"inbox", "id", "facts", "inbox.facts "},
 	{"inbox", "id", "body", "inbox.body "},
 }
@@ -19,8 +20,9 @@ const resealBatch = 500
 
 // Reseal brings every value that an older key sealed under the current one and tells how many there were; afterwards
 // the older keys can go. It may run beside gateways that have the current key, be stopped at any time, and run again:
-// a value that changed meanwhile was sealed by whoever changed it.
-func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
+// a value that changed meanwhile was sealed by whoever changed it. progress is told how many there are so far, now and then;
+// nil: nobody is.
+func (s *Store) Reseal(ctx context.Context, progress func(n int64)) (n int64, err error) {
 	current := s.keys.current + ":"
 	for _, of := range sealedColumns {
 		for last := ""; ; {
@@ -55,6 +57,9 @@ func (s *Store) Reseal(ctx context.Context) (n int64, err error) {
 					return n, err
 				}
 				n += moved
+			}
+			if progress != nil {
+				progress(n)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -37,6 +36,9 @@ type orderRow struct {
 	Due          int64 `bun:",nullzero"`
 	ClaimedUntil int64 `bun:",nullzero"`
 }
+
+// orderChanges are the columns that a decision may change; the rest is frozen.
+var orderChanges = []string{"state", "close_reason", "settled_by", "paid_at", "due"}
 
 func toOrderRow(o pay.Order) (orderRow, error) {
 	metadata, err := toJSON(o.Metadata)
@@ -77,6 +79,7 @@ type paymentRow struct {
 	Currency             string
 	Route                string
 	Content              string
+	Details              string
 	Legs                 string
 	State                string
 	Disputed             string
@@ -88,6 +91,7 @@ type paymentRow struct {
 	HandOff              string
 	ProviderState        string
 	ProviderStateVersion int64
+	NotPayableAfter      int64
 	Attempts             int64
 	SentAt               int64
 	CreatedAt            int64
@@ -99,7 +103,7 @@ type paymentRow struct {
 
 // paymentChanges are the columns that a decision may change; the rest is frozen.
 var paymentChanges = []string{
-	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "attempts", "sent_at",
+	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "not_payable_after", "attempts", "sent_at",
 	"succeeded_at", "refundable_until", "due",
 }
 
@@ -109,7 +113,7 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 		Provider: p.Route.Provider, Account: p.Route.Account, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
 		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
-		ProviderStateVersion: p.ProviderState.Version, Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
+		ProviderStateVersion: p.ProviderState.Version, NotPayableAfter: micros(p.NotPayableAfter), Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
 		CreatedAt: micros(p.CreatedAt), SucceededAt: micros(p.SucceededAt), Due: micros(p.Due),
 	}
 	if age := p.Route.Policy.RefundAge; age > 0 && !p.SucceededAt.IsZero() {
@@ -129,6 +133,15 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 			return r, err
 		}
 	}
+	if p.Content.Details != nil {
+		text, err := toJSON(p.Content.Details)
+		if err != nil {
+			return r, err
+		}
+		if r.Details, err = k.seal([]byte(text), "details "+p.Number); err != nil {
+			return r, err
+		}
+	}
 	r.ProviderState, err = k.seal(p.ProviderState.Data, "provider_state "+p.Number)
 	return r, err
 }
@@ -137,7 +150,7 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 	p := pay.Payment{
 		Number: r.Number, ProviderNumber: r.ProviderNumber, Order: r.OrderNumber, App: r.App, State: pay.PaymentState(r.State),
 		Disputed: r.Disputed, Reclosing: r.Reclosing, Calling: r.Calling, Unclear: r.Unclear, ProviderID: r.ProviderID, PayerTotal: r.PayerTotal,
-		ProviderState: pay.ProviderState{Version: r.ProviderStateVersion}, Attempts: int(r.Attempts),
+		ProviderState: pay.ProviderState{Version: r.ProviderStateVersion}, NotPayableAfter: fromMicros(r.NotPayableAfter), Attempts: int(r.Attempts),
 		SentAt: fromMicros(r.SentAt), CreatedAt: fromMicros(r.CreatedAt), SucceededAt: fromMicros(r.SucceededAt),
 		Due: fromMicros(r.Due),
 	}
@@ -156,7 +169,16 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 			return p, err
 		}
 	}
-	var err error
+	details, err := k.open(r.Details, "details "+r.Number)
+	if err != nil {
+		return p, err
+	}
+	if len(details) > 0 {
+		p.Content.Details = &pay.Details{}
+		if err := fromJSON(about, string(details), p.Content.Details); err != nil {
+			return p, err
+		}
+	}
 	p.ProviderState.Data, err = k.open(r.ProviderState, "provider_state "+r.Number)
 	return p, err
 }
@@ -253,7 +275,7 @@ func toJSON(v any) (string, error) {
 }
 
 func fromJSON(about, text string, into any) error {
-	if err := json.NewDecoder(strings.NewReader(text)).Decode(into); err != nil {
+	if err := json.Unmarshal([]byte(text), into); err != nil {
 		return fmt.Errorf("read %s: %w", about, err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,7 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			for range 5 {
 				p := newPayment(addOrder(t, s, newOrder()))
 				p.ProviderState = pay.ProviderState{Version: 1, Data: []byte("state of " + p.Number)}
+				p.Content.Details = &pay.Details{Extension: &pay.Extension{Type: "x/v1", JSON: []byte(`{"of":"` + p.Number + `"}`)}}
 				addPayment(t, s, p)
 				payments = append(payments, p)
 				messages = append(messages, receive(t, s, message(number(), ports.VerdictUnmatched)))
@@ -97,10 +99,11 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			}
 			o.Keys = keyring("k2", "k1")
 			s = open(t, o)
-			if n, err := s.Reseal(t.Context()); n != 15 || err != nil {
-				t.Errorf("%d values sealed again, %v; want 15", n, err)
+			var told []int64
+			if n, err := s.Reseal(t.Context(), func(n int64) { told = append(told, n) }); n != 20 || err != nil || !slices.Equal(told, []int64{5, 10, 15, 20}) {
+				t.Errorf("%d values sealed again, %v, told of %v; want 20", n, err, told)
 			}
-			if n, err := s.Reseal(t.Context()); n != 0 || err != nil {
+			if n, err := s.Reseal(t.Context(), nil); n != 0 || err != nil {
 				t.Errorf("%d values the second time, %v", n, err)
 			}
 			if err := s.Close(); err != nil {
@@ -111,6 +114,8 @@ func TestResealBringsAllUnderTheCurrentKey(t *testing.T) {
 			for _, p := range payments {
 				if got, err := s.Payment(t.Context(), "", p.Number); err != nil || !bytes.Equal(got.ProviderState.Data, p.ProviderState.Data) {
 					t.Errorf("payment %s: %q, %v", p.Number, got.ProviderState.Data, err)
+				} else if got.Content.Details == nil || string(got.Content.Details.Extension.JSON) != `{"of":"`+p.Number+`"}` {
+					t.Errorf("payment %s: details %+v", p.Number, got.Content.Details)
 				}
 			}
 			for _, id := range messages {

@@ -37,6 +37,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 	}
 	writer.SetMaxOpenConns(1)
 	s.db = bun.NewDB(writer, sqlitedialect.New())
+	s.writes = onSQLite(writer)
 	if err := writer.PingContext(ctx); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
@@ -48,6 +49,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) (err error) {
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	s.read = bun.NewDB(reader, sqlitedialect.New())
+	s.reads = onSQLite(reader)
 	return nil
 }
 

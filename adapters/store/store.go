@@ -22,6 +22,8 @@ type Options struct {
 	Driver string // sqlite or postgres
 	DSN    string // PostgreSQL's; SQLite's file
 	Keys   *Keyring
+	// Span begins a part of a trace; nil: nobody traces.
+	Span func(ctx context.Context, name string) (inside context.Context, end func(error))
 }
 
 // Store is ports.Store on one database.
@@ -29,9 +31,12 @@ type Store struct {
 	db       *bun.DB // all writes; SQLite's has one connection
 	read     *bun.DB // reads outside of transactions
 	postgres bool
-	prepare  bool // reads that every step does are prepared statements
+	writes   *statements // on db
+	reads    *statements // on read
 	keys     *Keyring
 	lock     *os.File // SQLite's, against a second process
+
+	span func(ctx context.Context, name string) (inside context.Context, end func(error)) // nil: nobody traces
 
 	replica string // this process, among those that use a PostgreSQL database
 	stop    context.CancelFunc
@@ -42,7 +47,7 @@ var _ ports.Store = (*Store)(nil)
 
 // Open opens a database. SQLite's file is locked for this process alone.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{keys: o.Keys}
+	s := &Store{keys: o.Keys, span: o.Span}
 	var err error
 	switch o.Driver {
 	case "sqlite":
@@ -93,8 +98,12 @@ const turns = 3
 
 // Tx runs f in one transaction (ports.Store). f is run again when the database ended the transaction in favour of
 // another: nothing of it was committed.
-func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) error {
-	var err error
+func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) (err error) {
+	if s.span != nil {
+		var end func(error)
+		ctx, end = s.span(ctx, "store transaction")
+		defer func() { end(err) }()
+	}
 	for range turns {
 		if err = s.txOnce(ctx, f); !again(err) {
 			return err
@@ -109,7 +118,8 @@ func (s *Store) txOnce(ctx context.Context, f func(ports.Tx) error) error {
 		return failed(err, "begin")
 	}
 	defer func() { _ = t.Rollback() }() // after a commit it is nothing; after a panic it gives the connection back
-	if err := f(&tx{s: s, tx: t, seq: map[string]int64{}}); err != nil {
+	in := &tx{s: s, tx: t, seq: map[string]int64{}}
+	if err := f(in); err != nil {
 		if undone := rolledBack(t.Rollback()); undone != nil {
 			return errors.Join(err, undone)
 		}
@@ -120,6 +130,9 @@ func (s *Store) txOnce(ctx context.Context, f func(ports.Tx) error) error {
 	}
 	if err := t.Commit(); err != nil {
 		return s.uncommitted(err)
+	}
+	if len(in.unprepared) > 0 {
+		s.writes.learn(ctx, in.unprepared...)
 	}
 	return nil
 }
@@ -142,14 +155,8 @@ func (s *Store) uncommitted(err error) error {
 	return fmt.Errorf("commit: %w: %w", err, ports.ErrCommitUnknown)
 }
 
-// dbNow is the database's clock in microseconds, as SQL: claims go by it, so that replicas' clocks do not matter.
-// SQLite has one process, whose clock it is.
-func (s *Store) dbNow() string {
-	if s.postgres {
-		return "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
-	}
-	return fmt.Sprint(time.Now().UnixMicro())
-}
+// postgresNow is the database's clock in microseconds.
+const postgresNow = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
 // beat is how often a replica says that it lives; three missed ones and it does not.
 const beat = 5 * time.Second
@@ -182,7 +189,7 @@ func (s *Store) Live(ctx context.Context) error {
 }
 
 func (s *Store) beat(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, "insert into replicas (id, beat) values (?, "+s.dbNow()+") on conflict (id) do update set beat = excluded.beat", s.replica)
+	_, err := s.db.ExecContext(ctx, "insert into replicas (id, beat) values (?, "+postgresNow+") on conflict (id) do update set beat = excluded.beat", s.replica)
 	if err != nil {
 		return fmt.Errorf("register this replica: %w", err)
 	}
@@ -198,7 +205,7 @@ func (s *Store) Exclusive(ctx context.Context) error {
 	if err := s.db.NewSelect().ColumnExpr("exists (select 1 from pg_tables where tablename = 'replicas' and schemaname = any (current_schemas(false)))").Scan(ctx, &there); err != nil || !there {
 		return err
 	}
-	n, err := s.db.NewSelect().Table("replicas").Where("beat > "+s.dbNow()+" - ?", (3 * beat).Microseconds()).Count(ctx)
+	n, err := s.db.NewSelect().Table("replicas").Where("beat > "+postgresNow+" - ?", (3 * beat).Microseconds()).Count(ctx)
 	if err != nil {
 		return fmt.Errorf("look for live gateways: %w", err)
 	}

@@ -192,7 +192,7 @@ func settled(o pay.Order, p pay.Payment) pay.Decision {
 	return pay.Decision{
 		Orders:   []pay.Move[pay.Order, pay.OrderState]{{From: fromOrder, Row: o, Cause: "payment " + p.Number}},
 		Payments: []pay.Move[pay.Payment, pay.PaymentState]{{From: fromPayment, Row: p, Cause: "paid"}},
-		Events:   []pay.Event{{Kind: pay.EventOrderPaid, Number: o.Number}},
+		Events:   []pay.Event{{Kind: pay.EventOrderPaid, Number: o.Number, Data: pay.EventData{Order: pay.EventOrder{Number: o.Number}}}},
 	}
 }
 
@@ -365,7 +365,7 @@ func TestExclusiveRefusesBesideALiveGateway(t *testing.T) {
 	if err := tool.Exclusive(t.Context()); err != nil {
 		t.Errorf("the gateway has stopped: %v", err)
 	}
-	exec(t, tool, "insert into replicas (id, beat) values ('killed', "+tool.dbNow()+" - ?)", (4 * beat).Microseconds())
+	exec(t, tool, "insert into replicas (id, beat) values ('killed', "+postgresNow+" - ?)", (4 * beat).Microseconds())
 	if err := tool.Exclusive(t.Context()); err != nil {
 		t.Errorf("one that was killed long ago counts: %v", err)
 	}

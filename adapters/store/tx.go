@@ -21,35 +21,42 @@ type tx struct {
 	s   *Store
 	tx  bun.Tx
 	seq map[string]int64 // of each order locked here: the last event's place in its sequence
+
+	unprepared []string // statements that SQLite should know the next time
 }
 
 var _ ports.Tx = (*tx)(nil)
 
 // LockOrder locks an order and reads its rows.
 func (t *tx) LockOrder(ctx context.Context, number string) (pay.Rows, error) {
-	return t.lock(ctx, "order "+number, "o.number = ?", number)
+	return t.lock(ctx, "order "+number, "number = ?", number)
 }
 
 // LockPayment locks the order of a payment and reads its rows.
 func (t *tx) LockPayment(ctx context.Context, number string) (pay.Rows, error) {
-	return t.lock(ctx, "payment "+number, "o.number = (select order_number from payments where number = ?)", number)
+	return t.lock(ctx, "payment "+number, "number = (select order_number from payments where number = ?)", number)
+}
+
+// LockTrade locks the order of the payment that a provider knows by these names, and reads its rows.
+func (t *tx) LockTrade(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Rows, error) {
+	return t.lock(ctx, "payment "+outTradeNo+" of merchant "+mchID,
+		"number = (select order_number from payments where mchid = ? and sub_mchid = ? and out_trade_no = ?)", mchID, subMchID, outTradeNo)
 }
 
 // LockRefund locks the order of a refund and reads its rows.
 func (t *tx) LockRefund(ctx context.Context, number string) (pay.Rows, error) {
-	return t.lock(ctx, "refund "+number, "o.number = (select order_number from refunds where number = ?)", number)
+	return t.lock(ctx, "refund "+number, "number = (select order_number from refunds where number = ?)", number)
 }
 
 // lock takes the order's row first. Its payments and refunds are read by later statements: one that joined them would
 // show them as they were before it waited for the lock.
-func (t *tx) lock(ctx context.Context, about, where string, number string) (pay.Rows, error) {
-	var found []orderRow
-	q := t.tx.NewSelect().Model(&found)
+func (t *tx) lock(ctx context.Context, about, where string, args ...any) (pay.Rows, error) {
 	if t.s.postgres {
-		q = q.For("UPDATE")
+		where += " for update"
 	}
-	in := reading{t.s, t.tx, t.tx.Tx}
-	if err := in.scan(ctx, q, &found, where, number); err != nil {
+	in := reading{t.s, t.query}
+	found, err := readAll[orderRow](ctx, in, where, args...)
+	if err != nil {
 		return pay.Rows{}, failed(err, "lock the order of %s", about)
 	}
 	if len(found) == 0 {
@@ -70,11 +77,15 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 		Cause: "made for entry " + p.Route.Entry, At: micros(p.CreatedAt),
 	}
 	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number, Due: micros(p.Due)}
-	q := t.tx.NewInsert().Model(&row).Value("claimed_until", t.s.dbNow()+" + ?", hold.Microseconds()).Returning("claimed_until")
+	until := t.s.now().add(" + ?", hold.Microseconds())
+	q := inserting(t.s, []paymentRow{row}, map[string]*statement{"claimed_until": until}).add(" returning claimed_until")
+	audited := inserting(t.s, []auditRow{made}, nil)
 	if t.s.postgres { // one round trip
-		q = q.With("audited", t.tx.NewInsert().Model(&made).Returning("1"))
+		q = t.s.statement("with audited as (").append(audited).add(") ").append(q)
 	}
-	err = q.Scan(ctx, &claim.Until)
+	var claimed []int64
+	rows, err := t.query(ctx, q)
+	err = t.s.scan(ctx, &claimed, rows, err)
 	switch where := uniqueViolation(err); {
 	case strings.Contains(where, "payments_one_live") || strings.Contains(where, "payments.order_number"):
 		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrLivePayment)
@@ -83,17 +94,14 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	case err != nil:
 		return claim, failed(err, "add payment %s", p.Number)
 	}
+	claim.Until = claimed[0]
 	if t.s.postgres {
 		return claim, nil
 	}
-	return claim, t.audit(ctx, made)
-}
-
-func (t *tx) audit(ctx context.Context, row auditRow) error {
-	if _, err := t.tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-		return failed(err, "audit %s %s", row.Kind, row.Number)
+	if _, err = t.exec(ctx, audited); err != nil {
+		return claim, failed(err, "audit payment %s", p.Number)
 	}
-	return nil
+	return claim, nil
 }
 
 // uniqueViolation is where a statement broke a unique index: PostgreSQL names the index, SQLite the columns. Empty: it

@@ -27,6 +27,8 @@ type Metrics struct {
 	calls         *prometheus.HistogramVec
 	notifications *prometheus.CounterVec
 	claimed       *prometheus.CounterVec
+	events        *prometheus.CounterVec
+	breakers      *prometheus.GaugeVec
 	clock         *prometheus.GaugeVec
 }
 
@@ -48,6 +50,12 @@ func New(version string) *Metrics {
 		claimed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "paybridge_work_claimed_total", Help: "Due rows that this replica took to work on, by kind.",
 		}, []string{"kind"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "paybridge_events_total", Help: "Events sent to apps' endpoints, by app and whether they were taken.",
+		}, []string{"app", "taken"}),
+		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "paybridge_account_breaker_open", Help: "1 while this replica's work leaves the account alone, since it does not get through to its provider.",
+		}, []string{"account"}),
 		clock: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "paybridge_clock_offset_seconds", Help: "The provider's clock minus ours, at its last answer. WeChat refuses more than 300.",
 		}, []string{"provider"}),
@@ -56,7 +64,7 @@ func New(version string) *Metrics {
 		Name: "paybridge_build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.calls, m.notifications, m.claimed, m.clock, build,
+	m.registry.MustRegister(m.requests, m.calls, m.notifications, m.claimed, m.events, m.breakers, m.clock, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -94,6 +102,20 @@ func (m *Metrics) Notification(provider, account, verdict, cause string) {
 // Work counts due rows that were claimed.
 func (m *Metrics) Work(kind ports.Kind, claimed int) {
 	m.claimed.WithLabelValues(string(kind)).Add(float64(claimed))
+}
+
+// Event counts an event that was sent to an app's endpoint.
+func (m *Metrics) Event(app string, taken bool) {
+	m.events.WithLabelValues(app, strconv.FormatBool(taken)).Inc()
+}
+
+// Breaker notes that an account's circuit breaker opened or closed.
+func (m *Metrics) Breaker(account string, open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.breakers.WithLabelValues(account).Set(value)
 }
 
 // Database adds the numbers of a connection pool, under its name.

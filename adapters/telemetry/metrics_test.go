@@ -21,6 +21,11 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	m.Known = func(_, account string) bool { return account == "clinic" }
 	m.Notification("wechat-jsapi", "clinic", "refused", "signature")
 	m.Work(ports.KindRefund, 3)
+	m.Event("shop", true)
+	m.Event("shop", false)
+	m.Breaker("clinic", true)
+	m.Breaker("hospital", true)
+	m.Breaker("hospital", false)
 	if err := m.Plugins(Plugins{
 		Status: func() []PluginStatus { return []PluginStatus{{Provider: "wechat-jsapi", Up: true, Restarts: 1}} },
 		Samples: func(context.Context) []PluginSample {
@@ -37,6 +42,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		OpenAlarms: func(context.Context) (map[string]int, error) { return map[string]int{pay.AlarmPaymentDisputed: 2}, nil },
 		NextDue:    func(context.Context) (time.Time, error) { return now.Add(-90 * time.Second), nil },
 		Now:        func() time.Time { return now },
+		Endpoints: func(context.Context) ([]ports.EndpointStatus, error) {
+			return []ports.EndpointStatus{{App: "shop", Waiting: 3, Failing: 1, FailingSince: now.Add(-time.Minute)}, {App: "clinic", Waiting: 1}}, nil
+		},
 	}
 	if err := m.Stored(stored); err != nil {
 		t.Fatal(err)
@@ -49,9 +57,15 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`paybridge_clock_offset_seconds{provider="wechat-jsapi"} -90`,
 		`paybridge_notifications_total{account="clinic",cause="signature",provider="wechat-jsapi",verdict="refused"} 1`,
 		`paybridge_work_claimed_total{kind="refund"} 3`,
+		`paybridge_events_total{app="shop",taken="false"} 1`,
+		`paybridge_account_breaker_open{account="clinic"} 1`,
+		`paybridge_account_breaker_open{account="hospital"} 0`,
 		`paybridge_plugin_restarts_total{provider="wechat-jsapi"} 1`,
 		`paybridge_plugin_own_calls_total{call="create",provider="wechat-jsapi"} 3`,
 		`paybridge_open_alarms{kind="payment.disputed"} 2`,
+		`paybridge_events_waiting_orders{app="shop"} 3`,
+		`paybridge_events_failing_seconds{app="shop"} 60`,
+		`paybridge_events_failing_seconds{app="clinic"} 0`,
 		`paybridge_work_overdue_seconds 90`,
 		`paybridge_scrape_error 0`,
 	} {
@@ -71,6 +85,7 @@ func TestTheDatabaseIsDown(t *testing.T) {
 	if err := m.Stored(Stored{
 		OpenAlarms: func(context.Context) (map[string]int, error) { return nil, down },
 		NextDue:    func(context.Context) (time.Time, error) { return time.Time{}, down },
+		Endpoints:  func(context.Context) ([]ports.EndpointStatus, error) { return nil, down },
 		Now:        time.Now,
 	}); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,8 +38,9 @@ func configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Say whether the configuration is right, without touching the database or the network",
-		Long: `Reads the configuration as serve would, with its secrets, and says everything that is wrong with it: the
-file, the line, the key and the remedy. Exit code 2 when something is.`,
+		Long: `Reads the configuration as serve would, with its secrets, and holds accounts and entries against the schemas of
+their plugins, which it starts for a moment. Says everything that is wrong: the file, the line, the key and the
+remedy. Exit code 2 when something is. A plugin that is not there is told of, and the rest is checked.`,
 		Example: "  paybridge config check --config paybridge.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,21 +48,35 @@ file, the line, the key and the remedy. Exit code 2 when something is.`,
 			if err != nil {
 				return err
 			}
-			rows, _, err := cfg.Rows()
-			if err != nil {
-				return err
-			}
-			for _, a := range cfg.Accounts {
-				if _, err := cfg.ResolveConfig(a.Config); err != nil {
-					return fmt.Errorf("account %s: %w", a.Name, err)
-				}
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is right: %d apps, %d entries, %d accounts, mode %s, store %s.\n",
-				len(rows.Apps), len(rows.Entries), len(rows.Accounts), cfg.Mode, cfg.Store.Driver)
-			return err
+			return checkConfig(cmd.Context(), cfg, cmd.OutOrStdout())
 		},
 	}
 	configFlags(check)
 	cmd.AddCommand(check)
 	return cmd
+}
+
+// checkConfig says what is wrong with a configuration that was read, as an error, or that it is right.
+func checkConfig(ctx context.Context, cfg config.Config, out io.Writer) error {
+	if _, _, err := cfg.Rows(); err != nil {
+		return err
+	}
+	checked, err := checkPlugins(ctx, cfg)
+	if errors.Is(err, fs.ErrNotExist) {
+		checked.unchecked, err = []string{"accounts and entries: " + err.Error()}, nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, what := range checked.unchecked {
+		if _, err := fmt.Fprintln(out, "Not checked: "+what); err != nil {
+			return err
+		}
+	}
+	if len(checked.problems) > 0 {
+		return &config.Invalid{Problems: checked.problems}
+	}
+	_, err = fmt.Fprintf(out, "The configuration is right: %d apps, %d entries, %d accounts, mode %s, store %s.\n",
+		len(cfg.Apps), len(cfg.Entries), len(cfg.Accounts), cfg.Mode, cfg.Store.Driver)
+	return err
 }

@@ -25,7 +25,7 @@ func demoCommand() *cobra.Command {
 		Short: "Play a payment and its refund without a person, and fail on any surprise",
 		Long: `Starts what dev starts, on free ports and in a folder that is removed afterwards, and plays: an order, its
 payment, a callback, a payment whose callback is lost, a payment that is cancelled and closed, a refund, a
-refund whose answer is lost. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
+refund whose answer is lost, and the same person's payment and refund in a mini program. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
 		Example: "  paybridge demo\n  paybridge demo --store.driver postgres --store.dsn env:DSN   # on a database that may be written to",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -116,7 +116,7 @@ func (d *demo) play(ctx context.Context) error {
 	if _, err := fmt.Fprintf(d.out, "%-4s %-52s %-34s %-20s %s\n", "step", "what", "number", "state", "after"); err != nil {
 		return err
 	}
-	for _, scene := range []func(context.Context) error{d.paidAndRefunded, d.callbackLost, d.cancelled, d.refundAnswerLost} {
+	for _, scene := range []func(context.Context) error{d.paidAndRefunded, d.callbackLost, d.cancelled, d.refundAnswerLost, d.inMiniProgram} {
 		if err := scene(ctx); err != nil {
 			return err
 		}
@@ -126,12 +126,12 @@ func (d *demo) play(ctx context.Context) error {
 
 // paidAndRefunded is the everyday case: the callback tells of the payment, and of its refund.
 func (d *demo) paidAndRefunded(ctx context.Context) error {
-	order, payment, err := d.orderAndPay(ctx, "demo-1", 1250)
+	order, payment, err := d.orderAndPay(ctx, officialAccount, "demo-1", 1250)
 	if err != nil {
 		return err
 	}
 	again := answer{}
-	if err := d.step(ctx, "the payer taps again: the same hand-off", http.MethodPost, d.api+"/v1/orders/"+order.Number+"/payments", d.payer(), &again, "pending"); err != nil {
+	if err := d.step(ctx, "the payer taps again: the same hand-off", http.MethodPost, d.api+"/v1/orders/"+order.Number+"/payments", officialAccount.payer(), &again, "pending"); err != nil {
 		return err
 	}
 	if again.Number != payment.Number {
@@ -155,7 +155,7 @@ func (d *demo) paidAndRefunded(ctx context.Context) error {
 
 // callbackLost is settled by a query when the payer comes back (R17).
 func (d *demo) callbackLost(ctx context.Context) error {
-	order, payment, err := d.orderAndPay(ctx, "demo-2", 300)
+	order, payment, err := d.orderAndPay(ctx, officialAccount, "demo-2", 300)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (d *demo) callbackLost(ctx context.Context) error {
 
 // cancelled is an order that nobody pays: it is closed at WeChat before it is closed here (R23).
 func (d *demo) cancelled(ctx context.Context) error {
-	order, payment, err := d.orderAndPay(ctx, "demo-3", 900)
+	order, payment, err := d.orderAndPay(ctx, officialAccount, "demo-3", 900)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (d *demo) cancelled(ctx context.Context) error {
 
 // refundAnswerLost is one refund, though nobody heard the answer to it: asked again, never made anew (R28).
 func (d *demo) refundAnswerLost(ctx context.Context) error {
-	_, payment, err := d.orderAndPay(ctx, "demo-4", 500)
+	_, payment, err := d.orderAndPay(ctx, officialAccount, "demo-4", 500)
 	if err != nil {
 		return err
 	}
@@ -215,19 +215,50 @@ func (d *demo) refundAnswerLost(ctx context.Context) error {
 	return err
 }
 
-func (d *demo) payer() map[string]any {
-	return map[string]any{"entry": devEntry, "payer": map[string]any{"openid": devPayer}}
+// inMiniProgram is the same person by another way in: another plugin, app id, openid and merchant number, which the refund
+// goes back through (R27).
+func (d *demo) inMiniProgram(ctx context.Context) error {
+	order, payment, err := d.orderAndPay(ctx, miniProgram, "demo-5", 700)
+	if err != nil {
+		return err
+	}
+	if err := d.tap(ctx, "pay", "the payer pays in the mini program", payment); err != nil {
+		return err
+	}
+	if err := d.await(ctx, "the order follows the callback", d.api+"/v1/orders/"+order.Number, "paid"); err != nil {
+		return err
+	}
+	refund, err := d.refund(ctx, payment, "demo-refund-5", 700)
+	if err != nil {
+		return err
+	}
+	if err := d.await(ctx, "the refund succeeds", d.api+"/v1/refunds/"+refund.Number, "succeeded"); err != nil {
+		return err
+	}
+	return d.await(ctx, "and the order says so", d.api+"/v1/orders/"+order.Number, "refunded")
 }
 
-func (d *demo) orderAndPay(ctx context.Context, reference string, fen int) (order, payment answer, err error) {
+// way is a way into the one site: an entry of configs/dev.yaml, and alice as it knows her.
+type way struct{ entry, openid, handOff string }
+
+var (
+	officialAccount = way{devEntry, devPayer, "wechat_jsapi"}
+	miniProgram     = way{"mini-program", "oM1-alice-000000000000000001", "wechat_miniprogram"}
+)
+
+func (w way) payer() map[string]any {
+	return map[string]any{"entry": w.entry, "payer": map[string]any{"openid": w.openid}}
+}
+
+func (d *demo) orderAndPay(ctx context.Context, w way, reference string, fen int) (order, payment answer, err error) {
 	body := map[string]any{"reference": reference, "amount": fen, "description": "Outpatient visit"}
 	if err = d.step(ctx, "the app makes an order", http.MethodPost, d.api+"/v1/orders", body, &order, "open"); err != nil {
 		return order, payment, err
 	}
-	if err = d.step(ctx, "the payer opens the cashier", http.MethodPost, d.api+"/v1/orders/"+order.Number+"/payments", d.payer(), &payment, "pending"); err != nil {
+	if err = d.step(ctx, "the payer opens the cashier", http.MethodPost, d.api+"/v1/orders/"+order.Number+"/payments", w.payer(), &payment, "pending"); err != nil {
 		return order, payment, err
 	}
-	if payment.HandOff.Kind != "wechat_jsapi" || payment.HandOff.Params["paySign"] == "" {
+	if payment.HandOff.Kind != w.handOff || payment.HandOff.Params["paySign"] == "" {
 		return order, payment, fmt.Errorf("payment %s has no hand-off to pay with: %+v", payment.Number, payment.HandOff)
 	}
 	return order, payment, nil

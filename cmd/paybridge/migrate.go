@@ -20,7 +20,7 @@ It refuses while a gateway uses the database: stop it, or, with several replicas
 			if err != nil {
 				return err
 			}
-			s, err := openStore(cmd.Context(), cfg)
+			s, err := openStore(cmd.Context(), cfg, nil)
 			if err != nil {
 				return err
 			}

@@ -24,12 +24,13 @@ To look at it, with a simulated WeChat and no account of any kind:
 To run it, write a configuration (configs/production.example.yaml explains every key), then
 
   paybridge config check --config paybridge.yaml
+  paybridge doctor --config paybridge.yaml
   paybridge migrate --config paybridge.yaml
   paybridge serve --config paybridge.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(), pluginCommand(), crashpointsCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(), pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), versionCommand())
 	return cmd
 }
 

@@ -9,21 +9,25 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
+	"google.golang.org/grpc"
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
+	"github.com/paybridge/paybridge/adapters/webhook"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -35,16 +39,20 @@ type service struct {
 	host    *pluginhost.Host
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
+	sink    *webhook.Sink
+	traces  *telemetry.Traces // nil: nobody traces
 	public  net.Listener
 	admin   net.Listener
-	offset  atomic.Int64    // the provider's clock minus ours, at its last answer, in nanoseconds
-	waiting []ports.Account // accounts that their plugin has not taken yet
+
+	accounts []ports.Account      // of the newest settings
+	waiting  map[string]bool      // accounts that their plugin has not taken as they are now
+	stopped  map[string]time.Time // since when plugins are in quarantine, as the operator was told
 }
 
 // options are what dev, demo and serve do differently.
 type options struct {
 	clock ports.Clock       // nil: the machine's
-	hold  bool              // send no refunds
+	hold  bool              // send no refunds and no events
 	mount func(*mux.Router) // adds pages to the public listener
 	logTo io.Writer         // nil: standard error
 }
@@ -67,7 +75,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.store, err = openStore(ctx, cfg); err != nil {
+	if s.traces, err = telemetry.NewTraces(ctx, version, os.Getenv); err != nil {
+		return s, err
+	}
+	h := s.hooks()
+	if s.store, err = openStore(ctx, cfg, h.store); err != nil {
 		return s, err
 	}
 	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
@@ -80,6 +92,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, h.plugins...); err != nil {
+		return s, err
+	}
+	if err = refuseWrongSettings(cfg, s.host); err != nil {
+		return s, err
+	}
 	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
@@ -90,24 +108,17 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock); err != nil {
-		return s, err
-	}
-	if err = checkEntries(s.host, rows.Entries); err != nil {
-		return s, err
-	}
+	s.sink = newSink(cfg, o.clock)
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
-			ProviderCall: s.metrics.ProviderCall, Notification: s.metrics.Notification, Work: s.metrics.Work,
-			ProviderTime: func(provider string, offset time.Duration) {
-				s.offset.Store(int64(offset))
-				s.metrics.ProviderTime(provider, offset)
-			},
+			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
+			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
+			Span: h.core,
 		},
 	})
 	s.metrics.Known = s.gateway.KnowsAccount
-	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
+	if err = s.metrics.Stored(telemetry.Stored{OpenAlarms: s.store.OpenAlarms, Endpoints: s.store.Endpoints, NextDue: s.store.NextDue, Now: o.clock.Now}); err != nil {
 		return s, err
 	}
 	if err = s.metrics.Plugins(pluginMetrics(s.host)); err != nil {
@@ -129,8 +140,23 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	return s, nil
 }
 
+// hooks are where traces look in; all nil where nobody traces.
+type hooks struct {
+	http    httpapi.Trace
+	core    func(ctx context.Context, name, number string) (context.Context, func(error))
+	store   func(ctx context.Context, name string) (context.Context, func(error))
+	plugins []grpc.DialOption
+}
+
+func (s *service) hooks() hooks {
+	if s.traces == nil {
+		return hooks{}
+	}
+	return hooks{s.traces.Request, s.traces.Span, s.traces.Inside, []grpc.DialOption{s.traces.PluginCalls()}}
+}
+
 // openStore opens the database that the configuration names, with its keys.
-func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+func openStore(ctx context.Context, cfg config.Config, span func(context.Context, string) (context.Context, func(error))) (*store.Store, error) {
 	var keys []store.Key
 	for _, k := range cfg.Secrets.Keys {
 		key, err := k.Key()
@@ -151,35 +177,46 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	} else if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
 		return nil, fmt.Errorf("store.path: %w", err)
 	}
-	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring})
+	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
 }
 
-// startPlugins starts one process for each provider that an account names. One that does not start is tried again in
-// the background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock) (*pluginhost.Host, error) {
-	path := cfg.Plugins.Lock
-	if path == "" {
-		path = filepath.Join(cfg.Plugins.Dir, pluginhost.LockName)
+// newSink makes what sends events to apps and alarms to the operator.
+func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
+	o := webhook.Options{
+		Secret: cfg.ResolveSecret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
+		Version: version, Now: clock.Now,
 	}
-	lock, err := pluginhost.ReadLock(path)
+	if !cfg.Alarms.URL.IsZero() {
+		o.Operator = &webhook.Operator{URL: cfg.Alarms.URL.String(), Format: webhook.Format(cfg.Alarms.Format), Secret: cfg.Alarms.Secret.String()}
+	}
+	return webhook.New(o)
+}
+
+// startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
+// background: its provider is unavailable, and the others serve (R36).
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, dial...)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, p := range lock.Plugins {
-		names = append(names, p.Name)
-	}
-	host, err := pluginhost.New(pluginhost.Options{
-		Lock: lock, Dir: pluginFolder(cfg), Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Log: log, Now: clock.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := host.Start(ctx, names...); err != nil {
+	if err := host.Start(ctx, lock.Names()...); err != nil {
 		log.Error("not every plugin started; it is tried again", "error", err)
 	}
 	return host, nil
+}
+
+// newHost makes a host of the configured plugins that works in a folder of its own.
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
+	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
+	if err != nil {
+		return nil, lock, err
+	}
+	host, err := pluginhost.New(pluginhost.Options{
+		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
+		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
+		IsReference: config.IsReference, Log: log, Now: clock.Now, Dial: dial,
+	})
+	return host, lock, err
 }
 
 // pluginFolder is private to one gateway of this machine, and short: a socket's path has a limit of about 100 bytes.
@@ -190,18 +227,6 @@ func pluginFolder(cfg config.Config) string {
 		base = "/tmp"
 	}
 	return filepath.Join(base, fmt.Sprintf("paybridge-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
-}
-
-// checkEntries holds the entries' options against the schemas of their plugins. One whose plugin is down is checked by
-// the plugin itself, with its first payment.
-func checkEntries(host *pluginhost.Host, entries []ports.Entry) error {
-	var errs []error
-	for _, e := range entries {
-		if err := host.CheckEntry(e.Provider, e.Name, e.Options); err != nil && !errors.Is(err, ports.ErrUnavailable) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // pluginMetrics shows the host to the metrics: adapters do not know each other.
@@ -225,8 +250,8 @@ func pluginMetrics(host *pluginhost.Host) telemetry.Plugins {
 // followTime is how long the database may take to tell of new settings.
 const followTime = 10 * time.Second
 
-// follow gives the plugins the accounts of the newest settings, and again those that they have not taken: a secret's
-// file may come later than its row.
+// follow gives the plugins the accounts of the newest settings, and again those that it has not taken: a secret's file may
+// come later than its row.
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
@@ -234,38 +259,30 @@ func (s *service) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !changed {
-		accounts = s.waiting
+	if changed {
+		s.accounts = accounts
 	}
-	var waiting []ports.Account
-	for _, a := range accounts {
+	was := s.waiting
+	s.waiting = map[string]bool{}
+	for _, a := range s.accounts {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+			continue
+		}
 		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			waiting = append(waiting, a)
+			s.waiting[a.Name] = true
 			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
 				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
 			}
 		}
 	}
-	s.waiting = waiting
 	return nil
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
-	var stored map[string]any
-	if err := json.Unmarshal(a.Config, &stored); err != nil {
-		return fmt.Errorf("account %s: read its row: %w", a.Name, err)
-	}
-	resolved, err := s.cfg.ResolveConfig(stored)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
-	text, err := json.Marshal(resolved)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.Name, err)
-	}
+	world := s.cfg.Provider(a.Provider)
 	return s.host.Configure(ctx, pluginhost.Account{
 		Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: a.Generation,
-		Config: text, BaseURL: s.cfg.WeChat.BaseURL,
+		Config: a.Config, BaseURL: world.BaseURL, Test: world.Test,
 	})
 }
 
@@ -275,7 +292,7 @@ const closeTime = time.Second
 // serve answers until the context ends, and then finishes what is in flight within the configured grace.
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
-		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount,
+		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -289,7 +306,8 @@ func (s *service) serve(ctx context.Context, o options) error {
 	}
 	public := httpapi.Server(handler, s.log)
 	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Alarms: s.store.OpenAlarms, Log: s.log,
+		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Plugins: operated{s.host},
+		Doctor: s.examine, Log: s.log,
 	}), s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -335,12 +353,54 @@ func (s *service) followChanges(ctx context.Context) {
 			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
 			}
+			s.tellQuarantines(ctx)
 		}
 	}
 }
 
-// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
-const tooFar = 240 * time.Second
+// tellQuarantines raises an alarm for each plugin that is not started any more, once a quarantine.
+func (s *service) tellQuarantines(ctx context.Context) {
+	now := map[string]time.Time{}
+	for _, p := range s.host.Status() {
+		if p.Quarantined.IsZero() {
+			continue
+		}
+		if now[p.Provider] = p.Quarantined; s.stopped[p.Provider].Equal(p.Quarantined) {
+			continue
+		}
+		a := pay.Alarm{Kind: pay.AlarmPluginStopped, Number: p.Provider, What: "plugin " + p.Provider + ": " + p.Problem}
+		if err := s.store.RaiseAlarm(ctx, a, s.gateway.Clock.Now()); err != nil {
+			s.log.Warn("an alarm was not raised; it is tried again", "kind", a.Kind, "provider", p.Provider, "error", err)
+			delete(now, p.Provider)
+		}
+	}
+	s.stopped = now
+}
+
+const (
+	// tooFar is how far our clock may be off before WeChat is about to refuse us (it does at 300 s).
+	tooFar = 240 * time.Second
+	// clockFresh is how long a provider's word on our clock holds: a gateway that gets no traffic for it asks nobody, and
+	// would never hear that the clock was set right.
+	clockFresh = 10 * time.Minute
+)
+
+// clockChecks say how far our clock is off each provider's (R39). Where another provider says at the same time that it is
+// right, the one may be wrong itself, and takes the gateway out of no traffic.
+func clockChecks(clocks map[string]gateway.ClockSeen, now time.Time) (checks []httpapi.Check) {
+	right := false
+	for _, seen := range clocks {
+		right = right || seen.Offset.Abs() <= tooFar && now.Sub(seen.At) < clockFresh
+	}
+	for _, provider := range slices.Sorted(maps.Keys(clocks)) {
+		seen := clocks[provider]
+		checks = append(checks, httpapi.Check{
+			Name: "clock " + provider, OK: seen.Offset.Abs() <= tooFar, Blocks: !right && now.Sub(seen.At) < clockFresh,
+			Detail: fmt.Sprintf("the provider's clock minus ours: %s, at %s", seen.Offset.Round(time.Second), seen.At.UTC().Format(time.RFC3339)),
+		})
+	}
+	return checks
+}
 
 // checks is what readiness looks at (R39).
 func (s *service) checks(ctx context.Context) []httpapi.Check {
@@ -350,9 +410,7 @@ func (s *service) checks(ctx context.Context) []httpapi.Check {
 	if err := s.store.Ready(ctx); err != nil {
 		database.OK, database.Detail = false, "the database does not answer: "+err.Error()
 	}
-	offset := time.Duration(s.offset.Load())
-	clock := httpapi.Check{Name: "clock", OK: offset.Abs() <= tooFar, Blocks: true, Detail: "the provider's clock minus ours: " + offset.Round(time.Second).String()}
-	checks := []httpapi.Check{database, clock}
+	checks := append([]httpapi.Check{database}, clockChecks(s.gateway.Clocks(), s.gateway.Clock.Now())...)
 	for _, p := range s.host.Status() {
 		checks = append(checks, httpapi.Check{Name: "plugin " + p.Provider, OK: p.Problem == "", Detail: p.Problem})
 		for account, problem := range p.Accounts {
@@ -372,6 +430,9 @@ func (s *service) close(ctx context.Context) error {
 			}
 		}
 	}
+	if s.sink != nil {
+		s.sink.Close()
+	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)
 		defer cancel()
@@ -379,6 +440,13 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.traces != nil {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		if err := s.traces.Close(ctx); err != nil { // nothing of ours is lost with them
+			s.log.Warn("the last traces were not sent", "error", err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -11,9 +11,10 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wechatsim",
 		Short: "A WeChat Pay for your machine: it checks what WeChat checks and answers as WeChat answers",
-		Long: `wechatsim plays the WeChat Pay v3 API for direct merchants (JSAPI prepay, query, close, refund, callbacks),
-because WeChat Pay has no test environment. It verifies every signature, signs every answer, encrypts and
-retries callbacks, refuses with WeChat's codes, and fails on demand. It needs no account and no network.
+		Long: `wechatsim plays the WeChat Pay v3 API for direct merchants and partners (JSAPI prepay, query, close, refund,
+abnormal refund, bills, certificates, security echo, callbacks), because WeChat Pay has no test environment. It
+verifies every signature, signs every answer, encrypts and retries callbacks, refuses with WeChat's codes, changes
+keys and certificates while it runs, and fails on demand. It needs no account and no network.
 
 Start it, point your SDK's host at the address it prints, use the keys it writes, and pay with curl:
 

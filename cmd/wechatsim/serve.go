@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ import (
 type settings struct {
 	listen, control, allowOrigin string
 	keysDir, seedFile, state     string
+	tls                          bool
 	speed                        float64
 	randomSeed                   uint64
 	refundDelay                  time.Duration
@@ -35,13 +37,18 @@ func serve() *cobra.Command {
 		Long: `Serve plays WeChat until it gets SIGINT or SIGTERM.
 
 Two listeners: the v3 API, where your program sends what it would send to https://api.mch.weixin.qq.com, and
-the control API, where you pay, set faults, move the time and read the ledger. The control API has no login:
-leave it on loopback.
+the control API, where you pay, set faults, change keys, move the time and read the ledger; at its address there
+is also a page that does it with buttons. The control API has no login: leave it on loopback.
 
-Without a seed file there are merchant 1900000001 with app ids wxa000000000000001 and wxa000000000000002, and
-merchant 1900000002 with wxb000000000000001, each app with the users alice, bob and carol.`,
+With --tls the v3 API speaks HTTPS. Its certificate is signed by a CA made at the first start, which your program
+must trust: ca.pem in the keys folder, or a temporary file whose path is printed.
+
+Without a seed file there are merchant 1900000001 with app ids wxa000000000000001 and wxa000000000000002,
+merchant 1900000002 with wxb000000000000001, and partner 1900000100 with wxp000000000000001 and the sub merchants
+1900000101 (app wxs000000000000001) and 1900000102 (none); each app with the users alice, bob and carol.`,
 		Example: `  wechatsim serve --keys-dir ./wechat-keys             # keys are made once and used again
   wechatsim serve --listen 127.0.0.1:0 --ready-json    # for a parent process: addresses as JSON on stdout
+  wechatsim serve --tls --keys-dir ./wechat-keys       # HTTPS; trust ./wechat-keys/ca.pem
   wechatsim serve --speed 60 --state ./trades.json     # an hour a minute; trades survive a restart`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,7 +64,8 @@ merchant 1900000002 with wxb000000000000001, each app with the users alice, bob 
 	f.StringVar(&set.control, "control-listen", "127.0.0.1:9081", "address of the control API (no login: keep it on loopback)")
 	f.StringVar(&set.allowOrigin, "allow-origin", "", "origin of a web page that may call the control API, such as http://127.0.0.1:8080")
 	f.StringVar(&set.keysDir, "keys-dir", "", "folder for the generated keys, used again when it is there; empty: keys end with the process")
-	f.StringVar(&set.seedFile, "seed-file", "", "JSON file with merchants, apps and users; empty: the built-in ones")
+	f.BoolVar(&set.tls, "tls", false, "serve the v3 API over HTTPS, with a local CA that is made and written at the start")
+	f.StringVar(&set.seedFile, "seed-file", "", "JSON file with merchants, sub merchants, apps and users; empty: the built-in ones")
 	f.StringVar(&set.state, "state", "", "file that keeps trades, refunds and undelivered callbacks between runs")
 	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs; 0 stops it")
 	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
@@ -84,6 +92,7 @@ type ready struct {
 	ControlURL  string `json:"control_url"`
 	PublicKeyID string `json:"public_key_id"`
 	KeysDir     string `json:"keys_dir,omitempty"`
+	CAFile      string `json:"ca_file,omitempty"` // with --tls: what a client must trust
 	RandomSeed  uint64 `json:"random_seed"`
 }
 
@@ -94,7 +103,7 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	cfg := sim.Config{
-		Listen: set.listen, KeysDir: set.keysDir, StateFile: set.state, Speed: set.speed,
+		Listen: set.listen, TLS: set.tls, KeysDir: set.keysDir, StateFile: set.state, Speed: set.speed,
 		RandomSeed: set.randomSeed, RefundDelay: set.refundDelay, Logger: log,
 	}
 	if set.seedFile != "" {
@@ -128,6 +137,14 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 		BaseURL: s.BaseURL(), ControlURL: "http://" + listener.Addr().String(), PublicKeyID: s.PublicKeyID(),
 		KeysDir: set.keysDir, RandomSeed: s.RandomSeed(),
 	}
+	if set.tls {
+		file, remove, err := writeCA(set.keysDir, s.CAPEM())
+		if err != nil {
+			return errors.Join(err, server.Close(), s.Close())
+		}
+		defer remove()
+		at.CAFile = file
+	}
 	if err := announce(stdout, at, set.readyJSON); err != nil {
 		return errors.Join(err, server.Close(), s.Close())
 	}
@@ -140,17 +157,37 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	return errors.Join(err, server.Shutdown(end), s.Close())
 }
 
+// writeCA says where the CA's certificate is: in the keys folder, or in a file of its own that remove deletes.
+func writeCA(keysDir, text string) (path string, remove func(), err error) {
+	if keysDir != "" {
+		return filepath.Join(keysDir, sim.CAFile), func() {}, nil
+	}
+	file, err := os.CreateTemp("", "wechatsim-ca-*.pem")
+	if err != nil {
+		return "", nil, fmt.Errorf("write the local CA: %w", err)
+	}
+	_, err = file.WriteString(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("write the local CA: %w", err), os.Remove(file.Name()))
+	}
+	return file.Name(), func() { _ = os.Remove(file.Name()) }, nil
+}
+
 func announce(w io.Writer, at ready, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(at)
 	}
 	_, err := fmt.Fprintf(w, `The simulated WeChat is ready.
-  v3 API       %s   (instead of https://api.mch.weixin.qq.com)
-  control API  %s/control/v1/   (pay, faults, clock, ledger)
-  random seed  %d
+  v3 API       %[1]s   (instead of https://api.mch.weixin.qq.com)
+  control API  %[2]s/control/v1/   (pay, faults, keys, clock, ledger)
+  page         %[2]s/   (the same with buttons)
+  random seed  %[3]d
 `, at.BaseURL, at.ControlURL, at.RandomSeed)
 	if err == nil && at.KeysDir != "" {
 		_, err = fmt.Fprintf(w, "  keys         %s/summary.json\n", at.KeysDir)
+	}
+	if err == nil && at.CAFile != "" {
+		_, err = fmt.Fprintf(w, "  CA to trust  %s\n", at.CAFile)
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -82,6 +84,62 @@ func TestServe(t *testing.T) {
 	}
 	if _, err := os.Stat(state); err != nil {
 		t.Errorf("the state at the end: %v", err)
+	}
+}
+
+// TestTLS: the ready line says what to trust, with and without a keys folder, and a file of its own goes with the
+// program.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	keys := filepath.Join(t.TempDir(), "keys")
+	for _, args := range [][]string{{"--tls"}, {"--tls", "--keys-dir", keys}} {
+		at, stop := start(t, args...)
+		ca, err := os.ReadFile(at.CAFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(ca) || !strings.HasPrefix(at.BaseURL, "https://") {
+			t.Errorf("ready says %+v", at)
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at.BaseURL+"/v3/no/such", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil || resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%v: %v, %v", args, resp, err)
+		}
+		transport.CloseIdleConnections()
+		if err := stop(); err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+		if _, err := os.Stat(at.CAFile); (err == nil) != (len(args) > 1) {
+			t.Errorf("%v: after the end the CA's file: %v", args, err)
+		}
+	}
+}
+
+// TestWhatItPrints names every address, and the page among them answers.
+func TestWhatItPrints(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	at := ready{BaseURL: "https://127.0.0.1:1", ControlURL: "http://127.0.0.1:2", KeysDir: "keys", CAFile: "keys/ca.pem", RandomSeed: 7}
+	if err := announce(&out, at, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"https://127.0.0.1:1 ", "http://127.0.0.1:2/control/v1/", "http://127.0.0.1:2/ ", "random seed  7", "keys/summary.json", "keys/ca.pem"} {
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("it does not say %s:\n%s", says, out.String())
+		}
+	}
+	running, stop := start(t)
+	if status, body := get(t, running.ControlURL+"/"); status != http.StatusOK || !strings.Contains(body, "<!doctype html>") {
+		t.Errorf("the page: %d %s", status, body)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -24,9 +24,14 @@ const (
 	breakLongest = time.Minute
 )
 
-// report counts an outcome. Any answer of the provider closes the breaker; refused credentials are one that nothing
-// but a person mends.
-func (b *breakers) report(account string, o pay.Outcome, now time.Time) {
+// pause is how long a breaker stays open after so many failures in a row.
+func pause(failures int) time.Duration {
+	return min(time.Second<<min(failures-breakAfter, 10), breakLongest)
+}
+
+// report counts an outcome, and tells whether it opened or closed the breaker. Any answer of the provider closes it;
+// refused credentials are one that nothing but a person mends.
+func (b *breakers) report(account string, o pay.Outcome, now time.Time) (opened, closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.of == nil {
@@ -39,12 +44,14 @@ func (b *breakers) report(account string, o pay.Outcome, now time.Time) {
 	}
 	away := o.Verdict == pay.Indeterminate || o.Verdict == pay.NotSent || o.Is(pay.Unavailable) || o.Is(pay.Auth) || o.Is(pay.RateLimited)
 	if !away {
+		closed = s.failures >= breakAfter
 		*s = breaker{}
-		return
+		return false, closed
 	}
 	if s.failures++; s.failures >= breakAfter {
-		s.until = now.Add(min(time.Second<<min(s.failures-breakAfter, 10), breakLongest))
+		s.until = now.Add(pause(s.failures))
 	}
+	return s.failures == breakAfter, false
 }
 
 // openUntil is when work may call for the account again; a time not after now: at once.

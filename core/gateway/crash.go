@@ -7,9 +7,14 @@ const (
 	crashBeforeOutcome     = "before-outcome-commit"
 	crashAfterOutcome      = "after-outcome-commit"
 	crashAfterNotification = "after-notification-commit"
+
+	crashAfterPublish   = "after-publish-commit"
+	crashAfterEvent     = "after-event-sent"
+	crashAfterDelivered = "after-delivered-commit"
 )
 
 // CrashPoints lists the points at which a build with the tag crashpoints can be made to die.
 func CrashPoints() []string {
-	return []string{crashAfterIntent, crashAfterCall, crashBeforeOutcome, crashAfterOutcome, crashAfterNotification}
+	return []string{crashAfterIntent, crashAfterCall, crashBeforeOutcome, crashAfterOutcome, crashAfterNotification,
+		crashAfterPublish, crashAfterEvent, crashAfterDelivered}
 }

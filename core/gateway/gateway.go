@@ -19,11 +19,12 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
+	Events       ports.EventSink // nil: nothing is sent to apps, nor to the operator
 	Clock        ports.Clock
 	Log          *slog.Logger
 	Installation string // two digits, told apart in bills from other systems of the same merchant
 	Workers      int    // provider calls that work makes at once; 0: 16
-	Hold         bool   // send no refunds, as after a restore
+	Hold         bool   // send no refunds and no events, as after a restore
 	Observe      Observer
 }
 
@@ -33,6 +34,10 @@ type Observer struct {
 	ProviderTime func(provider string, offset time.Duration) // the provider's clock minus ours
 	Notification func(provider, account, verdict, cause string)
 	Work         func(kind ports.Kind, claimed int)
+	Event        func(app string, delivered bool)
+	Breaker      func(account string, open bool)
+	// Span begins a part of a trace; end ends it. A name says what is done, number to which row.
+	Span func(ctx context.Context, name, number string) (inside context.Context, end func(error))
 }
 
 // Gateway holds the use cases.
@@ -40,8 +45,12 @@ type Gateway struct {
 	Options
 	settings atomic.Pointer[settings]
 	nudged   map[ports.Kind]chan struct{}
+	happened chan struct{} // an event was committed
 	stopping chan struct{} // closed by Stop
 	breakers breakers
+	clocks   clocks
+
+	endpoints endpoints
 }
 
 const (
@@ -58,10 +67,11 @@ func New(o Options) *Gateway {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
-	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, stopping: make(chan struct{})}
+	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, happened: make(chan struct{}, 1), stopping: make(chan struct{})}
 	for kind := range shares {
 		g.nudged[kind] = make(chan struct{}, 1)
 	}
+	g.endpoints.most = max(1, g.slots(ports.KindDelivery)*3/4)
 	g.settings.Store(&settings{})
 	return g
 }
@@ -90,17 +100,18 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 	var err error
 	for range tries {
 		var due bool
+		var d pay.Decision
 		err = g.Store.Tx(ctx, func(tx ports.Tx) error {
 			rows, err := lock(ctx, tx)
 			if err != nil {
 				return err
 			}
 			now := g.Clock.Now()
-			d, err := decision(tx, rows, now)
-			if err != nil {
+			if d, err = decision(tx, rows, now); err != nil {
 				return err
 			}
 			after, due = d.After(rows), dueBy(d, now)
+			d = d.Told(after)
 			if d.Empty() && len(release) == 0 {
 				return nil
 			}
@@ -108,7 +119,13 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 		})
 		if err == nil {
 			if due {
-				g.nudge()
+				g.nudge(ports.KindPayment, ports.KindRefund)
+			}
+			if len(d.Alarms) > 0 {
+				g.nudge(ports.KindAlarm)
+			}
+			if len(d.Events) > 0 {
+				signal(g.happened)
 			}
 			return after, nil
 		}
@@ -195,27 +212,59 @@ func (g *Gateway) claim(ctx context.Context, kind ports.Kind, number string) (po
 	}
 }
 
-// nudge tells this process's workers that something is due now, so that the ticker matters only after a crash.
-func (g *Gateway) nudge() {
-	for _, nudged := range g.nudged {
-		select {
-		case nudged <- struct{}{}:
-		default:
-		}
+// nudge tells this process's workers that something of these kinds is due now, so that the ticker matters only after a
+// crash.
+func (g *Gateway) nudge(kinds ...ports.Kind) {
+	for _, kind := range kinds {
+		signal(g.nudged[kind])
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
 // Stop ends all waiting for other calls, so that requests in flight can end soon. It is called once.
 func (g *Gateway) Stop() { close(g.stopping) }
 
-// observe reports one provider call.
-func (g *Gateway) observe(route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
+// stops tells whether Stop was called.
+func (g *Gateway) stops() bool {
+	select {
+	case <-g.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// span begins a part of a trace, where somebody traces.
+func (g *Gateway) span(ctx context.Context, name, number string) (context.Context, func(error)) {
+	if g.Observe.Span == nil {
+		return ctx, func(error) {}
+	}
+	return g.Observe.Span(ctx, name, number)
+}
+
+// observe reports one provider call, and alarms where it shows that an account does not get through or that our clock is
+// off.
+func (g *Gateway) observe(ctx context.Context, route pay.Route, call string, o pay.Outcome, began time.Time, providerTime time.Time) {
 	now := g.Clock.Now()
 	if g.Observe.ProviderCall != nil {
 		g.Observe.ProviderCall(route.Provider, call, o, now.Sub(began))
 	}
-	if g.Observe.ProviderTime != nil && !providerTime.IsZero() {
-		g.Observe.ProviderTime(route.Provider, providerTime.Sub(now))
+	if !providerTime.IsZero() {
+		g.tellTime(ctx, route.Provider, providerTime, now)
 	}
-	g.breakers.report(route.Account, o, now)
+	opened, closed := g.breakers.report(route.Account, o, now)
+	if (opened || closed) && g.Observe.Breaker != nil {
+		g.Observe.Breaker(route.Account, opened)
+	}
+	if opened {
+		ctx, cancel := detached(ctx, commitTime)
+		defer cancel()
+		g.raise(ctx, pay.Alarm{Kind: pay.AlarmAccountDown, Number: route.Account, What: "the last calls in a row got no answer that decides anything; the last one, " + call + ": " + o.String()})
+	}
 }

@@ -72,9 +72,7 @@ func (g *Gateway) refuse(ctx context.Context, provider, account string, n ports.
 	case ports.RefusedUnreadable: // it is the provider's, and we cannot read it
 		verdict = NotifyUnmatched
 		what := "the provider's messages to account " + account + " are signed well and cannot be opened: give the account the key that the provider encrypts with now"
-		if err := g.Store.RaiseAlarm(ctx, pay.AlarmNotifyUnreadable, account, what, g.Clock.Now()); err != nil {
-			g.Log.Warn("an alarm was not raised", "kind", pay.AlarmNotifyUnreadable, "account", account, "error", err)
-		}
+		g.raise(ctx, pay.Alarm{Kind: pay.AlarmNotifyUnreadable, Number: account, What: what})
 	}
 	g.saw(provider, account, verdict, string(n.Refused))
 	if err := g.Store.CountRefused(ctx, provider, account, n.Refused, g.Clock.Now()); err != nil {
@@ -154,11 +152,14 @@ func (g *Gateway) applyMessage(ctx context.Context, row ports.InboxRow, f inboxF
 	} else {
 		mchID, subMchID, number = f.Refund.MchID, f.Refund.SubMchID, f.Refund.Payment
 	}
-	p, err := g.Store.PaymentAt(ctx, mchID, subMchID, number)
-	if err != nil {
-		return err
+	lock := func(ctx context.Context, tx ports.Tx) (pay.Rows, error) {
+		return tx.LockTrade(ctx, mchID, subMchID, number)
 	}
-	_, err = g.decide(ctx, byPayment(p.Number), func(tx ports.Tx, rows pay.Rows, now time.Time) (pay.Decision, error) {
+	_, err := g.decide(ctx, lock, func(tx ports.Tx, rows pay.Rows, now time.Time) (pay.Decision, error) {
+		p, err := rows.Trade(mchID, subMchID, number)
+		if err != nil {
+			return pay.Decision{}, err
+		}
 		if before, err := tx.Receive(ctx, row); err != nil || before {
 			return pay.Decision{}, err
 		}

@@ -32,12 +32,12 @@ const requestTime = 25 * time.Second
 // Pay makes a payment for an order, or goes on with the one that is there (R03, R07), or first closes one that is in
 // the way (R07, R08).
 func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Attempt, error) {
-	if r.OpenID == "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
-		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
-	}
 	route, err := g.route(app, r.Entry)
 	if err != nil {
 		return Attempt{}, err
+	}
+	if r.OpenID == "" && route.AppID != "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
+		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
 	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()
@@ -223,6 +223,8 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
+	ctx, end := g.span(ctx, "provider "+name, p.Number)
+	defer end(nil)
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p)
 	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {
@@ -235,7 +237,7 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 		// An earlier step of this payment did something: that a later one was refused, or not sent, does not undo it (R04).
 		answer.Outcome.Verdict = pay.Indeterminate
 	}
-	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
 }
 
@@ -284,7 +286,7 @@ func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAns
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
 	rows, err := g.decideSurely(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState}, now)
+		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState, NotPayableAfter: a.NotPayableAfter}, now)
 	}), release...)
 	if err != nil {
 		return pay.Payment{Number: number}, err

@@ -109,9 +109,11 @@ func (g *Gateway) callRefund(ctx context.Context, p pay.Payment, f pay.Refund, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
+	ctx, end := g.span(ctx, "provider "+name, f.Number)
+	defer end(nil)
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p, f)
-	g.observe(p.Route, name, answer.Outcome, began, answer.ProviderTime)
+	g.observe(ctx, p.Route, name, answer.Outcome, began, answer.ProviderTime)
 	return answer
 }
 
@@ -120,7 +122,15 @@ func (g *Gateway) refundOutcome(ctx context.Context, number string, a ports.Refu
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
 	_, err := g.decideSurely(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return meaning(rows, number, a.Outcome, a.Facts, now)
+		d, err := meaning(rows, number, a.Outcome, a.Facts, now)
+		if err != nil {
+			return d, err
+		}
+		f, err := rows.Refund(number)
+		if err != nil {
+			return d, err
+		}
+		return pay.Remember(rows, d, f.Payment, a.ProviderState)
 	}), claim)
 	crashPoint(crashAfterOutcome)
 	return err

@@ -108,9 +108,14 @@ func (g *Gateway) route(app, entry string) (pay.Route, error) {
 	if err != nil {
 		return pay.Route{}, &Unavailable{fmt.Sprintf("entry %s: %v", entry, err), 5 * time.Second}
 	}
+	return RouteOf(e, a, policy), nil
+}
+
+// RouteOf is what a payment through an entry, by its account, is made with.
+func RouteOf(e ports.Entry, a ports.Account, policy pay.Policy) pay.Route {
 	return pay.Route{
 		Provider: e.Provider, Entry: e.Name, Account: a.Name, MchID: a.MchID, SubMchID: a.SubMchID,
 		AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method, NotifyBase: e.NotifyBase,
 		LatePay: e.LatePay, Options: e.Options, Policy: policy,
-	}, nil
+	}
 }

@@ -13,19 +13,37 @@ import (
 
 // shares are how many of the workers each kind of row has for itself, in quarters of Options.Workers: payments that
 // wait for a slow provider keep no refund and no expiry from its turn.
-var shares = map[ports.Kind]int{ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1}
+var shares = map[ports.Kind]int{
+	ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1, ports.KindDelivery: 4, ports.KindAlarm: 1,
+}
+
+func (g *Gateway) slots(kind ports.Kind) int { return max(1, g.Workers*shares[kind]/4) }
+
+// works tells whether this process works on a kind of row at all.
+func (g *Gateway) works(kind ports.Kind) bool {
+	switch kind {
+	case ports.KindRefund:
+		return !g.Hold
+	case ports.KindDelivery:
+		return !g.Hold && g.Events != nil
+	case ports.KindAlarm:
+		return g.Events != nil
+	}
+	return true
+}
 
 // Work finishes what is due, until the context ends, and then waits for what it has begun. Every replica runs it:
 // rows are claimed, so that each is worked once at a time.
 func (g *Gateway) Work(ctx context.Context) {
 	var kinds sync.WaitGroup
-	for kind, share := range shares {
-		if kind == ports.KindRefund && g.Hold {
+	for kind := range shares {
+		if !g.works(kind) {
 			continue
 		}
-		w := worker{Gateway: g, kind: kind, slots: make(chan struct{}, max(1, g.Workers*share/4))}
+		w := worker{Gateway: g, kind: kind, slots: make(chan struct{}, g.slots(kind))}
 		kinds.Go(func() { w.work(ctx) })
 	}
+	kinds.Go(func() { g.publish(ctx) })
 	kinds.Wait()
 }
 
@@ -82,7 +100,7 @@ func (w *worker) claimDue(ctx context.Context) (again bool) {
 		w.running.Go(func() {
 			w.workOn(ctx, claim)
 			if <-w.slots; w.backlog.Load() {
-				w.nudge() // a slot is free, and more was due than there were slots
+				w.nudge(w.kind) // a slot is free, and more was due than there were slots
 			}
 		})
 	}
@@ -93,6 +111,7 @@ func (w *worker) claimDue(ctx context.Context) (again bool) {
 func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 	ctx, cancel := detached(ctx, hold)
 	defer cancel()
+	ctx, end := g.span(ctx, "work "+string(claim.Kind), claim.Number)
 	var err error
 	switch claim.Kind {
 	case ports.KindOrder:
@@ -103,7 +122,12 @@ func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 		err = g.refund(ctx, claim)
 	case ports.KindInbox:
 		err = g.tryInbox(ctx, claim)
+	case ports.KindDelivery:
+		err = g.deliver(ctx, claim)
+	case ports.KindAlarm:
+		err = g.tellAlarm(ctx, claim)
 	}
+	end(err)
 	if err != nil && !errors.Is(err, ports.ErrNotFound) {
 		g.Log.Warn("work was not finished; it is tried again when due", "kind", claim.Kind, "number", claim.Number, "error", err)
 	}

@@ -156,3 +156,57 @@ func TestMoveTables(t *testing.T) {
 		}
 	}
 }
+
+func TestR25_UnpaidWithoutACloseCountsAsClosed(t *testing.T) {
+	t.Parallel()
+	made := now.Add(-3 * time.Hour)
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		said   time.Time // not_payable_after of the create's answer
+		now    time.Time
+		from   Source
+		want   PaymentState
+	}{
+		{"R25 within ten minutes of what the provider said", Policy{NoClose: true}, made, made.Add(10 * time.Minute), FromQuery, PaymentClosing},
+		{"R25 later", Policy{NoClose: true}, made, made.Add(10*time.Minute + 1), FromQuery, PaymentClosed},
+		{"R25 a notification is no query", Policy{NoClose: true}, made, now, FromNotification, PaymentClosing},
+		{"R25 what was said goes before the policy", Policy{NoClose: true, NotPayableAfter: time.Minute}, now, now, FromQuery, PaymentClosing},
+		{"R25 by the policy, since it was sent", Policy{NoClose: true, NotPayableAfter: time.Minute}, time.Time{}, made.Add(11*time.Minute + 1), FromQuery, PaymentClosed},
+		{"R25 by its time_expire", Policy{NoClose: true}, time.Time{}, now.Add(2*time.Hour + 10*time.Minute), FromQuery, PaymentClosing},
+		{"R25 and later than that", Policy{NoClose: true}, time.Time{}, now.Add(2*time.Hour + 10*time.Minute + 1), FromQuery, PaymentClosed},
+		{"R26 where there is a close, only that ends it", Policy{}, made, now, FromQuery, PaymentClosing},
+	} {
+		p := aPayment(pNumber, PaymentClosing)
+		p.Route.Policy, p.NotPayableAfter, p.SentAt = c.policy, c.said, made
+		rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}
+		d, err := Settle(rows, pNumber, unpaidFacts, c.from, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := d.After(rows).Payment(pNumber)
+		check(t, c.name, after.State, c.want)
+		checkDue(t, d.After(rows))
+		rows = d.After(rows)
+		if d, err = Settle(rows, pNumber, paid, FromQuery, c.now); err != nil {
+			t.Fatal(err)
+		}
+		after, _ = d.After(rows).Payment(pNumber)
+		check(t, c.name+", and then it is paid", after.State, PaymentSucceeded)
+	}
+}
+
+// Two hand-offs may be in the payer's hands: the one that lives longer counts.
+func TestR25_TheLastHandOffCounts(t *testing.T) {
+	t.Parallel()
+	rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{aPayment(pNumber, PaymentPending)}}
+	for _, minutes := range []int{30, 10} {
+		until := now.Add(time.Duration(minutes) * time.Minute)
+		d, err := Created(rows, pNumber, Answer{Outcome: accepted, Facts: &unpaidFacts, NotPayableAfter: until}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = d.After(rows)
+	}
+	check(t, "not payable after", rows.Payments[0].NotPayableAfter, now.Add(30*time.Minute))
+}

@@ -13,6 +13,8 @@ type Answer struct {
 	Facts         *Facts // with an accepted outcome
 	HandOff       *HandOff
 	ProviderState *ProviderState // nil: unchanged
+	// NotPayableAfter is when the hand-off cannot be paid any more; zero: not said.
+	NotPayableAfter time.Time
 }
 
 // Created decides what the answer to a create means. The hand-off is kept only where the payment is pending
@@ -29,6 +31,9 @@ func Created(rows Rows, number string, a Answer, now time.Time) (Decision, error
 	switch {
 	case a.Outcome.Verdict == Accepted && a.Facts != nil:
 		p.HandOff = a.HandOff
+		if a.NotPayableAfter.After(p.NotPayableAfter) { // the last of what was handed out counts
+			p.NotPayableAfter = a.NotPayableAfter
+		}
 		return Settle(with(rows, p), number, *a.Facts, FromCreate, now)
 	case p.State.Final():
 		return Decision{}, nil // R10
@@ -119,4 +124,24 @@ func Checkpoint(rows Rows, number string, state ProviderState) (Decision, error)
 	}
 	p.ProviderState = state
 	return Decision{}.putPayment(p.State, p, "")
+}
+
+// Remember adds to a decision what a plugin wants to remember of a payment, where that is newer (R35): an answer about a
+// refund brings it too.
+func Remember(rows Rows, d Decision, payment string, state *ProviderState) (Decision, error) {
+	if state == nil {
+		return d, nil
+	}
+	p, err := d.After(rows).Payment(payment)
+	if err != nil || state.Version <= p.ProviderState.Version {
+		return d, err
+	}
+	for i := range d.Payments {
+		if d.Payments[i].Row.Number == payment {
+			d.Payments[i].Row.ProviderState = *state
+			return d, nil
+		}
+	}
+	p.ProviderState = *state
+	return d.putPayment(p.State, p, "")
 }

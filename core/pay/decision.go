@@ -23,6 +23,16 @@ func (r Rows) Payment(number string) (Payment, error) {
 	return Payment{}, fmt.Errorf("payment %s is not of order %s", number, r.Order.Number)
 }
 
+// Trade finds a payment of the rows by what its provider calls it (R13).
+func (r Rows) Trade(mchID, subMchID, outTradeNo string) (Payment, error) {
+	for _, p := range r.Payments {
+		if p.Route.MchID == mchID && p.Route.SubMchID == subMchID && p.OutTradeNo() == outTradeNo {
+			return p, nil
+		}
+	}
+	return Payment{}, fmt.Errorf("payment %s of merchant %s is not of order %s", outTradeNo, mchID, r.Order.Number)
+}
+
 // Refund finds a refund of the rows by its number.
 func (r Rows) Refund(number string) (Refund, error) {
 	for _, f := range r.Refunds {
@@ -52,44 +62,6 @@ type Move[R any, S ~string] struct {
 	Row   R
 	Cause string // for the audit; empty where nothing happened that a person would want to read
 }
-
-// EventKind names what an app is told.
-type EventKind string
-
-// The kinds of event.
-const (
-	EventOrderPaid        EventKind = "order.paid"
-	EventOrderClosed      EventKind = "order.closed"
-	EventPaymentSucceeded EventKind = "payment.succeeded"
-	EventPaymentClosed    EventKind = "payment.closed"
-	EventPaymentFailed    EventKind = "payment.failed"
-	EventRefundSucceeded  EventKind = "refund.succeeded"
-	EventRefundFailed     EventKind = "refund.failed"
-	EventRefundClosed     EventKind = "refund.closed"
-)
-
-// Event is something that an app is told about one number. Its place in the order's gapless sequence is given by the
-// store, under the order's lock.
-type Event struct {
-	Kind   EventKind
-	Number string
-}
-
-// Alarm is something that a person must see: open until acknowledged, one row for one kind and number.
-type Alarm struct{ Kind, Number, What string }
-
-// The kinds of alarm.
-const (
-	AlarmPaymentDisputed  = "payment.disputed"
-	AlarmPaymentAuth      = "payment.auth"
-	AlarmRefundAttention  = "refund.needs_attention"
-	AlarmRefundDisputed   = "refund.disputed"
-	AlarmRefundRevived    = "refund.revived"
-	AlarmRefundExternal   = "refund.external"
-	AlarmNotifyUnreadable = "notify.unreadable"
-	AlarmNotifyUnmatched  = "notify.unmatched"
-	AlarmProviderRejected = "payment.rejected"
-)
 
 // The tables are the whole life of an order, a payment and a refund (design section 4). A state may always stay.
 var (
@@ -151,7 +123,7 @@ func (d Decision) putRefund(from RefundState, r Refund, cause string) (Decision,
 }
 
 func (d *Decision) event(kind EventKind, number string) {
-	d.Events = append(d.Events, Event{kind, number})
+	d.Events = append(d.Events, Event{Kind: kind, Number: number})
 }
 
 func (d *Decision) alarm(kind, number, what string) {

@@ -31,6 +31,7 @@ type Facts struct {
 	PaidAt     time.Time
 	Refunded   bool // the provider says that a refund of some amount exists (R21)
 	Legs       []LegFacts
+	Medical    *MedicalFacts // of a medical insurance payment
 }
 
 // LegFacts is what the provider says about one leg.

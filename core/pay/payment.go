@@ -64,12 +64,27 @@ type Payment struct {
 	PayerTotal    int64  // fen the payer gave after coupons; 0 until paid
 	HandOff       *HandOff
 	ProviderState ProviderState
-	Attempts      int       // provider calls that decided nothing, since the last one that did; grows the interval
-	SentAt        time.Time // when the last create was committed; NOT_FOUND means nothing before settledBy (R06)
+	// NotPayableAfter is when what was handed out last cannot be paid any more, as the provider said with it; zero: it did
+	// not say.
+	NotPayableAfter time.Time
+	Attempts        int       // provider calls that decided nothing, since the last one that did; grows the interval
+	SentAt          time.Time // when the last create was committed; NOT_FOUND means nothing before settledBy (R06)
 
 	CreatedAt   time.Time
 	SucceededAt time.Time // the provider's time
 	Due         time.Time // when to look again; zero when final and not disputed
+}
+
+// closedWithoutClose is when an unpaid payment counts as closed at a provider that has no close (R25).
+func closedWithoutClose(p Payment) time.Time {
+	last := p.Content.TimeExpire
+	switch after := p.Route.Policy.NotPayableAfter; {
+	case !p.NotPayableAfter.IsZero():
+		last = p.NotPayableAfter
+	case after > 0:
+		last = p.SentAt.Add(after)
+	}
+	return last.Add(10 * time.Minute)
 }
 
 // settledBy is when a create that is not known at the provider by then will not be: its deadline and a minute (R06).
@@ -91,6 +106,7 @@ type Content struct {
 	ClientIP    string       `json:"client_ip"` // of the payer; not content for R07
 	TimeExpire  time.Time    `json:"time_expire"`
 	Attach      string       `json:"attach,omitempty"`
+	Details     *Details     `json:"-"` // nil for an ordinary payment; stored encrypted, beside the rest
 }
 
 // HandOff is what the payer's client needs to go and pay (design section 6).

@@ -192,6 +192,12 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		return d.putRefund(r.State, r, "disputed: "+why)
 	}
 	was := r.State
+	if was == RefundSettledOutside {
+		if f.State == RefundFactSucceeded {
+			d.alarm(AlarmRefundRevived, number, "an operator had said that its money went back another way, and now the provider paid it back as well: the payer has it twice")
+		}
+		return d, nil
+	}
 	r.ProviderID = f.ProviderID
 	if f.Account != "" {
 		r.Account = f.Account

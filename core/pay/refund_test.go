@@ -366,3 +366,42 @@ func TestR33_ARefundThatNobodyAskedForDoesNotFailInSilence(t *testing.T) {
 		check(t, string(origin)+": alarms", len(d.Alarms), want)
 	}
 }
+
+func TestR35_ARefundsAnswerBringsProviderState(t *testing.T) {
+	t.Parallel()
+	state := func(version int64, data string) *ProviderState {
+		return &ProviderState{Version: version, Data: []byte(data)}
+	}
+	for _, c := range []struct {
+		name  string
+		moves bool // the decision moves the payment too
+		said  *ProviderState
+		want  string
+	}{
+		{"a newer one", false, state(3, "new"), "new"},
+		{"a newer one beside a move of the payment", true, state(3, "new"), "new"},
+		{"none", true, nil, "old"},
+		{"R35 an older one", false, state(1, "older"), "old"},
+		{"R35 the same version", true, state(2, "other"), "old"},
+	} {
+		rows := refundRows(aRefund("r", RefundProcessing, 60))
+		rows.Payments[0].ProviderState = *state(2, "old")
+		var d Decision
+		if c.moves {
+			var err error
+			p := rows.Payments[0]
+			p.Attempts = 7
+			if d, err = d.putPayment(p.State, p, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := Remember(rows, d, rows.Payments[0].Number, c.said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := d.After(rows).Payments[0]
+		check(t, c.name, string(after.ProviderState.Data), c.want)
+		check(t, c.name+": the move stays", after.Attempts == 7, c.moves)
+		check(t, c.name+": moves", len(d.Payments) <= 1, true)
+	}
+}

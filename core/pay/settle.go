@@ -77,6 +77,9 @@ func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
 		p.Due = again(p.Attempts, now)
 		return d.putPayment(PaymentPending, p, "")
 	case PaymentClosing: // R05: close it, at once
+		if from == FromQuery && p.Route.Policy.NoClose && now.After(closedWithoutClose(p)) { // R25
+			return ended(p, PaymentClosed, from, now)
+		}
 		p.Attempts++
 		if p.Due = now; from != FromCreate {
 			p.Due = again(p.Attempts, now)

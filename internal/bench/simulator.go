@@ -91,7 +91,8 @@ func (w *simulator) paid(ctx context.Context, number string) (sim.Trade, error) 
 func trade(number, notifyURL string, serial int) sim.Trade {
 	now := time.Now()
 	return sim.Trade{
-		MchID: mchID, AppID: appID, OutTradeNo: number, OpenID: openID, Total: fen, NotifyURL: notifyURL, State: sim.Paid,
+		Parties:    sim.Parties{MchID: mchID, AppID: appID, OpenID: openID},
+		OutTradeNo: number, Total: fen, NotifyURL: notifyURL, State: sim.Paid,
 		TransactionID: fmt.Sprintf("42%s%012d", now.Format("20060102150405"), serial), CreatedAt: now, ExpiresAt: now.Add(time.Hour), PaidAt: now,
 	}
 }

@@ -35,6 +35,11 @@ func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.text) 
 
 // try calls the API as an app does. The error is the connection's: nobody knows what became of the call.
 func (g *gateway) try(method, path string, body any) (a answer, err error) {
+	return g.tryAs(apiKey, method, path, body)
+}
+
+// tryAs calls it with the key of an app.
+func (g *gateway) tryAs(key, method, path string, body any) (a answer, err error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -49,7 +54,7 @@ func (g *gateway) try(method, path string, body any) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	req.Header.Set("Authorization", "Bearer "+apiKey)
+	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := g.client.Do(req)
 	if err != nil {

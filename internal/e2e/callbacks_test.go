@@ -249,8 +249,9 @@ func TestR13_OneMerchantCannotDisputeAnothers(t *testing.T) {
 		order := w.order("visit-1", 100)
 		payment := w.pay(order).Number
 		if _, _, err := w.merchant(mchIDB).Prepay(t.Context(), wechat.Prepay{
-			AppID: appIDB, MchID: mchIDB, Description: "Another shop", OutTradeNo: payment, NotifyURL: w.base + "/elsewhere",
-			Amount: wechat.Total{Total: 7, Currency: "CNY"}, Payer: wechat.Payer{OpenID: payerB},
+			Parties:     wechat.Parties{AppID: appIDB, MchID: mchIDB, Payer: wechat.Payer{OpenID: payerB}},
+			Description: "Another shop", OutTradeNo: payment, NotifyURL: w.base + "/elsewhere",
+			Amount: wechat.Total{Total: 7, Currency: "CNY"},
 		}); err != nil {
 			t.Fatal(err)
 		}

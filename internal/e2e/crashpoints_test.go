@@ -13,10 +13,11 @@ import (
 // act is one thing that a gateway dies at. It does its part up to the call that is to kill the gateway, and says which
 // order it was about; began is false when the gateway died before that call.
 type act struct {
-	name   string
-	passes int // how often the gateway passes the point before, while the act is prepared
-	do     func(w *world, g *gateway, reference string) (order string, began bool)
-	ends   func(w *world, order string) // waits until it has ended as it should, the payer tapping again where they would
+	name    string
+	prepare func(w *world) // before any gateway starts; nil: nothing
+	passes  int            // how often the gateway passes the point before, while the act is prepared
+	do      func(w *world, g *gateway, reference string) (order string, began bool)
+	ends    func(w *world, order string) // waits until it has ended as it should, the payer tapping again where they would
 }
 
 // crashes is at which points each act can die.
@@ -26,6 +27,9 @@ var crashes = map[string][]act{
 	"before-outcome-commit":     {closing, refunding, creating},
 	"after-outcome-commit":      {closing, refunding, creating},
 	"after-notification-commit": {settling, refundSettling},
+	"after-publish-commit":      {telling},
+	"after-event-sent":          {telling},
+	"after-delivered-commit":    {telling},
 }
 
 var creating = act{
@@ -138,6 +142,9 @@ func TestR34_CrashPoints(t *testing.T) {
 
 func crashAndRecover(t *testing.T, db database, point string, a act) {
 	w := newWorld(t, db, faster(10))
+	if a.prepare != nil {
+		a.prepare(w)
+	}
 	g := w.gateways[0]
 	if db.driver == "postgres" {
 		w.replica().start()

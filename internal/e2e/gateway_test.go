@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -179,6 +180,21 @@ func (g *gateway) plugins(t testing.TB) []int {
 		pids = append(pids, pid)
 	}
 	return pids
+}
+
+// readiness is what the admin listener says in detail.
+func (g *gateway) readiness() string {
+	g.w.t.Helper()
+	resp, err := g.client.Get("http://" + g.admin + "/readyz")
+	if err != nil {
+		g.w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.w.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // killPlugin ends the plugin by kill -9.

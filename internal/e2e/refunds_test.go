@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func TestR28_RowsLost(t *testing.T) {
 		}
 		w.awaitState("/v1/refunds/"+refund, "succeeded")
 		after := w.sim.Ledger()
-		if len(after.Refunds) != 1 || after.Refunds[0] != before.Refunds[0] {
+		if len(after.Refunds) != 1 || !reflect.DeepEqual(after.Refunds[0], before.Refunds[0]) {
 			t.Errorf("WeChat's refunds were %+v and are %+v", before.Refunds, after.Refunds)
 		}
 		w.wantNoConflict()

@@ -31,6 +31,8 @@ type setup struct {
 	Plugins       map[string]any   `json:"plugins"`
 	WeChat        map[string]any   `json:"wechat"`
 	Log           map[string]any   `json:"log"`
+	Webhooks      map[string]any   `json:"webhooks,omitempty"`
+	Alarms        map[string]any   `json:"alarms,omitempty"`
 	ShutdownGrace string           `json:"shutdown_grace,omitempty"`
 	Apps          []map[string]any `json:"apps"`
 	Entries       []entrySetup     `json:"entries"`
@@ -38,15 +40,16 @@ type setup struct {
 }
 
 type entrySetup struct {
-	Name       string   `json:"name"`
-	Provider   string   `json:"provider"`
-	Account    string   `json:"account"`
-	AppID      string   `json:"app_id"`
-	Method     string   `json:"method"`
-	NotifyBase string   `json:"notify_base"`
-	ReturnURLs []string `json:"return_urls"`
-	LatePay    string   `json:"late_pay,omitempty"`
-	Retired    bool     `json:"retired,omitempty"`
+	Name       string         `json:"name"`
+	Provider   string         `json:"provider"`
+	Account    string         `json:"account"`
+	AppID      string         `json:"app_id"`
+	Method     string         `json:"method"`
+	NotifyBase string         `json:"notify_base"`
+	ReturnURLs []string       `json:"return_urls"`
+	Options    map[string]any `json:"options,omitempty"`
+	LatePay    string         `json:"late_pay,omitempty"`
+	Retired    bool           `json:"retired,omitempty"`
 }
 
 type accountSetup struct {
@@ -86,7 +89,6 @@ func newSetup(t *testing.T, s *sim.Simulator, db database, dir, base string) set
 		writeFile(t, filepath.Join(dir, "dsn.txt"), db.place)
 		store = map[string]any{"driver": db.driver, "dsn": "file:dsn.txt"}
 	}
-	hash := sha256.Sum256([]byte(apiKey))
 	return setup{
 		Mode: "development", Installation: "99", Store: store,
 		Secrets: map[string]any{"keys": []map[string]string{{"id": "e2e", "ref": "file:secret.key"}}},
@@ -95,10 +97,16 @@ func newSetup(t *testing.T, s *sim.Simulator, db database, dir, base string) set
 		Log:     map[string]any{"level": "info", "format": "text"},
 		Apps: []map[string]any{{
 			"name":    "his",
-			"keys":    []map[string]any{{"id": "e2e", "hash": hex.EncodeToString(hash[:]), "scopes": []string{"pay", "read", "refund"}}},
+			"keys":    []map[string]any{{"id": "e2e", "hash": hashOf(apiKey), "scopes": []string{"pay", "read", "refund"}}},
 			"entries": []string{entry},
 		}},
 		Entries:  []entrySetup{entryAt(base, entry, account, appID)},
 		Accounts: []accountSetup{accountOf(s, account, mchID)},
 	}
+}
+
+// hashOf is an API key as the configuration has it.
+func hashOf(key string) string {
+	hash := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(hash[:])
 }

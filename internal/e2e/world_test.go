@@ -31,6 +31,7 @@ type world struct {
 	dir      string // of the configuration and the keys
 	base     string // where WeChat and apps reach gateway 0, before and after a restart
 	gateways []*gateway
+	app      *receiver // the first app's webhook endpoint, in tests that say so
 }
 
 // newWorld makes everything but the gateways.

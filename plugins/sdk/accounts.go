@@ -100,10 +100,11 @@ func (s *Accounts[T]) Set(a Account, m Merchant, value T) {
 }
 
 // For is the account that a route names, and false when it is not configured or signs for another merchant than the
-// route's: answer Auth then.
+// route's: answer Auth then. An account whose configuration names no merchant is the route's: the host holds the two
+// together.
 func (s *Accounts[T]) For(r Route) (T, bool) {
 	a, ok := s.named(r.Account)
-	if !ok || a.merchant.MchID != r.MchID || (a.merchant.SubMchID != "" && a.merchant.SubMchID != r.SubMchID) {
+	if !ok || (a.merchant != Merchant{} && a.merchant.MchID != r.MchID) || (a.merchant.SubMchID != "" && a.merchant.SubMchID != r.SubMchID) {
 		var none T
 		return none, false
 	}

@@ -12,6 +12,7 @@ func TestAccountsForARoute(t *testing.T) {
 	var accounts Accounts[string]
 	accounts.Set(Account{Name: "direct", Generation: 1}, Merchant{MchID: "100"}, "direct 1")
 	accounts.Set(Account{Name: "sub", Generation: 1}, Merchant{MchID: "200", SubMchID: "201"}, "sub 1")
+	accounts.Set(Account{Name: "nameless", Generation: 1}, Merchant{}, "nameless 1")
 	for _, c := range []struct {
 		name  string
 		route Route
@@ -20,6 +21,7 @@ func TestAccountsForARoute(t *testing.T) {
 		{"its own merchant", Route{Account: "direct", MchID: "100"}, "direct 1"},
 		{"another merchant", Route{Account: "direct", MchID: "101"}, ""},
 		{"no merchant", Route{Account: "direct"}, ""},
+		{"any merchant of an account that names none", Route{Account: "nameless", MchID: "300"}, "nameless 1"},
 		{"an unknown account", Route{Account: "x", MchID: "100"}, ""},
 		{"its sub merchant", Route{Account: "sub", MchID: "200", SubMchID: "201"}, "sub 1"},
 		{"another sub merchant", Route{Account: "sub", MchID: "200", SubMchID: "202"}, ""},

@@ -150,7 +150,8 @@ func (s *selfTestServer) RunSelfTest(ctx context.Context, r *pb.RunSelfTestReque
 	out := &pb.RunSelfTestResponse{}
 	for _, c := range s.tests.RunSelfTest(ctx, SelfTest{Call: fromCall(r.GetCall()), Echo: r.GetEcho()}) {
 		out.Checks = append(out.Checks, &pb.SelfTestCheck{
-			Name: c.Name, Status: pb.SelfTestStatus(c.Status), Detail: c.Detail, Remedy: c.Remedy})
+			Name: c.Name, Status: pb.SelfTestStatus(c.Status), Detail: c.Detail, Remedy: c.Remedy,
+			Code: c.Code, RemedyZh: c.RemedyZH})
 	}
 	return out, nil
 }

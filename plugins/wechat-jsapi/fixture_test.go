@@ -21,7 +21,7 @@ const (
 // world is a plugin that is configured for the simulator's first merchant. Callbacks are made by the test, so the
 // simulator sends none.
 type world struct {
-	*plugin
+	plugin
 	sim *sim.Simulator
 	t   testing.TB
 }
@@ -32,7 +32,7 @@ func newWorld(t testing.TB) world {
 	// Of its own, so that the simulator has none to wait for when it ends.
 	connections := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(connections.CloseIdleConnections)
-	w := world{plugin: &plugin{options: wechat.Options{Transport: connections}}, sim: s, t: t}
+	w := world{plugin: newPlugin(wechat.Options{Transport: connections}), sim: s, t: t}
 	w.faults()
 	got, err := w.Configure(t.Context(), w.account())
 	if err != nil || got.MchID != merchant {
@@ -49,17 +49,56 @@ func (w world) faults(rules ...sim.Fault) {
 	}
 }
 
-func (w world) account() sdk.Account {
-	m := w.sim.Merchant(merchant)
-	config, err := json.Marshal(wechat.Config{
+func (w world) account() sdk.Account { return w.accountOf("main", merchant, func(*wechat.Config) {}) }
+
+// accountOf is a merchant's account as its operator would write it, but for the changes.
+func (w world) accountOf(name, mchID string, change func(*wechat.Config)) sdk.Account {
+	w.t.Helper()
+	m := w.sim.Merchant(mchID)
+	c := wechat.Config{
 		MchID: m.MchID, SerialNo: m.Serial, PrivateKey: m.PrivateKeyPEM, APIv3Keys: []string{m.APIv3Key},
 		PublicKeys: map[string]string{w.sim.PublicKeyID(): w.sim.PublicKeyPEM()}, PublicKeyID: w.sim.PublicKeyID(),
-	})
+	}
+	change(&c)
+	config, err := json.Marshal(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return sdk.Account{Name: "main", Generation: 1, Config: config, Mode: sdk.Mode{BaseURL: w.sim.BaseURL()}}
+	return sdk.Account{Name: name, Generation: 1, Config: config, Mode: sdk.Mode{BaseURL: w.sim.BaseURL()}}
 }
+
+// configure puts an account in use.
+func (w world) configure(a sdk.Account) {
+	w.t.Helper()
+	if _, err := w.Configure(w.t.Context(), a); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// noon moves the simulated time to noon of tomorrow in Shanghai, so that a test's minutes are all of one day, which it
+// gives.
+func (w world) noon() string {
+	w.t.Helper()
+	y, m, d := w.sim.Now().In(shanghai).Date()
+	at := time.Date(y, m, d+1, 12, 0, 0, 0, shanghai)
+	if err := w.sim.SetTime(at); err != nil {
+		w.t.Fatal(err)
+	}
+	return at.Format(time.DateOnly)
+}
+
+// pass lets simulated time go by, with what is due in it.
+func (w world) pass(d time.Duration) {
+	w.t.Helper()
+	if err := w.sim.Advance(d); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.sim.Drain(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+var shanghai = time.FixedZone("Asia/Shanghai", 8*60*60)
 
 // openid is a payer's, as this app knows her.
 func (w world) openid(appID string) string {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
@@ -116,7 +115,7 @@ func TestWhatACreateComesTo(t *testing.T) {
 		{name: "app id of another merchant", spoil: foreignApp, verdict: rejected, reason: sdk.InvalidRequest},
 		{name: "account of another merchant", spoil: otherMerchant, verdict: notSent, reason: sdk.AuthFailed},
 		{name: "account not configured", spoil: otherAccount, verdict: notSent, reason: sdk.AuthFailed},
-		{name: "partner mode", spoil: subMerchant, verdict: notSent, reason: sdk.AuthFailed},
+		{name: "a sub merchant, and not said whose openid", spoil: subMerchant, verdict: rejected, reason: sdk.InvalidRequest},
 		{name: "entry settings that are no JSON", spoil: brokenOptions, verdict: notSent, reason: sdk.Unavailable},
 	}
 	for _, test := range tests {
@@ -181,19 +180,6 @@ func TestR09_TwoAppIDsOnOneMerchantNeverMix(t *testing.T) {
 		trade, err := w.sim.Trade(merchant, number(i))
 		if app := []string{firstApp, secondApp}[i%2]; err != nil || trade.AppID != app || trade.OpenID != w.openid(app) {
 			t.Errorf("%s: trade of %s, asked for %s: %v", number(i), trade.AppID, app, err)
-		}
-	}
-}
-
-func TestAHandOffEndsWithThePrepayIDOrTheTrade(t *testing.T) {
-	t.Parallel()
-	asked := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	for _, test := range []struct{ expire, want time.Duration }{
-		{time.Hour, time.Hour},
-		{24 * time.Hour, 115 * time.Minute},
-	} {
-		if got := validUntil(asked, asked.Add(test.expire)); !got.Equal(asked.Add(test.want)) {
-			t.Errorf("the trade ends after %s: valid for %s, want %s", test.expire, got.Sub(asked), test.want)
 		}
 	}
 }

@@ -22,9 +22,9 @@ const unpaidText = `{"amount":{"payer_currency":"CNY","total":100},"appid":"wxd6
 	`"trade_state":"NOTPAY","trade_state_desc":"订单未支付"}`
 
 var prepay = Prepay{
-	AppID: "wxd678efh567hg6787", MchID: testMchID, Description: "门诊缴费", OutTradeNo: "1217752501201407033233368018",
+	Parties:     Parties{AppID: "wxd678efh567hg6787", MchID: testMchID, Payer: Payer{OpenID: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}},
+	Description: "门诊缴费", OutTradeNo: "1217752501201407033233368018",
 	NotifyURL: "https://pay.example.com/notify/wechat/main", Amount: Total{Total: 100, Currency: "CNY"},
-	Payer: Payer{OpenID: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
 }
 
 func TestEachRequestIsSignedAndSaysWhatItExpects(t *testing.T) {
@@ -71,7 +71,7 @@ func TestEachRequestIsSignedAndSaysWhatItExpects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := c.authorizationAt(t.Context(), got.Method, got.RequestURI, sent, at, field("nonce_str"))
+	want, err := c.authorizationAt(got.Method, got.RequestURI, sent, at, field("nonce_str"))
 	if err != nil || text != want {
 		t.Errorf("got\n%s\nwant\n%s (%v)", text, want, err)
 	}
@@ -106,7 +106,7 @@ func TestAnswersThatDecideNothing(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, a, err := answering(t, test.reply).QueryTrade(t.Context(), prepay.OutTradeNo)
+			_, a, err := answering(t, test.reply).QueryTrade(t.Context(), "", prepay.OutTradeNo)
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, want an *Error", err)
@@ -132,14 +132,14 @@ func TestAnswersThatDecideNothing(t *testing.T) {
 
 func TestQueryAndCloseAreRead(t *testing.T) {
 	t.Parallel()
-	tr, _, err := answering(t, reply{status: 200, body: unpaidText}).QueryTrade(t.Context(), prepay.OutTradeNo)
+	tr, _, err := answering(t, reply{status: 200, body: unpaidText}).QueryTrade(t.Context(), "", prepay.OutTradeNo)
 	if err != nil || tr.TradeState != "NOTPAY" || tr.Amount.Total != 100 {
 		t.Errorf("got %+v, %v", tr, err)
 	}
-	if _, err := answering(t, reply{status: 204}).CloseTrade(t.Context(), prepay.OutTradeNo); err != nil {
+	if _, err := answering(t, reply{status: 204}).CloseTrade(t.Context(), "", prepay.OutTradeNo); err != nil {
 		t.Error("204 is signed over nothing:", err)
 	}
-	if _, err := answering(t, reply{status: 204, unsigned: true}).CloseTrade(t.Context(), prepay.OutTradeNo); !errors.Is(err, ErrUnsigned) {
+	if _, err := answering(t, reply{status: 204, unsigned: true}).CloseTrade(t.Context(), "", prepay.OutTradeNo); !errors.Is(err, ErrUnsigned) {
 		t.Error("an unsigned 204 closes nothing:", err)
 	}
 	if _, _, err := answering(t, reply{status: 200, body: "{}"}).Prepay(t.Context(), prepay); !errors.Is(err, errNoPrepayID) {
@@ -153,7 +153,7 @@ func TestARefundOfAnUnknownStatusIsUnclear(t *testing.T) {
 	for _, status := range []string{"PONDERING", ""} {
 		c := answering(t, reply{status: 200, body: `{"refund_id":"503","out_refund_no":"R1","status":"` + status + `"}`})
 		_, made, errMade := c.CreateRefund(t.Context(), RefundRequest{OutRefundNo: "R1"})
-		_, asked, errAsked := c.QueryRefund(t.Context(), "R1")
+		_, asked, errAsked := c.QueryRefund(t.Context(), "", "R1")
 		for _, r := range []sdk.Result{Failed(made, errMade), Failed(asked, errAsked)} {
 			if r.Verdict != sdk.VerdictIndeterminate || !strings.Contains(r.Message, `"`+status+`", which is not known`) || r.RequestID == "" {
 				t.Errorf("status %q: got %+v", status, r)
@@ -281,7 +281,9 @@ func FuzzAnswer(f *testing.F) {
 		}
 		res := &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 		var tr Trade
-		_, err := c.read(res, &Error{Op: OpQuery, Number: "1", Kind: NotSent}, &tr)
+		_, err := c.read(res, &Error{Op: OpQuery, Number: "1", Kind: NotSent}, &tr, func(h http.Header, body []byte) error {
+			return c.verify(h, body, c.now())
+		})
 		var e *Error
 		switch {
 		case err == nil && !signed:

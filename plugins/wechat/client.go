@@ -2,11 +2,13 @@
 // its answers mean. It keeps no state beyond keys; an app id lives only in a call's arguments, never in a Client, so
 // that two app ids on one merchant number cannot meet here.
 //
-// Signing, verifying and decrypting are wechatpay-go's. Its HTTP client is not used: it reports a refusal before it
-// has verified it, reads without a bound, and cannot tell a call that was never sent from one whose answer was lost.
+// Signing, encrypting and the reading of keys are wechatpay-go's. Its HTTP client is not used: it reports a refusal
+// before it has verified it, reads without a bound, and cannot tell a call that was never sent from one whose answer was
+// lost. Nor is its certificate downloader, which asks from wherever a message is verified and keeps a goroutine for ever.
 package wechat
 
 import (
+	"crypto/rsa"
 	"errors"
 	"maps"
 	"net"
@@ -17,21 +19,8 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/auth"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/signers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 )
-
-// Config is one signer's credentials, as an account's configuration holds them (AccountSchema). Every key is text as
-// the merchant platform gives it.
-type Config struct {
-	MchID       string            `json:"mchid"`         // the signer's merchant number
-	SerialNo    string            `json:"serial_no"`     // serial of the API certificate, upper-case hex
-	PrivateKey  string            `json:"private_key"`   // PEM, PKCS#8: apiclient_key.pem
-	APIv3Keys   []string          `json:"api_v3_keys"`   // 32 bytes each; several while they rotate
-	PublicKeys  map[string]string `json:"public_keys"`   // PEM by id (PUB_KEY_ID_…), or certificate by its serial
-	PublicKeyID string            `json:"public_key_id"` // the one that answers shall be signed with; may be empty when there is one
-}
 
 // Options are where and how to call; the zero value is right in production.
 type Options struct {
@@ -44,9 +33,12 @@ type Options struct {
 // no connection of its own, so one that is replaced needs no closing.
 type Client struct {
 	mchID     string
-	signer    auth.Signer
-	keys      map[string]auth.Verifier // WeChat's public keys and certificates by serial
-	expectKey string                   // named in each request's Wechatpay-Serial
+	serial    string // of the API certificate that signs
+	private   *rsa.PrivateKey
+	privates  []*rsa.PrivateKey         // all that are configured, for what WeChat encrypts to us
+	keys      map[string]*rsa.PublicKey // WeChat's configured public keys and certificates, by serial
+	expectKey string                    // of keys, named in each request's Wechatpay-Serial; empty: a downloaded certificate
+	platform  *platformCertificates     // nil where the account downloads none
 	apiV3Keys []string
 	hosts     []string // scheme and host, tried in order while nothing was sent
 	http      *http.Client
@@ -71,15 +63,15 @@ var transport = &http.Transport{
 
 // New parses the keys once. It makes no call. Each wrong field is an sdk.Field error, all of them joined.
 func New(c Config, o Options) (*Client, error) {
-	private, badPrivate := privateKey(c.PrivateKey)
-	keys, badPublic := publicKeys(c.PublicKeys)
+	serial := strings.ToUpper(strings.TrimSpace(c.SerialNo))
+	private, privates, badPrivate := privateKeys(c, serial)
+	keys, badPublic := publicKeys(c)
 	var expect string
 	if badPublic == nil { // else it could not be said which of them is meant
-		expect, badPublic = expectedKey(c.PublicKeyID, slices.Sorted(maps.Keys(keys)))
+		expect, badPublic = expectedKey(c, slices.Sorted(maps.Keys(keys)))
 	}
 	hosts, badBase := hosts(o.BaseURL)
-	serial := strings.TrimSpace(c.SerialNo)
-	err := errors.Join(checkMerchant(c.MchID, serial), badPrivate, badPublic, checkAPIv3Keys(c.APIv3Keys), badBase)
+	err := errors.Join(checkMerchants(c, serial), badPrivate, badPublic, checkAPIv3Keys(c.APIv3Keys), badBase)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +81,11 @@ func New(c Config, o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Client{
+	client := &Client{
 		mchID:     c.MchID,
-		signer:    &signers.SHA256WithRSASigner{MchID: c.MchID, CertificateSerialNo: serial, PrivateKey: private},
+		serial:    serial,
+		private:   private,
+		privates:  privates,
 		keys:      keys,
 		expectKey: expect,
 		apiV3Keys: append([]string(nil), c.APIv3Keys...),
@@ -99,11 +93,14 @@ func New(c Config, o Options) (*Client, error) {
 		now:       o.Now,
 		http: &http.Client{
 			Transport: o.Transport,
-			Timeout:   callTime,
 			// A redirect is an answer like any other: what was signed for one path goes to no other.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	if c.PlatformCertificates {
+		client.platform = &platformCertificates{download: client.downloadCertificates, now: o.Now}
+	}
+	return client, nil
 }
 
 func hosts(base string) ([]string, error) {

@@ -75,7 +75,7 @@ func TestACertificateIsFoundByItsSerialInAnyCase(t *testing.T) {
 			reply{status: 200, body: unpaidText, serial: serial}.write(t, w)
 		}))
 		t.Cleanup(server.Close)
-		_, _, err := newClient(t, config, Options{BaseURL: server.URL}).QueryTrade(t.Context(), prepay.OutTradeNo)
+		_, _, err := newClient(t, config, Options{BaseURL: server.URL}).QueryTrade(t.Context(), "", prepay.OutTradeNo)
 		if asked := <-named; err != nil || asked != serial {
 			t.Errorf("configured as %s, chosen as %q: asked for %s, %v", row.configured, row.chosen, asked, err)
 		}

@@ -27,7 +27,7 @@ const (
 )
 
 // codes is WeChat's codes without underscores, since it spells some in two ways. A code of this table beats the HTTP
-// status: some of our own mistakes are published with 500. wechat-jsapi/MAPPING.md shows it to people.
+// status: some of our own mistakes are published with 500. MAPPING.md shows it to people.
 var codes = map[string]meaning{
 	"PARAMERROR":           rejected(sdk.InvalidRequest, "WeChat names the field in its message: correct the entry or the order."),
 	"INVALIDREQUEST":       rejected(sdk.InvalidRequest, "WeChat says in its message what it does not allow."),
@@ -56,6 +56,9 @@ var codes = map[string]meaning{
 	"ORDERNOTEXIST":     rejected(sdk.NotFound, ""),
 	"RESOURCENOTEXISTS": rejected(sdk.NotFound, ""),
 
+	"NOSTATEMENTEXIST":  rejected(sdk.NotFound, "There was no business on that day."),
+	"STATEMENTCREATING": rejected(sdk.Unavailable, "WeChat makes a day's statement until 10:00 of the next day: later, the same."),
+
 	"FREQUENCYLIMITED":  rejected(sdk.RateLimited, tooFast),
 	"RATELIMITEXCEED":   rejected(sdk.RateLimited, tooFast),
 	"RATELIMITEXCEEDED": rejected(sdk.RateLimited, tooFast),
@@ -65,10 +68,9 @@ var codes = map[string]meaning{
 	"SERVICEUNAVAILABLE": unclear(""),
 }
 
-// ofRefund is where a refund differs. One that was too fast may have been taken all the same; and what does not exist
-// is then the trade, or its payment.
+// ofRefund is where a refund differs, and one that is sent elsewhere: one that was too fast may have been taken all the
+// same.
 var ofRefund = map[string]meaning{
-	"RESOURCENOTEXISTS": rejected(sdk.InvalidRequest, noSuchTrade),
 	"FREQUENCYLIMITED":  unclear(mayBeTaken),
 	"RATELIMITEXCEED":   unclear(mayBeTaken),
 	"RATELIMITEXCEEDED": unclear(mayBeTaken),
@@ -86,7 +88,7 @@ const otherContent = "268498688"
 // the merchant number, that is not known.
 func byStatus(op Op, status int) meaning {
 	switch {
-	case status == http.StatusTooManyRequests && op == OpRefund:
+	case status == http.StatusTooManyRequests && op.refunds():
 		return unclear(mayBeTaken)
 	case status == http.StatusNotFound && op == OpRefund:
 		return rejected(sdk.InvalidRequest, noSuchTrade)
@@ -113,10 +115,11 @@ func (e *Error) meaning() meaning {
 	if code == "INVALIDREQUEST" && e.Cause() == otherContent {
 		return rejected(sdk.Conflict, askAndFollow)
 	}
-	if e.Op == OpRefund {
-		if m, ok := ofRefund[code]; ok {
-			return m
-		}
+	if e.Op == OpRefund && code == "RESOURCENOTEXISTS" { // what does not exist is then the trade, or its payment
+		return rejected(sdk.InvalidRequest, noSuchTrade)
+	}
+	if m, ok := ofRefund[code]; ok && e.Op.refunds() {
+		return m
 	}
 	if m, ok := codes[code]; ok {
 		return m

@@ -14,12 +14,19 @@ type Op string
 
 // The calls that this client makes.
 const (
-	OpPrepay      Op = "prepay"
-	OpQuery       Op = "query payment"
-	OpClose       Op = "close payment"
-	OpRefund      Op = "refund"
-	OpRefundQuery Op = "query refund"
+	OpPrepay       Op = "prepay"
+	OpQuery        Op = "query payment"
+	OpClose        Op = "close payment"
+	OpRefund       Op = "refund"
+	OpRefundQuery  Op = "query refund"
+	OpAbnormal     Op = "resolve abnormal refund"
+	OpBill         Op = "bill"
+	OpCertificates Op = "download certificates"
+	OpEcho         Op = "self-test"
 )
+
+// refunds tells whether a call sends money back.
+func (o Op) refunds() bool { return o == OpRefund || o == OpAbnormal }
 
 // Kind says how far a failed call got.
 type Kind int

@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
@@ -38,10 +39,11 @@ func (t Trade) Facts() sdk.PaymentFacts {
 	f := sdk.PaymentFacts{
 		State:      state,
 		Number:     t.OutTradeNo,
-		MchID:      t.MchID,
-		AppID:      t.AppID,
+		MchID:      cmp.Or(t.MchID, t.SpMchID),
+		SubMchID:   t.SubMchID,
+		AppID:      t.payingApp(),
 		Amount:     fen(t.Amount.Total, currency),
-		Payer:      sdk.PayerFacts{Openid: t.Payer.OpenID, FundsSource: t.BankType},
+		Payer:      t.payer(),
 		PaidAt:     instant(t.SuccessTime),
 		ProviderID: t.TransactionID,
 		StateName:  t.TradeState,
@@ -50,6 +52,30 @@ func (t Trade) Facts() sdk.PaymentFacts {
 		f.PayerAmount = fen(t.Amount.PayerTotal, t.Amount.PayerCurrency)
 	}
 	return f
+}
+
+// payingApp is the app id that the trade was made with: a partner's, unless the trade names the sub merchant's app. A
+// trade of ours does so only where the payer's openid is of that app; of another system's the payer tells.
+func (t Trade) payingApp() string {
+	switch {
+	case t.AppID != "":
+		return t.AppID
+	case t.SubAppID == "", t.Payer.SubOpenID == "" && t.Payer.SpOpenID != "":
+		return t.SpAppID
+	}
+	return t.SubAppID
+}
+
+func (t Trade) payer() sdk.PayerFacts {
+	openid := t.Payer.OpenID
+	switch app := t.payingApp(); {
+	case t.AppID != "":
+	case app == t.SubAppID:
+		openid = t.Payer.SubOpenID
+	default:
+		openid = t.Payer.SpOpenID
+	}
+	return sdk.PayerFacts{Openid: openid, SpOpenid: t.Payer.SpOpenID, SubOpenid: t.Payer.SubOpenID, FundsSource: t.BankType}
 }
 
 // Facts is what a verified refund says. Answers name no merchant: the one that signed the question is the one that
@@ -69,7 +95,8 @@ func (r Refund) Facts() sdk.RefundFacts {
 		PaymentNumber:     r.OutTradeNo,
 		ProviderID:        r.RefundID,
 		ProviderPaymentID: r.TransactionID,
-		MchID:             r.MchID,
+		MchID:             cmp.Or(r.MchID, r.SpMchID),
+		SubMchID:          r.SubMchID,
 		Amount:            fen(r.Amount.Refund, currency),
 		PayerAmount:       fen(r.Amount.PayerRefund, currency),
 		Total:             fen(r.Amount.Total, currency),

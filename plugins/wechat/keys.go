@@ -9,18 +9,19 @@ import (
 	"strings"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/auth"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
 	"github.com/wechatpay-apiv3/wechatpay-go/utils"
 )
 
 // smallestKey is what WeChat issues, in bits. A shorter one is a mistake, and would be refused at the first call.
 const smallestKey = 2048
 
-func checkMerchant(mchID, serial string) error {
+func checkMerchants(c Config, serial string) error {
 	var wrong []error
-	if !digits(mchID) {
+	if !digits(c.MchID) {
 		wrong = append(wrong, sdk.Field("/mchid", "is missing: give the signer's merchant number, digits only"))
+	}
+	if c.SubMchID != "" && !digits(c.SubMchID) {
+		wrong = append(wrong, sdk.Field("/sub_mchid", "is not a merchant number: give the sub merchant's, digits only"))
 	}
 	if serial == "" {
 		wrong = append(wrong, sdk.Field("/serial_no", "is missing: give the API certificate's serial number (merchant platform, API security)"))
@@ -28,16 +29,48 @@ func checkMerchant(mchID, serial string) error {
 	return errors.Join(wrong...)
 }
 
+// privateKeys gives the key that signs, which is the serial's, and all of them, that one first.
+func privateKeys(c Config, serial string) (signing *rsa.PrivateKey, all []*rsa.PrivateKey, err error) {
+	var wrong []error
+	add := func(field, of, pem string) {
+		key, bad := privateKey(field, pem)
+		switch {
+		case bad != nil:
+			wrong = append(wrong, bad)
+		case strings.EqualFold(of, serial) && signing == nil:
+			signing, all = key, append([]*rsa.PrivateKey{key}, all...)
+		case strings.EqualFold(of, serial):
+			wrong = append(wrong, sdk.Field(field, "is the key of serial_no, which private_key gives already: leave one of them out"))
+		default:
+			all = append(all, key)
+		}
+	}
+	if c.PrivateKey != "" {
+		add("/private_key", serial, c.PrivateKey)
+	}
+	for _, of := range slices.Sorted(maps.Keys(c.PrivateKeys)) {
+		add("/private_keys/"+pointer.Replace(of), strings.TrimSpace(of), c.PrivateKeys[of])
+	}
+	switch {
+	case len(wrong) > 0:
+	case signing == nil && len(all) > 0:
+		wrong = append(wrong, sdk.Field("/private_keys", "has no key under serial_no, which says the key that signs"))
+	case signing == nil:
+		wrong = append(wrong, sdk.Field("/private_key", "is missing: give apiclient_key.pem as it is (PEM, PKCS#8, RSA 2048)"))
+	}
+	return signing, all, errors.Join(wrong...)
+}
+
 // privateKey and publicKey drop the parser's own words: one of them prints the text it was given.
-func privateKey(pem string) (*rsa.PrivateKey, error) {
+func privateKey(field, pem string) (*rsa.PrivateKey, error) {
 	key, err := utils.LoadPrivateKey(pem)
 	if err != nil || key.N.BitLen() < smallestKey {
-		return nil, sdk.Field("/private_key", "cannot be read: give apiclient_key.pem as it is (PEM, PKCS#8, RSA 2048)")
+		return nil, sdk.Field(field, "cannot be read: give apiclient_key.pem as it is (PEM, PKCS#8, RSA 2048)")
 	}
 	return key, nil
 }
 
-// publicKey takes WeChat Pay's public key, or a platform certificate while a merchant moves from one to the other. It
+// publicKey takes WeChat Pay's public key, or a platform certificate pinned by the operator. It
 // gives the key with the serial by which WeChat names it: a certificate's own, in upper case however it was written.
 func publicKey(id, pem string) (string, *rsa.PublicKey, error) {
 	wrong := sdk.Field("/public_keys/"+pointer.Replace(id),
@@ -65,34 +98,40 @@ func publicKey(id, pem string) (string, *rsa.PublicKey, error) {
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
 // publicKeys gives the keys by the serial that WeChat names them with.
-func publicKeys(pems map[string]string) (map[string]auth.Verifier, error) {
-	if len(pems) == 0 {
-		return nil, sdk.Field("/public_keys", "is empty: give WeChat Pay's public key under its id (PUB_KEY_ID_…)")
+func publicKeys(c Config) (map[string]*rsa.PublicKey, error) {
+	if len(c.PublicKeys) == 0 && !c.PlatformCertificates {
+		return nil, sdk.Field("/public_keys", "is empty: give WeChat Pay's public key under its id (PUB_KEY_ID_…); "+
+			"a merchant that has none yet sets platform_certificates instead")
 	}
-	keys := make(map[string]auth.Verifier, len(pems))
+	keys := make(map[string]*rsa.PublicKey, len(c.PublicKeys))
 	var wrong []error
-	for _, id := range slices.Sorted(maps.Keys(pems)) {
-		serial, key, err := publicKey(id, pems[id])
+	for _, id := range slices.Sorted(maps.Keys(c.PublicKeys)) {
+		serial, key, err := publicKey(id, c.PublicKeys[id])
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
-		keys[serial] = verifiers.NewSHA256WithRSAPubkeyVerifier(serial, *key)
+		keys[serial] = key
 	}
 	return keys, errors.Join(wrong...)
 }
 
+// publicKeyPrefix begins the id of a WeChat Pay public key. Any other serial is a platform certificate's.
+const publicKeyPrefix = "PUB_KEY_ID_"
+
 // expectedKey is the serial that requests name, of these. WeChat then signs its answer with that key. It is chosen
-// without regard to case, as publicKey takes a certificate's serial.
-func expectedKey(chosen string, serials []string) (string, error) {
+// without regard to case, as publicKey takes a certificate's serial. Empty: the newest downloaded certificate.
+func expectedKey(c Config, serials []string) (string, error) {
 	switch {
-	case chosen == "" && len(serials) == 1:
+	case c.PublicKeyID == "" && len(serials) == 0:
+		return "", nil
+	case c.PublicKeyID == "" && len(serials) == 1:
 		return serials[0], nil
-	case chosen == "":
+	case c.PublicKeyID == "":
 		return "", sdk.Field("/public_key_id", "is missing: say which key answers shall be signed with: %s", strings.Join(serials, ", "))
 	}
 	for _, serial := range serials {
-		if strings.EqualFold(serial, chosen) {
+		if strings.EqualFold(serial, c.PublicKeyID) {
 			return serial, nil
 		}
 	}

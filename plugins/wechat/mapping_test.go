@@ -13,7 +13,7 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-const mapping = "../wechat-jsapi/MAPPING.md"
+const mapping = "MAPPING.md"
 
 // rows are the cells of the table of MAPPING.md whose first heading is this one.
 func rows(t *testing.T, heading string) [][]string {
@@ -60,8 +60,29 @@ var (
 		sdk.RefundUnknown: "UNSPECIFIED", sdk.RefundProcessing: "PROCESSING", sdk.RefundSucceeded: "SUCCEEDED",
 		sdk.RefundClosed: "CLOSED", sdk.RefundAbnormal: "ABNORMAL",
 	}
-	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery}
+	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery, OpAbnormal, OpBill, OpEcho}
 )
+
+// ops reads the cell that names calls: "all", some, or "all but" some.
+func ops(t *testing.T, cell string) []Op {
+	t.Helper()
+	if cell == "all" {
+		return allOps
+	}
+	names, others := strings.CutPrefix(cell, "all but ")
+	var some []Op
+	for name := range strings.SplitSeq(names, ", ") {
+		op := Op(map[string]string{"refund": string(OpRefund), "abnormal": string(OpAbnormal)}[name])
+		if op == "" {
+			t.Fatalf("calls %q", cell)
+		}
+		some = append(some, op)
+	}
+	if !others {
+		return some
+	}
+	return slices.DeleteFunc(slices.Clone(allOps), func(o Op) bool { return slices.Contains(some, o) })
+}
 
 func TestTheCodesOfTheMappingAreTheCodesOfTheTable(t *testing.T) {
 	t.Parallel()
@@ -70,18 +91,7 @@ func TestTheCodesOfTheMappingAreTheCodesOfTheTable(t *testing.T) {
 		code, cause, _ := strings.Cut(row[0], " with cause ")
 		code = strings.Trim(code, "`")
 		documented[strings.ReplaceAll(code, "_", "")] = true
-		var ops []Op
-		switch row[1] {
-		case "all":
-			ops = allOps
-		case "all but refund":
-			ops = []Op{OpPrepay, OpQuery, OpClose, OpRefundQuery}
-		case "refund":
-			ops = []Op{OpRefund}
-		default:
-			t.Fatalf("%s: calls %q", code, row[1])
-		}
-		for _, op := range ops {
+		for _, op := range ops(t, row[1]) {
 			for _, status := range []int{400, 403, 404, 429, 500} { // a known code beats the status
 				e := &Error{Op: op, Kind: Refused, Status: status, Code: code, RequestID: "0A-" + cause}
 				r := outcome(e)
@@ -118,11 +128,11 @@ func TestTheStatusesOfTheMappingAreTheStatusesOfTheTable(t *testing.T) {
 			continue
 		}
 		named = append(named, status)
-		everywhere, ofARefund, differs := strings.Cut(row[2], "; ")
+		everywhere, otherwise, differs := strings.Cut(row[2], "; ")
 		for _, op := range allOps {
 			want := []string{row[1], everywhere}
-			if op == OpRefund && differs {
-				verdict, reason, _ := strings.Cut(strings.TrimSuffix(ofARefund, " for a refund"), " ")
+			if what, calls, _ := strings.Cut(otherwise, " for "); differs && slices.Contains(ops(t, calls), op) {
+				verdict, reason, _ := strings.Cut(what, " ")
 				want = []string{verdict, reason}
 			}
 			m := (&Error{Op: op, Kind: Refused, Status: status, Code: "SOMETHING_NEW"}).meaning()
@@ -162,6 +172,66 @@ func TestTheStatesOfTheMappingAreTheStatesOfTheTable(t *testing.T) {
 	for name := range maps.Keys(refundStates) {
 		if documented[name] == "" {
 			t.Errorf("status %s is not in %s", name, mapping)
+		}
+	}
+}
+
+func TestTheStatementsOfTheMappingAreTheStatementsThatAreRead(t *testing.T) {
+	t.Parallel()
+	headings := func(table, suffix string) (all []string) {
+		for _, row := range rows(t, table) {
+			if strings.HasSuffix(row[1], suffix) {
+				all = append(all, strings.Trim(row[0], "`"))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	for kind, name := range map[sdk.BillKind]string{sdk.TradeBill: "TRADE", sdk.FundBill: "FUND"} {
+		b := billReaders[kind]
+		for table, want := range map[string][2][]string{
+			"lines":  {headings(name+" heading", ""), slices.Sorted(slices.Values(b.needs))},
+			"totals": {headings("heading of the totals", "("+name+")"), slices.Sorted(slices.Values(b.totals))},
+		} {
+			if !slices.Equal(want[0], want[1]) {
+				t.Errorf("%s, %s: %s has %q, the reader needs %q", name, table, mapping, want[0], want[1])
+			}
+		}
+	}
+	documented := 0
+	for _, row := range rows(t, "a line's `退款状态`") {
+		state := strings.Trim(row[0], "`")
+		if _, known := billRefundStates[state]; known {
+			documented++
+		}
+		if got := refundNames[billRefundStates[state]]; got != row[1] {
+			t.Errorf("退款状态 %s: got %s, want %s", state, got, row[1])
+		}
+	}
+	if documented != len(billRefundStates) {
+		t.Errorf("%d of %d states of a statement's refund are in %s", documented, len(billRefundStates), mapping)
+	}
+}
+
+func TestTheFindingsOfTheMappingAreTheFindings(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for _, row := range rows(t, "finding") {
+		for code := range strings.SplitSeq(row[0], ", ") {
+			documented[strings.Trim(code, "`")] = true
+		}
+	}
+	for code, f := range findings {
+		if !documented[code] {
+			t.Errorf("%s is not in %s", code, mapping)
+		}
+		if f.remedy == "" || f.zh == "" || len(f.remedy) > 512 || len(f.zh) > 512 {
+			t.Errorf("%s: a remedy has 1 to 512 bytes in each language", code)
+		}
+	}
+	for code := range documented {
+		if _, known := findings[code]; !known {
+			t.Errorf("%s of %s is not known", code, mapping)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -36,11 +37,21 @@ func (c *Client) Parse(n sdk.Notification) sdk.Parsed {
 	case told.Refund != nil:
 		p = sdk.NotifiedRefund(told.Refund.Facts(), told.ID)
 	default:
-		p = sdk.Noticed(sdk.Notice{
-			Kind: told.EventType, ID: told.ID, Body: told.Plaintext, ContentType: "application/json", OccurredAt: told.CreatedAt,
-		}, told.ID)
+		p = sdk.Noticed(told.notice(), told.ID)
 	}
 	return p.Answer(sdk.Answer{}, nack).At(sentAt(n))
+}
+
+// notice is a message about neither a trade nor a refund. The self-test's goes by what was to be said again.
+func (n Notification) notice() sdk.Notice {
+	notice := sdk.Notice{Kind: n.EventType, ID: n.ID, Body: n.Plaintext, ContentType: "application/json", OccurredAt: n.CreatedAt}
+	if n.EventType == "SECURITY_ECHO.SUCCESS" {
+		var said echoNotice
+		if json.Unmarshal(n.Plaintext, &said) == nil {
+			notice.Kind, notice.ID = "self_test.echo", cut(said.Message, longestID)
+		}
+	}
+	return notice
 }
 
 // Refuse does not take a notification, with the body that WeChat expects.

@@ -25,9 +25,15 @@ func TestWhatANotificationComesTo(t *testing.T) {
 		p.Refund.Amount != (sdk.Amount{Minor: 10, Currency: "CNY"}) || p.Refund.Total.Minor != 100 || p.DedupeKey != id {
 		t.Errorf("refunded: %+v", p)
 	}
-	if p := parse(testAPIv3Key, "SECURITY_ECHO.SUCCESS", "security", `{"echo_message":"hello"}`); p.Notice == nil ||
-		p.Notice.Kind != "SECURITY_ECHO.SUCCESS" || p.Notice.ID != id || string(p.Notice.Body) != `{"echo_message":"hello"}` || p.Notice.OccurredAt.IsZero() {
-		t.Errorf("notice: %+v", p)
+	for _, row := range []struct{ event, text, kind, id string }{
+		{"SECURITY_ECHO.SUCCESS", `{"echo_message":"hello"}`, "self_test.echo", "hello"},
+		{"SECURITY_ECHO.SUCCESS", `hello`, "SECURITY_ECHO.SUCCESS", id},
+		{"COMPLAINT.CREATE", `{"complaint_id":"1"}`, "COMPLAINT.CREATE", id},
+	} {
+		p := parse(testAPIv3Key, row.event, "security", row.text)
+		if p.Notice == nil || p.Notice.Kind != row.kind || p.Notice.ID != row.id || string(p.Notice.Body) != row.text || p.Notice.OccurredAt.IsZero() || p.DedupeKey != id {
+			t.Errorf("notice %s: %+v", row.event, p)
+		}
 	}
 	// WeChat signed it, so it must come again once the key is here.
 	if p := parse(oldAPIv3Key, "TRANSACTION.SUCCESS", "transaction", paidText); p.Cause != sdk.Malformed || len(p.Nack.Body) == 0 {

@@ -9,6 +9,7 @@ import (
 // RefundRequest is the body of POST /v3/refund/domestic/refunds. It has no app id: a refund is tied to its trade by
 // the signer's merchant number, which must be the one that took the money.
 type RefundRequest struct {
+	SubMchID      string       `json:"sub_mchid,omitempty"`      // partner mode: whose trade it is
 	TransactionID string       `json:"transaction_id,omitempty"` // this, or OutTradeNo
 	OutTradeNo    string       `json:"out_trade_no,omitempty"`
 	OutRefundNo   string       `json:"out_refund_no"`        // ≤ 64; a repeat under the same number refunds once
@@ -26,7 +27,9 @@ type RefundAmount struct {
 
 // Refund is what an answer or a REFUND notification says of a refund.
 type Refund struct {
-	MchID         string `json:"mchid"` // notifications only
+	MchID         string `json:"mchid"`     // notifications only
+	SpMchID       string `json:"sp_mchid"`  // a partner's notifications, instead of mchid
+	SubMchID      string `json:"sub_mchid"` // the same
 	RefundID      string `json:"refund_id"`
 	OutRefundNo   string `json:"out_refund_no"`
 	TransactionID string `json:"transaction_id"`
@@ -56,12 +59,14 @@ func (c *Client) CreateRefund(ctx context.Context, body RefundRequest) (r Refund
 	return r, a, err
 }
 
-// QueryRefund asks for a refund by our number. A status that MAPPING.md does not know is an error: it says nothing.
-func (c *Client) QueryRefund(ctx context.Context, outRefundNo string) (r Refund, a Answer, err error) {
-	a, err = c.do(ctx, request{
-		op: OpRefundQuery, number: outRefundNo, method: http.MethodGet,
-		path: "/v3/refund/domestic/refunds/" + url.PathEscape(outRefundNo),
-	}, &r)
+// QueryRefund asks for a refund by our number; subMchID is empty for a direct merchant's. A status that MAPPING.md does not
+// know is an error: it says nothing.
+func (c *Client) QueryRefund(ctx context.Context, subMchID, outRefundNo string) (r Refund, a Answer, err error) {
+	path := "/v3/refund/domestic/refunds/" + url.PathEscape(outRefundNo)
+	if subMchID != "" {
+		path += "?sub_mchid=" + url.QueryEscape(subMchID)
+	}
+	a, err = c.do(ctx, request{op: OpRefundQuery, number: outRefundNo, method: http.MethodGet, path: path}, &r)
 	if _, known := refundStates[r.Status]; err == nil && !known {
 		err = unknownState(OpRefundQuery, outRefundNo, "status", r.Status, a)
 	}

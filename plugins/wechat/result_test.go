@@ -39,7 +39,7 @@ func TestR39_AClockThatIsOffIsSaid(t *testing.T) {
 	reply := reply{status: 401, unsigned: true, body: `{"code":"SIGN_ERROR","message":"Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"}`}
 	c := answering(t, reply)
 	c.now = func() time.Time { return time.Now().Add(-6 * time.Minute) }
-	_, a, err := c.QueryTrade(t.Context(), prepay.OutTradeNo)
+	_, a, err := c.QueryTrade(t.Context(), "", prepay.OutTradeNo)
 	r := Failed(a, err)
 	if r.Reason != sdk.AuthFailed || !strings.Contains(r.Remedy, "clock is more than 5 minutes") || r.ProviderTime.IsZero() {
 		t.Errorf("got %+v", r)

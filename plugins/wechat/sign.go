@@ -1,7 +1,6 @@
 package wechat
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -11,22 +10,23 @@ import (
 )
 
 // authorization is the Authorization header of one request. path holds the query; body is the bytes that are sent.
-func (c *Client) authorization(ctx context.Context, method, path string, body []byte) (string, error) {
+func (c *Client) authorization(method, path string, body []byte) (string, error) {
 	nonce, err := utils.GenerateNonce()
 	if err != nil {
 		return "", err
 	}
-	return c.authorizationAt(ctx, method, path, body, c.now().Unix(), nonce)
+	return c.authorizationAt(method, path, body, c.now().Unix(), nonce)
 }
 
-func (c *Client) authorizationAt(ctx context.Context, method, path string, body []byte, at int64, nonce string) (string, error) {
-	signed, err := c.signer.Sign(ctx, fmt.Sprintf(consts.SignatureMessageFormat, method, path, at, nonce, body))
+func (c *Client) authorizationAt(method, path string, body []byte, at int64, nonce string) (string, error) {
+	signature, err := utils.SignSHA256WithRSA(fmt.Sprintf(consts.SignatureMessageFormat, method, path, at, nonce, body), c.private)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf(consts.HeaderAuthorizationFormat, "WECHATPAY2-"+c.signer.Algorithm(),
-		signed.MchID, nonce, at, signed.CertificateSerialNo, signed.Signature), nil
+	return fmt.Sprintf(consts.HeaderAuthorizationFormat, authorizationScheme, c.mchID, nonce, at, c.serial, signature), nil
 }
+
+const authorizationScheme = "WECHATPAY2-SHA256-RSA2048"
 
 // PayParams are what a page hands to getBrandWCPayRequest or wx.requestPayment, in WeChat's spelling.
 type PayParams struct {
@@ -40,20 +40,20 @@ type PayParams struct {
 
 // PayParams signs a prepay id for the payer's client, with the key that signed the prepay. appID is the one whose
 // page will pay; at is the time the client will show.
-func (c *Client) PayParams(ctx context.Context, appID, prepayID string, at time.Time) (PayParams, error) {
+func (c *Client) PayParams(appID, prepayID string, at time.Time) (PayParams, error) {
 	nonce, err := utils.GenerateNonce()
 	if err != nil {
 		return PayParams{}, err
 	}
-	return c.payParams(ctx, appID, prepayID, strconv.FormatInt(at.Unix(), 10), nonce)
+	return c.payParams(appID, prepayID, strconv.FormatInt(at.Unix(), 10), nonce)
 }
 
-func (c *Client) payParams(ctx context.Context, appID, prepayID, timeStamp, nonce string) (PayParams, error) {
+func (c *Client) payParams(appID, prepayID, timeStamp, nonce string) (PayParams, error) {
 	p := PayParams{AppID: appID, TimeStamp: timeStamp, NonceStr: nonce, Package: "prepay_id=" + prepayID, SignType: "RSA"}
-	signed, err := c.signer.Sign(ctx, p.AppID+"\n"+p.TimeStamp+"\n"+p.NonceStr+"\n"+p.Package+"\n")
+	signature, err := utils.SignSHA256WithRSA(p.AppID+"\n"+p.TimeStamp+"\n"+p.NonceStr+"\n"+p.Package+"\n", c.private)
 	if err != nil {
 		return PayParams{}, fmt.Errorf("sign prepay %s: %w", prepayID, err)
 	}
-	p.PaySign = signed.Signature
+	p.PaySign = signature
 	return p, nil
 }

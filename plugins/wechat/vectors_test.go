@@ -21,7 +21,7 @@ func TestRequestSignatureIsThePublishedOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newClient(t, testConfig(t), Options{})
-	got, err := c.authorizationAt(t.Context(), v.Request.Method, v.Request.Path, []byte(v.Request.Body), at, v.Request.Nonce)
+	got, err := c.authorizationAt(v.Request.Method, v.Request.Path, []byte(v.Request.Body), at, v.Request.Nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestPaySignatureIsThePublishedOne(t *testing.T) {
 	t.Parallel()
 	var v published
 	readVector(t, "wechat-published.json", &v)
-	got, err := newClient(t, testConfig(t), Options{}).payParams(t.Context(), "wx2421b1c4370ec43b",
+	got, err := newClient(t, testConfig(t), Options{}).payParams("wx2421b1c4370ec43b",
 		"wx201410272009395522657a690389285100", "1554208460", "593BEC0C930BF1AFEB40B4A08C8FB242")
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ create table payments (
     currency       text   not null,
     route          text   not null,
     content        text   not null,
+    details        text   not null, -- sealed: personal data; empty for an ordinary payment
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
     disputed       text   not null,
@@ -55,6 +56,7 @@ create table payments (
     hand_off       text   not null,
     provider_state text   not null, -- sealed
     provider_state_version bigint not null,
+    not_payable_after bigint not null, -- 0: not said
     attempts       bigint not null,
     sent_at        bigint not null,
     created_at     bigint not null,
@@ -132,9 +134,35 @@ create table events (
     seq          bigint not null, -- gapless in its order
     kind         text   not null,
     number       text   not null,
+    data         text   not null, -- what it says: the order, payment and refund as the decision left them
     created_at   bigint not null,
+    place        bigint,          -- its place in its app's list, given after the commit, so that nobody who polls skips one
     unique (order_number, seq)
 );
+create index events_unpublished on events (app, id) where place is null;
+create unique index events_of_app on events (app, place) where place is not null;
+-- The last place that was given in an app's list. Whoever gives the next ones holds the row's lock.
+create table event_places (
+    app  text primary key,
+    last bigint not null
+);
+-- What an app's endpoint is owed of one order's events: those from next_seq to last_seq, lowest first.
+create table deliveries (
+    order_number  text primary key,
+    app           text   not null,
+    next_seq      bigint not null,
+    last_seq      bigint not null,
+    attempts      bigint not null default 0, -- that the next one has failed
+    failing_since bigint not null default 0, -- when it failed first
+    parked        boolean not null default false,
+    error         text   not null default '',
+    due           bigint,
+    claimed_until bigint,
+    constraint deliveries_owed_is_due check (due is not null or next_seq > last_seq)
+);
+create index deliveries_due on deliveries (due) where due is not null;
+create index deliveries_of_app on deliveries (app, due) where due is not null;
+create index deliveries_claimed on deliveries (app, claimed_until) where claimed_until is not null;
 
 create table alarms (
     id              SERIAL,
@@ -142,10 +170,17 @@ create table alarms (
     number          text   not null,
     what            text   not null,
     raised_at       bigint not null,
+    sent_at         bigint not null default 0, -- when the operator's webhook took it
+    attempts        bigint not null default 0, -- to send it, that failed
     acknowledged_at bigint,
-    acknowledged_by text   not null default ''
+    acknowledged_by text   not null default '',
+    due             bigint,
+    claimed_until   bigint,
+    constraint alarms_untold_is_due check (due is not null or sent_at <> 0 or acknowledged_at is not null)
 );
 create unique index alarms_open on alarms (kind, number) where acknowledged_at is null;
+create index alarms_due on alarms (due) where due is not null;
+create index alarms_claimed on alarms (kind, claimed_until) where claimed_until is not null;
 
 create table inbox (
     id            text primary key,
@@ -164,6 +199,7 @@ create table inbox (
     constraint inbox_unmatched_is_due check (due is not null or verdict <> 'unmatched')
 );
 create index inbox_due on inbox (due) where due is not null;
+create index inbox_notices on inbox (number) where verdict = 'notice';
 create index inbox_claimed on inbox (account, claimed_until) where claimed_until is not null;
 
 -- Messages that were not believed: only how many, never what.

@@ -1437,8 +1437,12 @@ type SelfTestCheck struct {
 	Status SelfTestStatus `protobuf:"varint,2,opt,name=status,proto3,enum=paybridge.provider.v1.SelfTestStatus" json:"status,omitempty"`
 	// What was seen, for people.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// With FAILED: what to do.
-	Remedy        string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// With FAILED: what to do, in English. Also with SKIPPED, where doing something would let it be told.
+	Remedy string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// With FAILED and SKIPPED: what was found, for programs; stable within one plugin, for example "clock_off".
+	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	// The remedy in Chinese.
+	RemedyZh      string `protobuf:"bytes,6,opt,name=remedy_zh,json=remedyZh,proto3" json:"remedy_zh,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1497,6 +1501,20 @@ func (x *SelfTestCheck) GetDetail() string {
 func (x *SelfTestCheck) GetRemedy() string {
 	if x != nil {
 		return x.Remedy
+	}
+	return ""
+}
+
+func (x *SelfTestCheck) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SelfTestCheck) GetRemedyZh() string {
+	if x != nil {
+		return x.RemedyZh
 	}
 	return ""
 }
@@ -1763,12 +1781,14 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\v2\x1b.paybridge.provider.v1.CallR\x04call\x12\x12\n" +
 	"\x04echo\x18\x02 \x01(\tR\x04echoJ\x06\b\xe8\a\x10\xd0\x0f\"[\n" +
 	"\x13RunSelfTestResponse\x12<\n" +
-	"\x06checks\x18\x01 \x03(\v2$.paybridge.provider.v1.SelfTestCheckR\x06checksJ\x06\b\xe8\a\x10\xd0\x0f\"\x9a\x01\n" +
+	"\x06checks\x18\x01 \x03(\v2$.paybridge.provider.v1.SelfTestCheckR\x06checksJ\x06\b\xe8\a\x10\xd0\x0f\"\xcb\x01\n" +
 	"\rSelfTestCheck\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12=\n" +
 	"\x06status\x18\x02 \x01(\x0e2%.paybridge.provider.v1.SelfTestStatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x04 \x01(\tR\x06remedyJ\x06\b\xe8\a\x10\xd0\x0f\"\x16\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x1b\n" +
+	"\tremedy_zh\x18\x06 \x01(\tR\bremedyZhJ\x06\b\xe8\a\x10\xd0\x0f\"\x16\n" +
 	"\fStatsRequestJ\x06\b\xe8\a\x10\xd0\x0f\"P\n" +
 	"\rStatsResponse\x127\n" +
 	"\asamples\x18\x01 \x03(\v2\x1d.paybridge.provider.v1.SampleR\asamplesJ\x06\b\xe8\a\x10\xd0\x0f\"\xd2\x01\n" +

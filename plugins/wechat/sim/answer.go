@@ -21,6 +21,7 @@ type answer struct {
 	cause  int    // the end of Request-ID; 0 on success
 	code   string // of a refusal, for the ledger
 
+	contentType string // of what is not JSON
 	unsigned    bool
 	noRequestID bool
 }
@@ -59,9 +60,8 @@ func compact(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// write sends an answer. expected is the request's own Wechatpay-Serial: only who names the public key is
-// answered by it.
-func (s *Simulator) write(w http.ResponseWriter, a answer, expected string, wall time.Time, tamper bool) {
+// write sends an answer, signed unless it is one that never is; spoil is AnswerTampered, AnswerProbe or nothing.
+func (s *Simulator) write(w http.ResponseWriter, a answer, by signer, wall time.Time, spoil FaultKind) {
 	h := w.Header()
 	h["Date"] = []string{wall.UTC().Format(http.TimeFormat)}
 	h["Server"] = []string{"nginx"}
@@ -75,6 +75,9 @@ func (s *Simulator) write(w http.ResponseWriter, a answer, expected string, wall
 		return
 	}
 	h["Content-Type"] = []string{"application/json; charset=utf-8"}
+	if a.contentType != "" {
+		h["Content-Type"] = []string{a.contentType}
+	}
 	length := "Content-Length"
 	if a.status == http.StatusNoContent {
 		length = "content-length" // net/http takes the usual spelling out of a 204; WeChat sends the header
@@ -86,15 +89,14 @@ func (s *Simulator) write(w http.ResponseWriter, a answer, expected string, wall
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Content-Language"] = []string{"zh-CN"}
 	if !a.unsigned {
-		signing, serial := s.ring.platform.key, s.ring.platform.serial
-		if expected == s.ring.publicKeyID {
-			signing, serial = s.ring.public.key, s.ring.publicKeyID
-		}
-		sig := signMessage(signing, wall, answerNonce(), a.body)
-		if tamper {
+		sig := signMessage(by.key, wall, answerNonce(), a.body)
+		switch spoil {
+		case AnswerTampered:
 			sig.signature = flip(sig.signature)
+		case AnswerProbe:
+			sig.signature = probePrefix + sig.signature
 		}
-		sig.set(h, serial)
+		sig.set(h, by.serial)
 	}
 	w.WriteHeader(a.status)
 	if len(a.body) > 0 {
@@ -126,6 +128,9 @@ func (sig wechatSignature) set(h http.Header, serial string) {
 	h["Wechatpay-Serial"] = []string{serial}
 	h["Wechatpay-Signature-Type"] = []string{"WECHATPAY2-SHA256-RSA2048"}
 }
+
+// probePrefix begins the signatures that WeChat sends to see whether a merchant refuses them.
+const probePrefix = "WECHATPAY/SIGNTEST/"
 
 // flip changes one character of a base64 text and leaves it base64.
 func flip(text string) string {

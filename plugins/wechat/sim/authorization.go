@@ -48,6 +48,7 @@ const (
 	textScheme          = "Http头Authorization认证类型不正确"
 	textClock           = "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"
 	textSerial          = "商户证书序列号有误。请使用签名私钥匹配的证书序列号"
+	textReplaced        = "商户已更换证书，请使用新证书"
 	textSignature       = "签名错误"
 )
 
@@ -81,15 +82,21 @@ func (s *Simulator) authorize(r *http.Request, body []byte, wall time.Time) (aut
 	}
 	s.mu.Lock()
 	m := s.world.merchants[a.mchID]
+	var cert merchantCert
+	if m != nil {
+		cert = m.certs[a.serial]
+	}
 	s.mu.Unlock()
 	switch {
 	case m == nil:
 		return a, nil, s.signError(r, textSignature)
-	case m.keys.serial != a.serial:
+	case cert.key == nil:
 		return a, nil, s.signError(r, textSerial)
+	case cert.ended:
+		return a, nil, s.signError(r, textReplaced)
 	}
 	message := strings.Join([]string{r.Method, r.RequestURI, a.timestamp, a.nonce, string(body), ""}, "\n")
-	if !verified(&m.keys.key.PublicKey, message, a.signature) {
+	if !verified(cert.key, message, a.signature) {
 		return a, nil, s.signatureMismatch(r, a, message, body)
 	}
 	return a, m, nil

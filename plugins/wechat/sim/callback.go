@@ -19,6 +19,14 @@ var schedule = []time.Duration{
 	6 * time.Hour, 6 * time.Hour,
 }
 
+// retries is the part of the schedule that applies: an echo is sent 10 times at most.
+func (c *Callback) retries() []time.Duration {
+	if c.EventType == eventEcho {
+		return schedule[:9]
+	}
+	return schedule
+}
+
 // answerTime is how long a merchant may take to answer, on the machine's clock.
 const answerTime = 5 * time.Second
 
@@ -45,11 +53,10 @@ type resource struct {
 	Nonce          string `json:"nonce"`
 }
 
-// paidNotice is what TRANSACTION.SUCCESS decrypts to. Its keys come in another order than a query's, attach is
+// tradeNotice is what TRANSACTION.SUCCESS decrypts to. Its keys come in another order than a query's, attach is
 // there even when it is empty, and promotion_detail is not.
-type paidNotice struct {
-	MchID          string     `json:"mchid"`
-	AppID          string     `json:"appid"`
+type tradeNotice struct {
+	paidParties
 	OutTradeNo     string     `json:"out_trade_no"`
 	TransactionID  string     `json:"transaction_id"`
 	TradeType      string     `json:"trade_type"`
@@ -58,10 +65,8 @@ type paidNotice struct {
 	BankType       string     `json:"bank_type"`
 	Attach         string     `json:"attach"`
 	SuccessTime    string     `json:"success_time"`
-	Payer          struct {
-		OpenID string `json:"openid"`
-	} `json:"payer"`
-	Amount struct {
+	Payer          any        `json:"payer"`
+	Amount         struct {
 		Total         int64  `json:"total"`
 		PayerTotal    int64  `json:"payer_total"`
 		Currency      string `json:"currency"`
@@ -69,9 +74,26 @@ type paidNotice struct {
 	} `json:"amount"`
 }
 
-// refundNotice is what REFUND.* decrypts to.
+// paidParties are whose payment it was: a direct merchant's, or a partner's with its sub merchant's.
+type paidParties struct {
+	MchID    string `json:"mchid,omitempty"`
+	AppID    string `json:"appid,omitempty"`
+	SpMchID  string `json:"sp_mchid,omitempty"`
+	SpAppID  string `json:"sp_appid,omitempty"`
+	SubMchID string `json:"sub_mchid,omitempty"`
+	SubAppID string `json:"sub_appid,omitempty"`
+}
+
+func (p Parties) told() paidParties {
+	if p.partner() {
+		return paidParties{SpMchID: p.MchID, SpAppID: p.AppID, SubMchID: p.SubMchID, SubAppID: p.SubAppID}
+	}
+	return paidParties{MchID: p.MchID, AppID: p.AppID}
+}
+
+// refundNotice is what REFUND.* decrypts to. It names no app.
 type refundNotice struct {
-	MchID         string       `json:"mchid"`
+	paidParties
 	OutTradeNo    string       `json:"out_trade_no"`
 	TransactionID string       `json:"transaction_id"`
 	OutRefundNo   string       `json:"out_refund_no"`
@@ -89,11 +111,10 @@ type refundNotice struct {
 
 // paidCallback is the message about a paid trade.
 func paidCallback(t Trade, keys merchantKeys) *Callback {
-	n := paidNotice{
-		MchID: t.MchID, AppID: t.AppID, OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, TradeType: "JSAPI",
+	n := tradeNotice{
+		paidParties: t.told(), Payer: t.payer(), OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, TradeType: "JSAPI",
 		TradeState: Paid, TradeStateDesc: stateText[Paid], BankType: bankType, Attach: t.Attach, SuccessTime: onWire(t.PaidAt),
 	}
-	n.Payer.OpenID = t.OpenID
 	n.Amount.Total, n.Amount.PayerTotal = t.Total, t.Total
 	n.Amount.Currency, n.Amount.PayerCurrency = "CNY", "CNY"
 	c := &Callback{EventType: "TRANSACTION.SUCCESS", MchID: t.MchID, OutTradeNo: t.OutTradeNo, URL: t.NotifyURL, CreatedAt: t.PaidAt}
@@ -108,8 +129,8 @@ var refundSummary = map[RefundStatus]string{
 // refundCallback is the message about a refund that has ended.
 func refundCallback(r Refund, keys merchantKeys, at time.Time) *Callback {
 	n := refundNotice{
-		MchID: r.MchID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo,
-		RefundID: r.RefundID, RefundStatus: r.Status, UserReceivedAccount: payerAccount,
+		paidParties: Parties{MchID: r.MchID, SubMchID: r.SubMchID}.told(), OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo,
+		RefundID: r.RefundID, RefundStatus: r.Status, UserReceivedAccount: r.account(),
 	}
 	if r.Status == RefundSuccess {
 		n.SuccessTime = onWire(r.SuccessAt)
@@ -301,7 +322,7 @@ func (s *Simulator) noteAttempt(c *Callback, epoch int, a Attempt, header http.H
 	switch {
 	case acknowledged:
 		c.Delivered = true
-	case next < len(schedule):
+	case next < len(c.retries()):
 		// Counted from when this attempt was due, so that a leap of the simulated time plays every attempt in it.
 		c.NextAt = a.At.Add(schedule[next])
 		s.planAttempt(c, epoch)
@@ -313,13 +334,7 @@ func (s *Simulator) noteAttempt(c *Callback, epoch int, a Attempt, header http.H
 func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []byte) {
 	body := []byte(c.Envelope)
 	wall := s.wallFor(c.occasion())
-	s.mu.Lock()
-	mode := s.world.merchants[c.MchID].KeyMode
-	s.mu.Unlock()
-	signing, serial := s.ring.public.key, s.ring.publicKeyID
-	if mode == PlatformCertificate {
-		signing, serial = s.ring.platform.key, s.ring.platform.serial
-	}
+	by, mode := s.callbackSigner(c.MchID)
 	switch fault {
 	case CallbackStale:
 		wall = wall.Add(-20 * time.Minute)
@@ -329,22 +344,22 @@ func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []b
 			s.cfg.Logger.Error("no key for a stranger", "err", err)
 			break
 		}
-		signing = stranger.key
+		by.key = stranger.key
 		if fault == CallbackUnknownSerial {
-			serial = "PUB_KEY_ID_0119999999992026010100000000009999"
+			by.serial = "PUB_KEY_ID_0119999999992026010100000000009999"
 			if mode == PlatformCertificate {
-				serial = stranger.serial
+				by.serial = stranger.serial
 			}
 		}
 	}
-	sig := signMessage(signing, wall, alphanumeric(32), body)
+	sig := signMessage(by.key, wall, alphanumeric(32), body)
 	switch fault {
 	case CallbackSignTampered:
 		sig.signature = flip(sig.signature)
 	case CallbackBodyTampered:
 		body = []byte(flip(c.Envelope))
 	case CallbackProbe:
-		sig.signature = "WECHATPAY/SIGNTEST/" + sig.signature
+		sig.signature = probePrefix + sig.signature
 	}
 	h := http.Header{}
 	h["Accept"] = []string{"*/*"}
@@ -352,7 +367,7 @@ func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []b
 	h["Pragma"] = []string{"no-cache"}
 	h["Content-Type"] = []string{"application/json"}
 	h["User-Agent"] = []string{"Mozilla/4.0"}
-	sig.set(h, serial)
+	sig.set(h, by.serial)
 	return h, body
 }
 

@@ -1,23 +1,20 @@
 package sim
 
 import (
-	"crypto/x509"
 	"net/http"
+	"slices"
 )
 
-// certificates answers GET /v3/certificates: the platform certificate, encrypted with the merchant's APIv3 key.
-// A merchant with a public key has none.
+// certificates answers GET /v3/certificates: every platform certificate that is listed, encrypted with the
+// merchant's APIv3 key. A merchant with a public key alone has none.
 func (s *Simulator) certificates(c *call) answer {
-	if c.merchant.KeyMode == PublicKey {
+	s.mu.Lock()
+	mode, apiV3Key, listed := c.merchant.KeyMode, c.merchant.keys.apiV3Key, slices.Clone(s.ring.platform)
+	s.mu.Unlock()
+	if mode == PublicKey {
 		return refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS",
 			"无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。", causeUnspecified)
 	}
-	cert, err := x509.ParseCertificate(s.ring.platform.cert)
-	if err != nil {
-		panic(err) // we made it
-	}
-	const aad = "certificate"
-	nonce := draw(12, hexLower)
 	type encrypted struct {
 		Algorithm      string `json:"algorithm"`
 		Nonce          string `json:"nonce"`
@@ -30,11 +27,15 @@ func (s *Simulator) certificates(c *call) answer {
 		Expires     string    `json:"expire_time"`
 		Certificate encrypted `json:"encrypt_certificate"`
 	}
-	return ok(map[string]any{"data": []entry{{
-		SerialNo: s.ring.platform.serial, Effective: onWire(cert.NotBefore), Expires: onWire(cert.NotAfter),
-		Certificate: encrypted{
+	const aad = "certificate"
+	var data []entry
+	for _, k := range listed {
+		nonce := draw(12, hexLower)
+		from, until := k.validity()
+		data = append(data, entry{k.serial, onWire(from), onWire(until), encrypted{
 			Algorithm: gcmAlgorithm, Nonce: nonce, AssociatedData: aad,
-			Ciphertext: seal(c.merchant.keys.apiV3Key, nonce, aad, []byte(s.ring.platform.certPEM())),
-		},
-	}}})
+			Ciphertext: seal(apiV3Key, nonce, aad, []byte(k.certPEM())),
+		}})
+	}
+	return ok(map[string]any{"data": data})
 }

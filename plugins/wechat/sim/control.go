@@ -20,8 +20,8 @@ type ControlOptions struct {
 	AllowOrigin string
 }
 
-// Control is the API by which tests and people play the payer, set faults, move the time and read the ledger.
-// It has no login: serve it on loopback.
+// Control is the API by which tests and people play the payer, set faults, move the time and read the ledger, and
+// at / a page that does the same with buttons. It has no login: serve it on loopback.
 func (s *Simulator) Control(o ControlOptions) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
@@ -30,10 +30,22 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"GET /control/v1/users":     s.controlUsers,
 		"POST /control/v1/users":    s.controlAddUser,
 
+		"POST /control/v1/merchants/{mchid}/sub-merchants":           s.controlAddSubMerchant,
+		"PUT /control/v1/merchants/{mchid}/keys":                     s.controlSetKeyMode,
+		"PUT /control/v1/merchants/{mchid}/apiv3-key":                s.controlSetAPIv3Key,
+		"POST /control/v1/merchants/{mchid}/certificate":             s.controlRenewCertificate,
+		"DELETE /control/v1/merchants/{mchid}/certificates/{serial}": s.controlEndCertificate,
+
+		"GET /control/v1/platform-certificates":               s.controlPlatform,
+		"POST /control/v1/platform-certificates":              s.controlAddPlatform,
+		"POST /control/v1/platform-certificates/{serial}/use": s.controlUsePlatform,
+		"DELETE /control/v1/platform-certificates/{serial}":   s.controlWithdrawPlatform,
+
 		"POST /control/v1/pay":    func(r *http.Request) (any, error) { return s.controlPayer(r, "ok", s.Pay) },
 		"POST /control/v1/fail":   func(r *http.Request) (any, error) { return s.controlPayer(r, "fail", s.FailPayment) },
 		"POST /control/v1/cancel": func(r *http.Request) (any, error) { return s.controlPayer(r, "cancel", s.CancelPayment) },
 
+		"GET /control/v1/overview":                   s.controlOverview,
 		"GET /control/v1/ledger":                     func(*http.Request) (any, error) { return s.Ledger(), nil },
 		"GET /control/v1/requests":                   s.controlRequests,
 		"GET /control/v1/trades/{number}":            s.controlTrade,
@@ -59,6 +71,7 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answerControl(w, r, handle) })
 	}
+	pageRoutes(mux)
 	return guard(mux, o)
 }
 
@@ -145,14 +158,20 @@ type shownMerchant struct {
 	KeyMode KeyMode   `json:"keys"`
 	Serial  string    `json:"serial"`
 	Apps    []SeedApp `json:"apps"`
+
+	SubMerchants []SubMerchant `json:"sub_merchants,omitempty"`
+}
+
+func (s *Simulator) shownMerchants() []shownMerchant {
+	var merchants []shownMerchant
+	for _, m := range s.Merchants() {
+		merchants = append(merchants, shownMerchant{m.MchID, m.Name, m.KeyMode, m.Serial, m.Apps, m.SubMerchants})
+	}
+	return merchants
 }
 
 func (s *Simulator) controlMerchants(*http.Request) (any, error) {
-	var merchants []shownMerchant
-	for _, m := range s.Merchants() {
-		merchants = append(merchants, shownMerchant{m.MchID, m.Name, m.KeyMode, m.Serial, m.Apps})
-	}
-	return map[string]any{"merchants": merchants, "public_key_id": s.PublicKeyID(), "public_key": s.PublicKeyPEM()}, nil
+	return map[string]any{"merchants": s.shownMerchants(), "public_key_id": s.PublicKeyID(), "public_key": s.PublicKeyPEM()}, nil
 }
 
 func (s *Simulator) controlUsers(*http.Request) (any, error) {
@@ -174,6 +193,14 @@ func (s *Simulator) controlAddUser(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return body.SeedUser, s.AddUser(body.AppID, body.SeedUser)
+}
+
+func (s *Simulator) controlAddSubMerchant(r *http.Request) (any, error) {
+	var sub SeedSubMerchant
+	if err := readControl(r, &sub); err != nil {
+		return nil, err
+	}
+	return sub, s.AddSubMerchant(r.PathValue("mchid"), sub)
 }
 
 // paidAnswer is what the payer's page hears, and the trade behind it.

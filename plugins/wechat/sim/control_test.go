@@ -55,6 +55,7 @@ func TestControlAPI(t *testing.T) {
 		says               string
 	}{
 		{nil, "GET", "/health", "", 200, `"status":"ok"`},
+		{nil, "GET", "/overview", "", 200, `"counts":{"callbacks":0,`},
 		{nil, "GET", "/merchants", "", 200, `"mchid":"1900000002"`},
 		{nil, "GET", "/users", "", 200, "oA1-alice"},
 		{nil, "POST", "/users", `{"app_id":"wxa000000000000001","openid":"oNew","name":"dora"}`, 200, "oNew"},
@@ -142,7 +143,7 @@ func TestControlAPITellsNoSecrets(t *testing.T) {
 	s := stopped(t)
 	server := httptest.NewServer(s.Control(sim.ControlOptions{}))
 	t.Cleanup(server.Close)
-	for _, path := range []string{"/health", "/merchants", "/users", "/ledger", "/clock", "/faults"} {
+	for _, path := range []string{"/health", "/merchants", "/users", "/ledger", "/clock", "/faults", "/overview", "/platform-certificates"} {
 		_, body := control(t, server.URL, http.MethodGet, path, "")
 		if !json.Valid([]byte(body)) {
 			t.Errorf("%s: not JSON: %s", path, body)

@@ -1,5 +1,5 @@
-// Package sim plays WeChat Pay: the v3 API of a direct merchant with signed answers, and encrypted, signed
-// callbacks with WeChat's retry schedule. It checks what WeChat checks and refuses with WeChat's codes and
+// Package sim plays WeChat Pay: the v3 API of direct merchants and partners with signed answers, and encrypted,
+// signed callbacks with WeChat's retry schedule. It checks what WeChat checks and refuses with WeChat's codes and
 // texts, so a client that works against it unchanged has its signatures, bodies and error handling right.
 //
 // It is WeChat's side, written apart from any client: it imports neither plugins/wechat nor an SDK, because it

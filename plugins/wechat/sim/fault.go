@@ -26,6 +26,7 @@ const (
 	NotEnough           FaultKind = "not_enough"
 	NumberUsedCode      FaultKind = "number_used_code"
 	AnswerTampered      FaultKind = "answer_tampered"
+	AnswerProbe         FaultKind = "answer_signtest"
 	Slow                FaultKind = "slow"
 	ClockOff            FaultKind = "clock_off"
 )
@@ -51,6 +52,20 @@ const (
 	CallbackProbe         FaultKind = "callback_signtest"
 )
 
+// Faults of bills.
+const (
+	BillCreating     FaultKind = "bill_creating"
+	BillMissing      FaultKind = "bill_missing"
+	BillWrongHash    FaultKind = "bill_wrong_hash"
+	BillTruncated    FaultKind = "bill_truncated"
+	BillColumnsMoved FaultKind = "bill_columns_moved"
+	BillExtraRow     FaultKind = "bill_extra_row"
+	BillMissingRow   FaultKind = "bill_missing_row"
+	BillAmountOff    FaultKind = "bill_amount_off"
+	BillTotalsWrong  FaultKind = "bill_totals_wrong"
+	BillPlain        FaultKind = "bill_plain"
+)
+
 // faultText says what each kind does; the README's table holds the same list, and a test compares them.
 var faultText = map[FaultKind]string{
 	TimeoutExecuted:     "executes the request, then never answers",
@@ -65,6 +80,7 @@ var faultText = map[FaultKind]string{
 	NotEnough:           "refuses a refund with 403 NOT_ENOUGH",
 	NumberUsedCode:      "answers a number sent with other content by 403 OUT_TRADE_NO_USED instead of 400 INVALID_REQUEST",
 	AnswerTampered:      "answers with a signature that does not verify",
+	AnswerProbe:         "executes the request and answers with a signature beginning WECHATPAY/SIGNTEST/",
 	Slow:                "answers after delay (1s unless given), on the machine's clock",
 	ClockOff:            "WeChat's clock is off by delay (10m unless given; may be negative), in requests and callbacks",
 
@@ -81,7 +97,18 @@ var faultText = map[FaultKind]string{
 	CallbackOtherKey:      "signed with a key that is not WeChat's, under the known serial",
 	CallbackUnknownSerial: "signed with a key that nobody was told of, under its own serial",
 	CallbackStale:         "signed with a time 20 minutes ago",
-	CallbackProbe:         "a probe with a signature beginning WECHATPAY/SIGNTEST/ goes first, as WeChat does to see that it is refused",
+	BillCreating:          "a bill is answered by 400 STATEMENT_CREATING",
+	BillMissing:           "a bill is answered by 400 NO_STATEMENT_EXIST",
+	BillWrongHash:         "a bill's hash_value is another file's",
+	BillTruncated:         "a bill's download ends half way",
+	BillColumnsMoved:      "a bill's columns come in another order",
+	BillExtraRow:          "a bill has a row of a trade that nobody made",
+	BillMissingRow:        "a bill's first row is missing",
+	BillAmountOff:         "a bill's first row has a fen too much",
+	BillTotalsWrong:       "a bill's totals count a row too many",
+	BillPlain:             "a bill comes without byte order mark and with LF alone, as some have been seen",
+
+	CallbackProbe: "a probe with a signature beginning WECHATPAY/SIGNTEST/ goes first, as WeChat does to see that it is refused",
 }
 
 // Fault is a rule: what goes wrong, where, how often.
@@ -91,7 +118,7 @@ type Fault struct {
 
 	// Where. Empty fields match everything.
 	Path   string `json:"path,omitempty"`   // a part of "METHOD /path?query", for faults of requests
-	Number string `json:"number,omitempty"` // out_trade_no or out_refund_no
+	Number string `json:"number,omitempty"` // out_trade_no or out_refund_no; of bills the bill_date
 	Event  string `json:"event,omitempty"`  // a callback's event_type, or its beginning
 	MchID  string `json:"mchid,omitempty"`
 

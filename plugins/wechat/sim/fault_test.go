@@ -95,18 +95,24 @@ func TestNotEnough(t *testing.T) {
 	c.must(http.MethodPost, refundPath, c.back("ENOUGH0001", "R1", 10)).wants(t, "the same number later", 200, "PROCESSING")
 }
 
-// TestAnswerTampered: executed, but nobody can know it from the answer.
-func TestAnswerTampered(t *testing.T) {
+// TestAnswerThatDoesNotVerify: executed, but nobody can know it from the answer.
+func TestAnswerThatDoesNotVerify(t *testing.T) {
 	t.Parallel()
-	s := stopped(t)
-	c := newClient(t, s, "1900000001")
-	if err := s.SetFaults(sim.Fault{Kind: sim.AnswerTampered, Count: 1}); err != nil {
-		t.Fatal(err)
+	for _, kind := range []sim.FaultKind{sim.AnswerTampered, sim.AnswerProbe} {
+		s := stopped(t)
+		c := newClient(t, s, "1900000001")
+		if err := s.SetFaults(sim.Fault{Kind: kind, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.try(http.MethodPost, prepayPath, c.order("TAMPER0001"))
+		if err == nil {
+			t.Errorf("%s: the answer's signature verifies", kind)
+		}
+		if probe := strings.HasPrefix(got.header.Get("Wechatpay-Signature"), "WECHATPAY/SIGNTEST/"); probe != (kind == sim.AnswerProbe) {
+			t.Errorf("%s: the signature is %s", kind, got.header.Get("Wechatpay-Signature"))
+		}
+		c.prepaid("TAMPER0001")
 	}
-	if _, err := c.try(http.MethodPost, prepayPath, c.order("TAMPER0001")); err == nil {
-		t.Error("the answer's signature verifies")
-	}
-	c.prepaid("TAMPER0001")
 }
 
 // TestClosedPaid: a closed trade and an expired one are paid all the same when the fault says so, once.

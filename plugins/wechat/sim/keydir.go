@@ -40,6 +40,8 @@ type summaryMerchant struct {
 	APIv3Key    string    `json:"apiv3_key"`
 	PublicKey   string    `json:"public_key"`
 	Apps        []SeedApp `json:"apps"`
+
+	SubMerchants []SeedSubMerchant `json:"sub_merchants,omitempty"` // of a partner
 }
 
 // loadRing takes the keys of a seed from dir, making and writing what is missing there; without a dir they are
@@ -48,7 +50,7 @@ func loadRing(dir string, seed Seed) (keyRing, error) {
 	if dir == "" {
 		return pooledRing(seed.mchIDs())
 	}
-	if err := os.MkdirAll(filepath.Join(dir, wechatFolder), 0o700); err != nil {
+	if err := os.MkdirAll(wechatDir(dir), 0o700); err != nil {
 		return keyRing{}, fmt.Errorf("make the keys folder: %w", err)
 	}
 	fresh, err := pooledRing(nil)
@@ -56,12 +58,14 @@ func loadRing(dir string, seed Seed) (keyRing, error) {
 		return keyRing{}, err
 	}
 	ring := keyRing{publicKeyID: publicKeyID, merchants: map[string]merchantKeys{}}
-	if ring.public, err = loadPair(filepath.Join(dir, wechatFolder), "public", fresh.public); err != nil {
+	if ring.public, err = loadPair(wechatDir(dir), "public", fresh.public); err != nil {
 		return keyRing{}, err
 	}
-	if ring.platform, err = loadPair(filepath.Join(dir, wechatFolder), "platform", fresh.platform); err != nil {
+	if ring.platform, err = loadPlatform(dir, fresh.platform[0]); err != nil {
 		return keyRing{}, err
 	}
+	ring.made = len(ring.platform)
+	ring.signing = ring.made - 1
 	public, err := ring.public.publicPEM()
 	if err != nil {
 		return keyRing{}, err
@@ -78,6 +82,46 @@ func loadRing(dir string, seed Seed) (keyRing, error) {
 		ring.merchants[id] = keys
 	}
 	return ring, writeSummary(dir, seed, ring)
+}
+
+func wechatDir(dir string) string { return filepath.Join(dir, wechatFolder) }
+
+// loadPlatform reads the platform certificates in the order they were made, or writes the first.
+func loadPlatform(dir string, fresh keyPair) ([]keyPair, error) {
+	first, err := loadPair(wechatDir(dir), platformFile(1), fresh)
+	if err != nil {
+		return nil, err
+	}
+	all := []keyPair{first}
+	for {
+		name := platformFile(len(all) + 1)
+		if _, err := os.Stat(filepath.Join(wechatDir(dir), name+"_key.pem")); err != nil {
+			return all, nil // there is none: a file that cannot be read is one that loadPair would have named
+		}
+		pair, err := loadPair(wechatDir(dir), name, keyPair{})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pair)
+	}
+}
+
+// replaceMerchantPair puts a merchant's new key and certificate where the old ones were.
+func replaceMerchantPair(dir, mchID string, pair keyPair) error {
+	private, err := pair.privatePEM()
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{keyFile: private, certFile: pair.certPEM(), serialFile: pair.serial + "\n"} {
+		if err := writeWhole(filepath.Join(dir, mchID, name), []byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func replaceAPIv3Key(dir, mchID, key string) error {
+	return writeWhole(filepath.Join(dir, mchID, apiV3KeyFile), []byte(key))
 }
 
 // missingKeys are the merchants that have no key in dir yet: only for them one is made.
@@ -192,6 +236,7 @@ func writeSummary(dir string, seed Seed, ring keyRing) error {
 			MchID: m.MchID, Name: m.Name, Serial: ring.merchants[m.MchID].serial,
 			PrivateKey: filepath.Join(m.MchID, keyFile), Certificate: filepath.Join(m.MchID, certFile),
 			APIv3Key: filepath.Join(m.MchID, apiV3KeyFile), PublicKey: filepath.Join(m.MchID, publicFile),
+			SubMerchants: m.SubMerchants,
 		}
 		for _, id := range m.AppIDs {
 			out.Apps = append(out.Apps, apps[id])

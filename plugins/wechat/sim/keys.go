@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -95,12 +96,30 @@ func (k keyPair) publicPEM() (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
 }
 
-// keyRing is every key of one simulated world: WeChat's two and the merchants'.
+// keyRing is every key of one simulated world: WeChat's and the merchants'. The platform certificates change
+// while it runs, under Simulator.mu.
 type keyRing struct {
 	publicKeyID string
-	public      keyPair // signs for those who use a WeChat Pay public key
-	platform    keyPair // signs for those who use platform certificates
+	public      keyPair   // signs for those who use a WeChat Pay public key
+	platform    []keyPair // the certificates that GET /v3/certificates lists
+	signing     int       // index of the one that signs for those who use platform certificates
+	made        int       // how many platform certificates there have been
 	merchants   map[string]merchantKeys
+}
+
+// platformName is the pool's name of the nth platform certificate, platformFile that in a keys folder.
+func platformName(n int) string {
+	if n == 1 {
+		return "Tenpay.com sign"
+	}
+	return fmt.Sprintf("Tenpay.com sign #%d", n)
+}
+
+func platformFile(n int) string {
+	if n == 1 {
+		return "platform"
+	}
+	return fmt.Sprintf("platform-%d", n)
 }
 
 type merchantKeys struct {
@@ -127,7 +146,7 @@ func pooledRing(mchIDs []string) (keyRing, error) {
 		})
 	}
 	take("Tenpay.com public key", func(k keyPair) { ring.public = k })
-	take("Tenpay.com sign", func(k keyPair) { ring.platform = k })
+	take(platformName(1), func(k keyPair) { ring.platform, ring.made = []keyPair{k}, 1 })
 	for _, id := range mchIDs {
 		take(id, func(k keyPair) { ring.merchants[id] = merchantKeys{k, apiV3KeyOf(id)} })
 	}
@@ -137,6 +156,8 @@ func pooledRing(mchIDs []string) (keyRing, error) {
 
 // publicKeyID is the shape of WeChat's: PUB_KEY_ID_, then 34 digits.
 const publicKeyID = "PUB_KEY_ID_0119000000012026010100000000000001"
+
+var apiV3KeyShape = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
 
 // apiV3Keys are this process's, drawn once a merchant so that a second simulator agrees with the first.
 var apiV3Keys sync.Map

@@ -94,7 +94,7 @@ func (s *Simulator) payable(p Pay) (*Trade, error) {
 			return nil, err
 		}
 	}
-	if p.OpenID != "" && p.OpenID != t.OpenID {
+	if p.OpenID != "" && p.OpenID != t.OpenID && p.OpenID != t.SubOpenID {
 		return nil, &Refused{ReasonPayer, "下单账号与支付账号不一致，请核实后再支付"}
 	}
 	now := s.clock.now()
@@ -155,10 +155,10 @@ func (w *world) wanted(p Pay) (*Trade, Prepay, error) {
 }
 
 // checkHandOff does what the payer's client does before it shows the amount: the pay signature must be the
-// merchant's, over the trade's own app id.
+// signer's, by the key of today, over the app id whose page the trade is for.
 func (w *world) checkHandOff(h HandOff, t *Trade) error {
 	message := strings.Join([]string{h.AppID, h.TimeStamp, h.NonceStr, h.Package, ""}, "\n")
-	if _, err := strconv.ParseInt(h.TimeStamp, 10, 64); err != nil || h.SignType != "RSA" || h.AppID != t.AppID ||
+	if _, err := strconv.ParseInt(h.TimeStamp, 10, 64); err != nil || h.SignType != "RSA" || h.AppID != t.callerApp() ||
 		!verified(&w.merchants[t.MchID].keys.key.PublicKey, message, h.PaySign) {
 		return &Refused{ReasonSignature, "支付验证签名失败"}
 	}

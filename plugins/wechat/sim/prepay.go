@@ -6,9 +6,15 @@ import (
 )
 
 // prepayFields is the body of POST /v3/pay/transactions/jsapi.
-var prepayFields = []field{
+var prepayFields = append([]field{
 	{path: "appid", label: "公众号ID", required: true, max: 32},
 	{path: "mchid", label: "直连商户号", required: true, max: 32},
+	{path: "payer", label: "支付者", kind: object, required: true},
+	{path: "payer/openid", label: "用户标识", required: true, max: 128},
+}, tradeFields...)
+
+// tradeFields are those that direct merchants and partners share.
+var tradeFields = []field{
 	{path: "description", label: "商品描述", required: true, max: 127},
 	{path: "out_trade_no", label: "商户订单号", required: true, min: 6, max: 32, pattern: numberText},
 	{path: "time_expire", label: "交易结束时间", max: 64},
@@ -19,8 +25,6 @@ var prepayFields = []field{
 	{path: "amount", label: "订单金额", kind: object, required: true},
 	{path: "amount/total", label: "总金额", kind: number, required: true, min: 1},
 	{path: "amount/currency", label: "货币类型", max: 16},
-	{path: "payer", label: "支付者", kind: object, required: true},
-	{path: "payer/openid", label: "用户标识", required: true, max: 128},
 	{path: "detail", label: "优惠功能", kind: opaque},
 	{path: "scene_info", label: "场景信息", kind: object},
 	{path: "scene_info/payer_client_ip", label: "用户终端IP", max: 45},
@@ -38,9 +42,16 @@ const (
 	textReentry = "请求重入时，参数与首次请求时不一致"
 )
 
-// prepay opens a trade, or gives the one that is there a fresh prepay_id when everything is as it was.
+// prepay answers POST /v3/pay/transactions/jsapi.
 func (s *Simulator) prepay(c *call) answer {
-	body, bad := parseBody(c.body, prepayFields)
+	return s.openTrade(c, prepayFields, func(body content) (Parties, *answer) {
+		return Parties{MchID: body.text("mchid"), AppID: body.text("appid"), OpenID: body.text("payer/openid")}, nil
+	})
+}
+
+// openTrade opens a trade, or gives the one that is there a fresh prepay_id when everything is as it was.
+func (s *Simulator) openTrade(c *call, fields []field, read func(content) (Parties, *answer)) answer {
+	body, bad := parseBody(c.body, fields)
 	if bad != nil {
 		return *bad
 	}
@@ -51,16 +62,20 @@ func (s *Simulator) prepay(c *call) answer {
 	if currency := body.text("amount/currency"); currency != "" && currency != "CNY" {
 		return *paramError("body", currency, "输入源“/body/amount/currency”映射到值字段“货币类型”字符串规则校验失败，字符串值不在枚举范围内")
 	}
-	if body.text("mchid") != c.merchant.MchID {
+	parties, bad := read(body)
+	switch {
+	case bad != nil:
+		return *bad
+	case parties.MchID != c.merchant.MchID:
 		return mchIDMismatch()
 	}
 	key := tradeKey{c.merchant.MchID, body.text("out_trade_no")}
-	o := occasion{path: "POST /v3/pay/transactions/jsapi", number: key.number, mchID: key.mchID}
+	o := occasion{path: c.request.Method + " " + c.request.Path, number: key.number, mchID: key.mchID}
 	said := body.canonical()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if bad := s.payerMismatch(c.merchant, body); bad != nil {
+	if bad := s.world.mayTrade(c.merchant, &parties); bad != nil {
 		return *bad
 	}
 	t := s.world.trades[key]
@@ -69,7 +84,7 @@ func (s *Simulator) prepay(c *call) answer {
 		return orderClosed()
 	case t == nil:
 		t = &Trade{
-			MchID: key.mchID, OutTradeNo: key.number, AppID: body.text("appid"), OpenID: body.text("payer/openid"),
+			Parties: parties, OutTradeNo: key.number,
 			Total: body.number("amount/total"), Description: body.text("description"), Attach: body.text("attach"),
 			NotifyURL: body.text("notify_url"), DeviceID: body.text("scene_info/device_id"),
 			Content: said, State: NotPaid, CreatedAt: c.now, ExpiresAt: expires,
@@ -112,17 +127,28 @@ func (s *Simulator) expiry(body content, now time.Time) (time.Time, *answer) {
 	return at, nil
 }
 
+// mayTrade checks that these may make a trade together; s.mu is held.
+func (w *world) mayTrade(m *merchant, p *Parties) *answer {
+	if p.partner() {
+		return w.partyMismatch(m, p)
+	}
+	if m.partner() {
+		a := notDirect()
+		return &a
+	}
+	return w.payerMismatch(m, p)
+}
+
 // payerMismatch checks that the app is bound to the merchant and the payer is one of the app's.
-func (s *Simulator) payerMismatch(m *merchant, body content) *answer {
-	appID, openID := body.text("appid"), body.text("payer/openid")
-	a := s.world.apps[appID]
+func (w *world) payerMismatch(m *merchant, p *Parties) *answer {
+	a := w.apps[p.AppID]
 	switch {
-	case a == nil || !m.bound(appID):
+	case a == nil || !m.bound(p.AppID):
 		bad := refuse(http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配，请检查后再试", causeUnspecified)
 		return &bad
-	case a.users[openID]:
+	case a.users[p.OpenID]:
 		return nil
-	case s.world.knows(openID):
+	case w.knows(p.OpenID):
 		bad := refuse(http.StatusInternalServerError, "OPENID_MISMATCH", "openid和appid不匹配", causeUnspecified)
 		return &bad
 	}

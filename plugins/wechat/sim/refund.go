@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 // refundFields is the body of POST /v3/refund/domestic/refunds.
 var refundFields = []field{
+	{path: "sub_mchid", label: labelSubMchID, max: 32},
 	{path: "transaction_id", label: "微信支付订单号", max: 32},
 	{path: "out_trade_no", label: "商户订单号", max: 32, pattern: numberText},
 	{path: "out_refund_no", label: "商户退款单号", required: true, max: 64, pattern: refundNumberText},
@@ -40,6 +42,9 @@ func (s *Simulator) refund(c *call) answer {
 	if body.text("transaction_id") == "" && body.text("out_trade_no") == "" {
 		return *missing("body", "transaction_id", "微信支付订单号")
 	}
+	if bad := s.refundParty(c.merchant, "body", body.text("sub_mchid")); bad != nil {
+		return *bad
+	}
 	if currency := body.text("amount/currency"); currency != "CNY" {
 		return *paramError("body", currency, "输入源“/body/amount/currency”映射到值字段“退款币种”字符串规则校验失败，字符串值不在枚举范围内")
 	}
@@ -60,7 +65,7 @@ func (s *Simulator) refund(c *call) answer {
 		return *bad
 	}
 	r := &Refund{
-		MchID: key.mchID, Serial: c.serial, OutRefundNo: key.number, RefundID: refundID(c.now),
+		MchID: key.mchID, SubMchID: t.SubMchID, Serial: c.serial, OutRefundNo: key.number, RefundID: refundID(c.now),
 		OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID,
 		Amount: body.number("amount/refund"), Total: t.Total, NotifyURL: body.text("notify_url"),
 		FundsAccount: body.text("funds_account"), Content: said, Status: RefundProcessing,
@@ -91,8 +96,9 @@ func (w *world) refundable(c *call, body content) (*Trade, *answer) {
 	} else {
 		t = w.trades[tradeKey{c.merchant.MchID, number}]
 	}
-	// The signer that took the money is the only one that can give it back: another's trade does not exist.
-	if t == nil || t.MchID != c.merchant.MchID || t.State != Paid && t.State != Refunded {
+	// The signer that took the money is the only one that can give it back, and for the sub merchant it was taken
+	// for: another's trade does not exist.
+	if t == nil || t.MchID != c.merchant.MchID || t.SubMchID != body.text("sub_mchid") || t.State != Paid && t.State != Refunded {
 		return no(http.StatusNotFound, "RESOURCE_NOT_EXISTS", textNoOrder)
 	}
 	if transaction != "" && number != "" && t.OutTradeNo != number {
@@ -126,12 +132,30 @@ func (w *world) refundable(c *call, body content) (*Trade, *answer) {
 	return t, nil
 }
 
-// queryRefund answers GET /v3/refund/domestic/refunds/{out_refund_no}.
+// refundParty checks the sub_mchid of a refund: a partner names one of its own, a direct merchant none.
+func (s *Simulator) refundParty(m *merchant, location, subMchID string) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case subMchID == "" && m.partner():
+		return missing(location, "sub_mchid", labelSubMchID)
+	case subMchID != "" && m.sub(subMchID) == nil:
+		bad := noRelation()
+		return &bad
+	}
+	return nil
+}
+
+// queryRefund answers GET /v3/refund/domestic/refunds/{out_refund_no}[?sub_mchid=].
 func (s *Simulator) queryRefund(c *call) answer {
+	subMchID := c.query.Get("sub_mchid")
+	if bad := s.refundParty(c.merchant, "query", subMchID); bad != nil {
+		return *bad
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.world.refunds[tradeKey{c.merchant.MchID, c.path["out_refund_no"]}]
-	if r == nil {
+	if r == nil || r.SubMchID != subMchID {
 		return refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", textNoRefund, causeUnspecified)
 	}
 	return ok(r.shown())
@@ -140,6 +164,10 @@ func (s *Simulator) queryRefund(c *call) answer {
 // payerAccount is where the money goes back to: the payer's balance.
 const payerAccount = "支付用户零钱"
 
+func (r *Refund) account() string { return cmp.Or(r.Account, payerAccount) }
+
+func (r *Refund) channel() string { return cmp.Or(r.Channel, "ORIGINAL") }
+
 // shown is the refund as the create and the query answer it.
 func (r *Refund) shown() map[string]any {
 	v := map[string]any{
@@ -147,7 +175,7 @@ func (r *Refund) shown() map[string]any {
 			"currency": "CNY", "discount_refund": 0, "from": []any{}, "payer_refund": r.Amount, "payer_total": r.Total,
 			"refund": r.Amount, "refund_fee": 0, "settlement_refund": r.Amount, "settlement_total": r.Total, "total": r.Total,
 		},
-		"channel":               "ORIGINAL",
+		"channel":               r.channel(),
 		"create_time":           onWire(r.CreatedAt),
 		"funds_account":         r.FundsAccount,
 		"out_refund_no":         r.OutRefundNo,
@@ -156,7 +184,7 @@ func (r *Refund) shown() map[string]any {
 		"refund_id":             r.RefundID,
 		"status":                r.Status,
 		"transaction_id":        r.TransactionID,
-		"user_received_account": payerAccount,
+		"user_received_account": r.account(),
 	}
 	if r.Status == RefundSuccess {
 		v["success_time"] = onWire(r.SuccessAt)
@@ -166,10 +194,10 @@ func (r *Refund) shown() map[string]any {
 
 // planRefund puts the end of a refund on the agenda. Nothing happens then when a person was faster.
 func (s *Simulator) planRefund(r *Refund) {
-	epoch := s.world.epoch
-	s.agenda.at(r.SettlesAt, func(_ context.Context, due time.Time) {
+	epoch, settles := s.world.epoch, r.SettlesAt
+	s.agenda.at(settles, func(_ context.Context, due time.Time) {
 		s.mu.Lock()
-		if s.world.epoch != epoch || r.Status != RefundProcessing {
+		if s.world.epoch != epoch || r.Status != RefundProcessing || !r.SettlesAt.Equal(settles) {
 			s.mu.Unlock()
 			return
 		}
@@ -190,7 +218,7 @@ func (s *Simulator) planRefund(r *Refund) {
 // endRefund gives a refund its end; s.mu is held. The callback that tells the merchant is nil where the refund
 // named no notify URL.
 func (s *Simulator) endRefund(r *Refund, status RefundStatus, at time.Time) *Callback {
-	r.Status = status
+	s.world.become(r, status, at)
 	if status == RefundSuccess {
 		r.SuccessAt = at
 	}

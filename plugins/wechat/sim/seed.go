@@ -15,12 +15,23 @@ type Seed struct {
 	Apps      []SeedApp      `json:"apps"`
 }
 
-// SeedMerchant is a direct merchant.
+// SeedMerchant is who signs: a direct merchant, or a partner (服务商) that takes money for its sub merchants.
 type SeedMerchant struct {
 	MchID   string   `json:"mchid"`   // 8 to 10 digits
 	Name    string   `json:"name"`    // for people
 	KeyMode KeyMode  `json:"keys"`    // public_key when empty
 	AppIDs  []string `json:"app_ids"` // the apps bound to it; an app may be bound to several merchants
+
+	// Partner is set for a partner, also one that has no sub merchant yet. A partner cannot take money itself.
+	Partner      bool              `json:"partner,omitempty"`
+	SubMerchants []SeedSubMerchant `json:"sub_merchants,omitempty"`
+}
+
+// SeedSubMerchant is a merchant below a partner (特约商户): it has no certificate and no APIv3 key.
+type SeedSubMerchant struct {
+	MchID  string   `json:"sub_mchid"`             // 8 to 10 digits
+	Name   string   `json:"name,omitempty"`        // for people
+	AppIDs []string `json:"sub_app_ids,omitempty"` // its own apps; payers may be named by the partner's app alone
 }
 
 // KeyMode says with what a merchant verifies WeChat.
@@ -31,6 +42,8 @@ const (
 	PublicKey KeyMode = "public_key"
 	// PlatformCertificate is the older way: certificates, downloaded and decrypted.
 	PlatformCertificate KeyMode = "platform_certificate"
+	// Switching is the way from the one to the other: both are in force, and callbacks move over bit by bit.
+	Switching KeyMode = "switching"
 )
 
 // SeedApp is an official account or a mini program. An openid belongs to it alone: the same person has another
@@ -48,7 +61,8 @@ type SeedUser struct {
 }
 
 // DefaultSeed is what a simulator holds when nobody says otherwise: merchant 1900000001 with two official
-// accounts, merchant 1900000002 with one of its own, and the same three people in each under other openids.
+// accounts, merchant 1900000002 with one of its own, merchant 1900000003 with a mini program, partner 1900000100 with the sub merchants 1900000101, which
+// has an app of its own, and 1900000102, which has none; and the same three people in each app under other openids.
 func DefaultSeed() Seed {
 	app := func(id, name, mark string) SeedApp {
 		a := SeedApp{AppID: id, Name: name}
@@ -61,11 +75,22 @@ func DefaultSeed() Seed {
 		Merchants: []SeedMerchant{
 			{MchID: "1900000001", Name: "First Hospital", KeyMode: PublicKey, AppIDs: []string{"wxa000000000000001", "wxa000000000000002"}},
 			{MchID: "1900000002", Name: "Second Hospital", KeyMode: PublicKey, AppIDs: []string{"wxb000000000000001"}},
+			{MchID: "1900000003", Name: "First Hospital, mini program", KeyMode: PublicKey, AppIDs: []string{"wxm000000000000001"}},
+			{
+				MchID: "1900000100", Name: "City Health Platform", KeyMode: PublicKey, AppIDs: []string{"wxp000000000000001"},
+				Partner: true, SubMerchants: []SeedSubMerchant{
+					{MchID: "1900000101", Name: "Third Hospital", AppIDs: []string{"wxs000000000000001"}},
+					{MchID: "1900000102", Name: "Fourth Hospital"},
+				},
+			},
 		},
 		Apps: []SeedApp{
 			app("wxa000000000000001", "First Hospital official account", "A1"),
 			app("wxa000000000000002", "First Hospital clinic account", "A2"),
 			app("wxb000000000000001", "Second Hospital official account", "B1"),
+			app("wxm000000000000001", "First Hospital mini program", "M1"),
+			app("wxp000000000000001", "City Health official account", "P1"),
+			app("wxs000000000000001", "Third Hospital mini program", "S1"),
 		},
 	}
 }
@@ -111,14 +136,34 @@ func (s Seed) check() error {
 			return fmt.Errorf("the seed's mchid %q is not 8 to 10 digits", m.MchID)
 		case merchants[m.MchID]:
 			return fmt.Errorf("the seed has merchant %s twice", m.MchID)
-		case m.KeyMode != "" && m.KeyMode != PublicKey && m.KeyMode != PlatformCertificate:
-			return fmt.Errorf("merchant %s: keys %q is neither %s nor %s", m.MchID, m.KeyMode, PublicKey, PlatformCertificate)
+		case m.KeyMode != "" && m.KeyMode != PublicKey && m.KeyMode != PlatformCertificate && m.KeyMode != Switching:
+			return fmt.Errorf("merchant %s: keys %q is none of %s, %s and %s", m.MchID, m.KeyMode, PublicKey, PlatformCertificate, Switching)
 		}
 		merchants[m.MchID] = true
-		for _, id := range m.AppIDs {
-			if !apps[id] {
-				return fmt.Errorf("merchant %s is bound to app %s, which the seed does not have under apps", m.MchID, id)
+		if err := boundTo(apps, m.MchID, m.AppIDs); err != nil {
+			return err
+		}
+		subs := map[string]bool{}
+		for _, sub := range m.SubMerchants {
+			switch {
+			case !mchIDShape.MatchString(sub.MchID):
+				return fmt.Errorf("the sub_mchid %q of partner %s is not 8 to 10 digits", sub.MchID, m.MchID)
+			case subs[sub.MchID]:
+				return fmt.Errorf("partner %s has the sub merchant %s twice", m.MchID, sub.MchID)
 			}
+			subs[sub.MchID] = true
+			if err := boundTo(apps, sub.MchID, sub.AppIDs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func boundTo(apps map[string]bool, mchID string, appIDs []string) error {
+	for _, id := range appIDs {
+		if !apps[id] {
+			return fmt.Errorf("merchant %s is bound to app %s, which the seed does not have under apps", mchID, id)
 		}
 	}
 	return nil

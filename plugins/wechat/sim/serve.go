@@ -16,7 +16,9 @@ const maxBody = 1 << 20
 // call is one authorized request on its way to an endpoint.
 type call struct {
 	merchant *merchant
-	serial   string
+	serial   string // of the certificate that signed it
+	named    string // its Wechatpay-Serial: the key of WeChat's that it expects, and encrypts with
+	signer   signer // of the answer
 	body     []byte
 	path     map[string]string // the parts of the path in braces
 	query    url.Values
@@ -28,17 +30,27 @@ type call struct {
 type endpoint struct {
 	method, path string
 	run          func(*Simulator, *call) answer
-	agent        bool // refuses a request without Accept or User-Agent before anything else
+	sends        string // what its body makes: trade or refund; the ledger keeps what a number was sent with
+	agent        bool   // refuses a request without Accept or User-Agent before anything else
 }
 
 var endpoints = []endpoint{
-	{http.MethodPost, "/v3/pay/transactions/jsapi", (*Simulator).prepay, false},
-	{http.MethodGet, "/v3/pay/transactions/out-trade-no/{out_trade_no}", (*Simulator).queryByNumber, false},
-	{http.MethodGet, "/v3/pay/transactions/id/{transaction_id}", (*Simulator).queryByTransaction, false},
-	{http.MethodPost, "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", (*Simulator).closeTrade, false},
-	{http.MethodPost, "/v3/refund/domestic/refunds", (*Simulator).refund, true},
-	{http.MethodGet, "/v3/refund/domestic/refunds/{out_refund_no}", (*Simulator).queryRefund, true},
-	{http.MethodGet, "/v3/certificates", (*Simulator).certificates, true},
+	{http.MethodPost, "/v3/pay/transactions/jsapi", (*Simulator).prepay, "trade", false},
+	{http.MethodGet, "/v3/pay/transactions/out-trade-no/{out_trade_no}", (*Simulator).queryByNumber, "", false},
+	{http.MethodGet, "/v3/pay/transactions/id/{transaction_id}", (*Simulator).queryByTransaction, "", false},
+	{http.MethodPost, "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", (*Simulator).closeTrade, "", false},
+	{http.MethodPost, "/v3/pay/partner/transactions/jsapi", (*Simulator).partnerPrepay, "trade", false},
+	{http.MethodGet, "/v3/pay/partner/transactions/out-trade-no/{out_trade_no}", (*Simulator).partnerQueryByNumber, "", false},
+	{http.MethodGet, "/v3/pay/partner/transactions/id/{transaction_id}", (*Simulator).partnerQueryByTransaction, "", false},
+	{http.MethodPost, "/v3/pay/partner/transactions/out-trade-no/{out_trade_no}/close", (*Simulator).partnerCloseTrade, "", false},
+	{http.MethodPost, "/v3/refund/domestic/refunds", (*Simulator).refund, "refund", true},
+	{http.MethodGet, "/v3/refund/domestic/refunds/{out_refund_no}", (*Simulator).queryRefund, "", true},
+	{http.MethodPost, "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", (*Simulator).abnormalRefund, "", true},
+	{http.MethodGet, "/v3/bill/tradebill", (*Simulator).tradeBill, "", true},
+	{http.MethodGet, "/v3/bill/fundflowbill", (*Simulator).fundBill, "", true},
+	{http.MethodGet, billPath, (*Simulator).downloadBill, "", false},
+	{http.MethodGet, "/v3/certificates", (*Simulator).certificates, "", true},
+	{http.MethodPost, "/v3/security/echo", (*Simulator).echo, "", true},
 }
 
 // route finds the endpoint of a path. Status 404: no such path; 405: not with this method.
@@ -95,25 +107,27 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	if status != http.StatusOK {
 		a := answer{status: status, unsigned: true}
 		s.outcome(note, Answered, a, "")
-		s.write(w, a, "", wall, false)
+		s.write(w, a, signer{}, wall, "")
 		return
 	}
 	if e.agent && (r.Header.Get("Accept") == "" || r.Header.Get("User-Agent") == "") {
 		a := refuse(http.StatusBadRequest, "INVALID_REQUEST", "Http头缺少Accept或User-Agent", causeParam)
 		a.unsigned = true
 		s.outcome(note, Answered, a, "")
-		s.write(w, a, "", wall, false)
+		s.write(w, a, signer{}, wall, "")
 		return
 	}
 	auth, m, refused := s.authorize(r, body, wall)
 	s.noteSigner(note, auth, path)
 	if refused != nil {
 		s.outcome(note, Answered, *refused, "")
-		s.write(w, *refused, "", wall, false)
+		s.write(w, *refused, signer{}, wall, "")
 		return
 	}
+	named := r.Header.Get("Wechatpay-Serial")
 	c := &call{
-		merchant: m, serial: auth.serial, body: body, path: path, query: r.URL.Query(), now: s.Now(), request: note,
+		merchant: m, serial: auth.serial, named: named, signer: s.answerSigner(m, named),
+		body: body, path: path, query: r.URL.Query(), now: s.Now(), request: note,
 	}
 	s.noteContent(e, c)
 	s.perform(w, r, e, c, wall)
@@ -144,9 +158,9 @@ func (s *Simulator) perform(w http.ResponseWriter, r *http.Request, e endpoint, 
 		s.finish(w, r, c, f.afterwards(a), f, wall, ExecutedNotAnswered)
 		return
 	}
-	if _, tamper := s.fault(o, AnswerTampered); tamper {
-		s.outcome(c.request, Answered, a, AnswerTampered)
-		s.write(w, a, r.Header.Get("Wechatpay-Serial"), wall, true)
+	if f, spoiled := s.fault(o, AnswerTampered, AnswerProbe); spoiled {
+		s.outcome(c.request, Answered, a, f.Kind)
+		s.write(w, a, c.signer, wall, f.Kind)
 		return
 	}
 	s.finish(w, r, c, a, Fault{}, wall, Answered)
@@ -209,7 +223,7 @@ func (s *Simulator) finish(w http.ResponseWriter, r *http.Request, c *call, a an
 	s.outcome(c.request, o, a, f.Kind)
 	switch {
 	case a.status != 0:
-		s.write(w, a, r.Header.Get("Wechatpay-Serial"), wall, false)
+		s.write(w, a, c.signer, wall, "")
 	case f.Kind == TimeoutExecuted || f.Kind == TimeoutNotExecuted:
 		select {
 		case <-r.Context().Done():
@@ -280,14 +294,7 @@ func (s *Simulator) noteSigner(note *Request, a authorization, path map[string]s
 
 // noteContent keeps what a number was sent with, whatever becomes of the call.
 func (s *Simulator) noteContent(e endpoint, c *call) {
-	kind := ""
-	switch e.path {
-	case "/v3/pay/transactions/jsapi":
-		kind = "trade"
-	case "/v3/refund/domestic/refunds":
-		kind = "refund"
-	}
-	if kind == "" || c.request.Number == "" {
+	if e.sends == "" || c.request.Number == "" {
 		return
 	}
 	body, isObject := decode(c.body)
@@ -297,7 +304,7 @@ func (s *Simulator) noteContent(e endpoint, c *call) {
 	text := body.canonical()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world.noteSent(kind, c.merchant.MchID, c.request.Number, text)
+	s.world.noteSent(e.sends, c.merchant.MchID, c.request.Number, text)
 }
 
 func (s *Simulator) outcome(note *Request, o Outcome, a answer, f FaultKind) {

@@ -3,12 +3,14 @@ package sim
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +19,7 @@ import (
 type Config struct {
 	Listen string // address of the v3 API; 127.0.0.1:0 when empty
 	Seed   Seed   // DefaultSeed when it has no merchant
+	TLS    bool   // the v3 API speaks HTTPS, with a certificate of CAPEM's
 
 	// KeysDir is a folder for the generated keys, read again at the next start; empty: keys live in this process.
 	KeysDir string
@@ -72,7 +75,7 @@ func (c Config) withDefaults() Config {
 // Simulator is one simulated WeChat. Start or New makes it; Close ends it.
 type Simulator struct {
 	cfg     Config
-	ring    keyRing
+	ring    keyRing // its platform certificates under mu, the rest as at the start
 	clock   *clock
 	agenda  *agenda
 	store   *stateFile // nil: nothing is kept
@@ -87,6 +90,7 @@ type Simulator struct {
 	watched chan struct{} // closed at the next change of a request; nil: nobody waits
 
 	listener net.Listener
+	caPEM    string // of the local CA; empty without TLS
 	server   *http.Server
 	closing  chan struct{} // closed by Close: releases requests that are never answered
 	stop     context.CancelFunc
@@ -135,9 +139,28 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	if s.listener, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("listen for the v3 API on %s: %w", cfg.Listen, err)
 	}
+	if cfg.TLS {
+		if err := s.secure(); err != nil {
+			return nil, errors.Join(err, s.listener.Close())
+		}
+	}
 	s.run()
 	cfg.Logger.Info("the simulated WeChat listens", "base_url", s.BaseURL(), "random_seed", cfg.RandomSeed)
 	return s, nil
+}
+
+// secure puts TLS around the listener.
+func (s *Simulator) secure() error {
+	ca, err := loadCA(s.cfg.KeysDir)
+	if err != nil {
+		return err
+	}
+	secured, err := ca.serverConfig(s.listener.Addr())
+	if err != nil {
+		return err
+	}
+	s.caPEM, s.listener = ca.certPEM(), tls.NewListener(s.listener, secured)
+	return nil
 }
 
 func (s *Simulator) run() {
@@ -182,7 +205,16 @@ func (s *Simulator) Close() error {
 }
 
 // BaseURL is where a client sends what it would send to https://api.mch.weixin.qq.com.
-func (s *Simulator) BaseURL() string { return "http://" + s.listener.Addr().String() }
+func (s *Simulator) BaseURL() string {
+	if s.cfg.TLS {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
+
+// CAPEM is the certificate of the local CA that a client must trust, in PEM; empty unless Config.TLS is set. With a
+// keys folder it is also there, as ca.pem.
+func (s *Simulator) CAPEM() string { return s.caPEM }
 
 // RandomSeed repeats the faults of this run when it is given to the next in Config.RandomSeed.
 func (s *Simulator) RandomSeed() uint64 { return s.cfg.RandomSeed }
@@ -202,10 +234,13 @@ func (s *Simulator) PublicKeyPEM() string {
 // PublicKey is the same, parsed.
 func (s *Simulator) PublicKey() *rsa.PublicKey { return &s.ring.public.key.PublicKey }
 
-// PlatformCertificate is the platform certificate that signs for those who do not use the public key: its
+// PlatformCertificate is the platform certificate that signs at present for those who do not use the public key: its
 // serial and PEM.
 func (s *Simulator) PlatformCertificate() (serial, pem string) {
-	return s.ring.platform.serial, s.ring.platform.certPEM()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.ring.platform[s.ring.signing]
+	return k.serial, k.certPEM()
 }
 
 // Merchant is a merchant with everything its operator would hold.
@@ -219,6 +254,16 @@ type Merchant struct {
 	CertificatePEM string
 	APIv3Key       string // 32 characters
 	Apps           []SeedApp
+
+	Partner      bool
+	SubMerchants []SubMerchant // of a partner
+}
+
+// SubMerchant is a merchant below a partner, with the apps of its own.
+type SubMerchant struct {
+	MchID string    `json:"sub_mchid"`
+	Name  string    `json:"name"`
+	Apps  []SeedApp `json:"apps,omitempty"`
 }
 
 // Merchant is the merchant of that number; it panics when there is none, as a test could not go on.
@@ -245,15 +290,26 @@ func (s *Simulator) Merchants() []Merchant {
 		out := Merchant{
 			MchID: m.MchID, Name: m.Name, KeyMode: m.KeyMode, Serial: m.keys.serial, PrivateKey: m.keys.key,
 			PrivateKeyPEM: private, CertificatePEM: m.keys.certPEM(), APIv3Key: m.keys.apiV3Key,
+			Partner: m.partner(),
 		}
-		for _, id := range m.AppIDs {
-			a := s.world.apps[id].SeedApp
-			a.Users = append([]SeedUser(nil), a.Users...)
-			out.Apps = append(out.Apps, a)
+		out.Apps = s.world.appsOf(m.AppIDs)
+		for _, sub := range m.SubMerchants {
+			out.SubMerchants = append(out.SubMerchants, SubMerchant{sub.MchID, sub.Name, s.world.appsOf(sub.AppIDs)})
 		}
 		all = append(all, out)
 	}
 	return all
+}
+
+// appsOf copies the apps of those ids, as they are now.
+func (w *world) appsOf(ids []string) []SeedApp {
+	var apps []SeedApp
+	for _, id := range ids {
+		a := w.apps[id].SeedApp
+		a.Users = slices.Clone(a.Users)
+		apps = append(apps, a)
+	}
+	return apps
 }
 
 // AddUser makes a payer known to an app, as if they had opened it for the first time.

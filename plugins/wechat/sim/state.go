@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -19,12 +20,16 @@ const savePause = 200 * time.Millisecond
 
 // state is what is kept between runs. Undelivered callbacks and refunds under way go on from it.
 type state struct {
-	Time      time.Time   `json:"time"` // simulated, when it was written
-	Trades    []Trade     `json:"trades"`
-	Refunds   []Refund    `json:"refunds"`
-	Callbacks []Callback  `json:"callbacks"`
-	Sent      []Sent      `json:"sent"`
-	Spent     [][2]string `json:"spent"` // mchid and number of closed numbers that were never used
+	Time      time.Time               `json:"time"` // simulated, when it was written
+	Trades    []Trade                 `json:"trades"`
+	Refunds   []Refund                `json:"refunds"`
+	Callbacks []Callback              `json:"callbacks"`
+	Sent      []Sent                  `json:"sent"`
+	Steps     map[string][]RefundStep `json:"refund_steps"` // by refund_id
+	Spent     [][2]string             `json:"spent"`        // mchid and number of closed numbers that were never used
+
+	// SubMerchants are each partner's, those that came while it ran among them.
+	SubMerchants map[string][]SeedSubMerchant `json:"sub_merchants,omitempty"`
 }
 
 type stateFile struct {
@@ -116,6 +121,16 @@ func (s *Simulator) snapshot() state {
 	st := state{Time: s.Now(), Trades: l.Trades, Refunds: l.Refunds, Callbacks: l.Callbacks, Sent: l.Sent}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.SubMerchants = map[string][]SeedSubMerchant{}
+	for id, m := range s.world.merchants {
+		if len(m.SubMerchants) > 0 {
+			st.SubMerchants[id] = slices.Clone(m.SubMerchants)
+		}
+	}
+	st.Steps = map[string][]RefundStep{}
+	for id, steps := range s.world.steps {
+		st.Steps[id] = slices.Clone(steps)
+	}
 	for key := range s.world.spent {
 		st.Spent = append(st.Spent, [2]string{key.mchID, key.number})
 	}
@@ -134,6 +149,14 @@ func (s *Simulator) restore() error {
 		}
 	}
 	w := s.world
+	for id, subs := range st.SubMerchants {
+		m := w.merchants[id]
+		for _, sub := range subs {
+			if m != nil && m.sub(sub.MchID) == nil && !slices.ContainsFunc(sub.AppIDs, func(app string) bool { return w.apps[app] == nil }) {
+				m.SubMerchants = append(m.SubMerchants, sub)
+			}
+		}
+	}
 	for _, t := range st.Trades {
 		if w.merchants[t.MchID] == nil {
 			return fmt.Errorf("the state file %s has a trade of merchant %s, which the seed does not have: add it or move the file away",
@@ -143,6 +166,7 @@ func (s *Simulator) restore() error {
 	}
 	for _, r := range st.Refunds {
 		w.keepRefund(&r)
+		w.steps[r.RefundID] = st.Steps[r.RefundID]
 		if r.Status == RefundProcessing {
 			s.planRefund(&r)
 		}

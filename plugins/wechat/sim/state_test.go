@@ -35,6 +35,11 @@ func TestStateSurvivesARestart(t *testing.T) {
 	c.prepaid("STATE00002")
 	c.must(http.MethodPost, refundPath, c.back("STATE00001", "R1", 10, set("notify_url", url)))
 	c.close("STATE00003")
+	if err := first.AddSubMerchant(partnerID, sim.SeedSubMerchant{MchID: "1900000103", AppIDs: []string{subApp}}); err != nil {
+		t.Fatal(err)
+	}
+	p := newClient(t, first, partnerID)
+	p.partnerPaid("STATE00004", "1900000103", p.inSubApp)
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +55,8 @@ func TestStateSurvivesARestart(t *testing.T) {
 	}
 	again.must(http.MethodPost, prepayPath, again.order("STATE00002", set("amount/total", 7))).wants(t, "other content", 400, "请求重入时")
 	again.must(http.MethodPost, prepayPath, again.order("STATE00003")).wants(t, "a spent number", 400, "ORDER_CLOSED")
+	p = newClient(t, second, partnerID)
+	p.must(http.MethodGet, partnerNumberPath("STATE00004", "1900000103"), "").wants(t, "a later sub merchant's trade", 200, `"trade_state":"SUCCESS"`)
 	advance(t, second, 15*time.Second)
 	events := map[string]bool{}
 	for range 2 {
@@ -204,7 +211,10 @@ func TestSeeds(t *testing.T) {
 		`{"merchant":[]}`:               "unknown field",
 		`{"merchants":[{"mchid":"1"}]}`: "not 8 to 10 digits",
 		`{"merchants":[{"mchid":"1900000001","app_ids":["wx1"]}]}`:                                                                        "under apps",
-		`{"merchants":[{"mchid":"1900000001","keys":"both"}]}`:                                                                            "neither",
+		`{"merchants":[{"mchid":"1900000001","keys":"both"}]}`:                                                                            "none of",
+		`{"merchants":[{"mchid":"1900000001","sub_merchants":[{"sub_mchid":"1"}]}]}`:                                                      "sub_mchid",
+		`{"merchants":[{"mchid":"1900000001","sub_merchants":[{"sub_mchid":"1900000002","sub_app_ids":["wx1"]}]}]}`:                       "under apps",
+		`{"merchants":[{"mchid":"1900000001","sub_merchants":[{"sub_mchid":"1900000002"},{"sub_mchid":"1900000002"}]}]}`:                  "twice",
 		`{"merchants":[{"mchid":"1900000001"},{"mchid":"1900000001"}]}`:                                                                   "twice",
 		`{"merchants":[{"mchid":"1900000001"}],"apps":[{"app_id":"a"},{"app_id":"a"}]}`:                                                   "twice",
 		`{"merchants":[{"mchid":"1900000001"}],"apps":[{"app_id":"a","users":[{"openid":"o"}]},{"app_id":"b","users":[{"openid":"o"}]}]}`: "already used in app a",

@@ -179,10 +179,26 @@ func FuzzRefundBody(f *testing.F) {
 	fuzzBody(f, refundFields)
 }
 
+func FuzzPartnerPrepayBody(f *testing.F) {
+	f.Add([]byte(`{"sp_appid":"wx1","sp_mchid":"1900000100","sub_mchid":"1900000101","description":"d","out_trade_no":"123456","notify_url":"https://a/n","amount":{"total":1},"payer":{"sub_openid":"o"}}`))
+	f.Add([]byte(`{"payer":{"sp_openid":null}}`))
+	fuzzBody(f, partnerPrepayFields)
+}
+
+func FuzzAbnormalRefundBody(f *testing.F) {
+	f.Add([]byte(`{"out_refund_no":"1","type":"USER_BANK_CARD","bank_type":"CMB_DEBIT","bank_account":"AA==","real_name":"AA=="}`))
+	fuzzBody(f, abnormalFields)
+}
+
 // FuzzSeed: a seed that is taken makes a world.
 func FuzzSeed(f *testing.F) {
 	f.Add([]byte(`{"merchants":[{"mchid":"1900000003","app_ids":["wx1"]}],"apps":[{"app_id":"wx1","users":[{"openid":"o"}]}]}`))
+	f.Add([]byte(`{"merchants":[{"mchid":"1900000003","sub_merchants":[{"sub_mchid":"1900000004"}]}]}`))
 	f.Add([]byte(`{"merchants":[]}`))
+	pair, err := pooledKey("1900000001")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		seed, err := ParseSeed(text)
 		if err != nil {
@@ -190,7 +206,7 @@ func FuzzSeed(f *testing.F) {
 		}
 		ring := keyRing{merchants: map[string]merchantKeys{}}
 		for _, id := range seed.mchIDs() {
-			ring.merchants[id] = merchantKeys{}
+			ring.merchants[id] = merchantKeys{keyPair: pair}
 		}
 		if _, err := newWorld(seed, ring, 1); err != nil {
 			t.Errorf("%q: %v", text, err)

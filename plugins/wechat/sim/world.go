@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"crypto/rsa"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,31 +18,47 @@ type world struct {
 	order     []*Trade // as they were made
 	spent     map[tradeKey]bool
 	refunds   map[tradeKey]*Refund
-	refunded  []*Refund            // as they were made
-	refundsOf map[string][]*Refund // of a transaction
+	refunded  []*Refund               // as they were made
+	refundsOf map[string][]*Refund    // of a transaction
+	steps     map[string][]RefundStep // of a refund_id: each state after the first PROCESSING
 	callbacks []*Callback
 	numbers   map[sentKey]*Sent
 	sent      []*Sent
 	requests  requestLog
-	epoch     int // rises with each Reset, so that what was under way then changes nothing
+	bills     map[string]billFile // by the token of their download_url
+	epoch     int                 // rises with each Reset, so that what was under way then changes nothing
 }
 
 // tradeKey names a trade or a refund: numbers are unique per merchant, not in the world.
 type tradeKey struct{ mchID, number string }
 
+// merchant is who signs requests. All of it but MchID may change, so it is read under Simulator.mu.
 type merchant struct {
 	SeedMerchant
-	keys merchantKeys
+	keys  merchantKeys
+	certs map[string]merchantCert // by serial: what a request may be signed with
+	share float64                 // of callbacks that the public key signs while Switching, 0 to 1
 }
 
-func (m *merchant) bound(appID string) bool {
-	for _, id := range m.AppIDs {
-		if id == appID {
-			return true
+// merchantCert is an API certificate that the merchant has or had.
+type merchantCert struct {
+	key   *rsa.PublicKey
+	ended bool // another took its place
+}
+
+func (m *merchant) partner() bool { return m.Partner || len(m.SubMerchants) > 0 }
+
+// sub is the sub merchant of that number; nil: there is no such relation.
+func (m *merchant) sub(mchID string) *SeedSubMerchant {
+	for i := range m.SubMerchants {
+		if m.SubMerchants[i].MchID == mchID {
+			return &m.SubMerchants[i]
 		}
 	}
-	return false
+	return nil
 }
+
+func (m *merchant) bound(appID string) bool { return slices.Contains(m.AppIDs, appID) }
 
 type app struct {
 	SeedApp
@@ -62,7 +80,10 @@ func newWorld(seed Seed, ring keyRing, keepRequests int) (*world, error) {
 		if m.KeyMode == "" {
 			m.KeyMode = PublicKey
 		}
-		w.merchants[m.MchID] = &merchant{SeedMerchant: m, keys: keys}
+		m.SubMerchants = slices.Clone(m.SubMerchants) // AddSubMerchant must not write into the caller's seed
+		w.merchants[m.MchID] = &merchant{
+			SeedMerchant: m, keys: keys, certs: map[string]merchantCert{keys.serial: {key: &keys.key.PublicKey}},
+		}
 	}
 	for _, a := range seed.Apps {
 		users := map[string]bool{}
@@ -79,6 +100,7 @@ func (w *world) forget() {
 	w.trades, w.byTxn, w.byPrepay = map[tradeKey]*Trade{}, map[string]*Trade{}, map[string]*Trade{}
 	w.spent, w.refunds, w.numbers = map[tradeKey]bool{}, map[tradeKey]*Refund{}, map[sentKey]*Sent{}
 	w.refundsOf = map[string][]*Refund{}
+	w.steps, w.bills = map[string][]RefundStep{}, map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.requests.forget()
 	w.epoch++
@@ -114,12 +136,31 @@ const (
 	Refunded TradeState = "REFUND" // after any refund, a partial one too
 )
 
+// Parties are whom a trade is between. The sub fields are empty for a direct merchant.
+type Parties struct {
+	MchID     string `json:"mchid"`                       // who signs: the merchant, or the partner (sp_mchid)
+	AppID     string `json:"appid"`                       // the merchant's, or the partner's (sp_appid)
+	OpenID    string `json:"openid"`                      // the payer as AppID knows them (openid, sp_openid)
+	SubMchID  string `json:"sub_mchid,omitempty"`         // for whom a partner takes the money
+	SubAppID  string `json:"sub_appid,omitempty"`         // the sub merchant's app, where the trade names one
+	SubOpenID string `json:"sub_openid,omitempty"`        // the payer as SubAppID knows them
+	InSubApp  bool   `json:"paid_in_sub_appid,omitempty"` // the trade named the payer by sub_openid
+}
+
+// callerApp is the app id whose page calls pay, and which the pay signature is over.
+func (p Parties) callerApp() string {
+	if p.InSubApp {
+		return p.SubAppID
+	}
+	return p.AppID
+}
+
+func (p Parties) partner() bool { return p.SubMchID != "" }
+
 // Trade is one trade as WeChat keeps it.
 type Trade struct {
-	MchID         string     `json:"mchid"`
-	AppID         string     `json:"appid"`
+	Parties
 	OutTradeNo    string     `json:"out_trade_no"`
-	OpenID        string     `json:"openid"`
 	Total         int64      `json:"total"` // fen
 	Description   string     `json:"description"`
 	Attach        string     `json:"attach,omitempty"`
@@ -152,10 +193,17 @@ const (
 	RefundClosed     RefundStatus = "CLOSED"
 )
 
+// RefundStep is a state that a refund came to.
+type RefundStep struct {
+	Status RefundStatus `json:"status"`
+	At     time.Time    `json:"at"`
+}
+
 // Refund is one refund as WeChat keeps it.
 type Refund struct {
-	MchID         string       `json:"mchid"`  // the signer
-	Serial        string       `json:"serial"` // of the certificate that signed it
+	MchID         string       `json:"mchid"`               // the signer
+	SubMchID      string       `json:"sub_mchid,omitempty"` // for whom a partner took the money
+	Serial        string       `json:"serial"`              // of the certificate that signed it
 	OutRefundNo   string       `json:"out_refund_no"`
 	RefundID      string       `json:"refund_id"`
 	OutTradeNo    string       `json:"out_trade_no"`
@@ -168,5 +216,24 @@ type Refund struct {
 	Status        RefundStatus `json:"status"`
 	CreatedAt     time.Time    `json:"created_at"`
 	SettlesAt     time.Time    `json:"settles_at"`
+	Account       string       `json:"user_received_account,omitempty"` // empty: the payer's balance
+	Channel       string       `json:"channel,omitempty"`               // empty: ORIGINAL
 	SuccessAt     time.Time    `json:"success_at,omitzero"`
+}
+
+// become moves a refund to a state; s.mu is held.
+func (w *world) become(r *Refund, status RefundStatus, at time.Time) {
+	r.Status = status
+	w.steps[r.RefundID] = append(w.steps[r.RefundID], RefundStep{status, at})
+}
+
+// statusAt is the state that a refund had at a time; s.mu is held.
+func (w *world) statusAt(r *Refund, at time.Time) RefundStatus {
+	status := RefundProcessing
+	for _, s := range w.steps[r.RefundID] {
+		if !s.At.After(at) {
+			status = s.Status
+		}
+	}
+	return status
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,21 @@ import (
 	"github.com/paybridge/paybridge/plugins/sdk"
 )
 
-func main() { sdk.Serve(&channel{}) }
+// name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none,
+// "unruly-more" has the optional services too, "unruly-app" calls with an access token.
+var name = "unruly"
+
+// A file "exit" in the host's folder ends the plugin before it serves.
+func main() {
+	if _, err := os.Stat("../exit"); err == nil {
+		os.Exit(3)
+	}
+	if name == "unruly-more" {
+		sdk.Serve(&generous{})
+		return
+	}
+	sdk.Serve(&channel{})
+}
 
 type channel struct{ accounts sdk.Accounts[account] }
 
@@ -37,11 +52,23 @@ const schema = `{
   }
 }`
 
+const tokenSchema = `{
+  "type": "object",
+  "required": ["key"],
+  "additionalProperties": false,
+  "properties": {"key": {"type": "string", "writeOnly": true}}
+}`
+
 func (c *channel) Describe() sdk.Description {
+	accounts := schema
+	if name == "unruly-tokens" {
+		accounts = tokenSchema
+	}
 	return sdk.Description{
-		Name: "unruly", Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(schema),
-		EntrySchema: []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
-		Renewable:   true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
+		Name: name, Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(accounts),
+		EntrySchema:         []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
+		NeedsAppAccessToken: name == "unruly-app",
+		Renewable:           true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
 		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
 	}
 }
@@ -70,7 +97,18 @@ func (c *channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if !ok {
 		return sdk.Auth("account %s is not configured with merchant %s", r.Route.Account, r.Route.MchID)
 	}
+	if r.AppAccessToken.Token == "stale" {
+		return sdk.Auth("the access token is not valid").With(sdk.TokenRefused())
+	}
 	switch r.Description {
+	case "token":
+		return sdk.Rejected(sdk.Declined, r.AppAccessToken.AppID+" "+r.AppAccessToken.Token, fmt.Sprint(r.AppAccessToken.ExpiresAt.Unix()))
+	case "details":
+		text, err := json.Marshal(r.Details)
+		if err != nil {
+			panic(err)
+		}
+		return sdk.Rejected(sdk.Declined, "", string(text))
 	case "panic":
 		panic(errors.New(acc.key))
 	case "exit":

@@ -1,0 +1,97 @@
+package pay
+
+// Alarm is something that a person must see: open until acknowledged, one row for one kind and number.
+type Alarm struct {
+	Kind   string
+	Number string // a payment, a refund, an account, an app or a provider, by its kind
+	What   string // what is the matter with this one, and what to do
+}
+
+// The kinds of alarm.
+const (
+	AlarmPaymentDisputed  = "payment.disputed"
+	AlarmPaymentAuth      = "payment.auth"
+	AlarmProviderRejected = "payment.rejected"
+	AlarmRefundAttention  = "refund.needs_attention"
+	AlarmRefundDisputed   = "refund.disputed"
+	AlarmRefundRevived    = "refund.revived"
+	AlarmRefundExternal   = "refund.external"
+	AlarmNotifyUnreadable = "notify.unreadable"
+	AlarmNotifyUnmatched  = "notify.unmatched"
+	AlarmAccountDown      = "account.down"
+	AlarmClockOff         = "clock.off"
+	AlarmPluginStopped    = "plugin.quarantined"
+	AlarmEndpointDead     = "webhook.dead"
+	AlarmEndpointRefused  = "webhook.refused"
+)
+
+// AlarmText is what a kind of alarm means and what to do about it, in one language.
+type AlarmText struct{ Title, Remedy string }
+
+// Words is the alarm's text for people, in English and in Chinese. Its What says what is the matter with this one.
+func (a Alarm) Words() (english, chinese AlarmText) {
+	w, ok := alarmWords[a.Kind]
+	if !ok {
+		return AlarmText{a.Kind, "See what it says below."}, AlarmText{a.Kind, "请看下面的说明。"}
+	}
+	return w[0], w[1]
+}
+
+var alarmWords = map[string][2]AlarmText{
+	AlarmPaymentDisputed: {
+		{"A payment contradicts what the provider says", "Compare it with the merchant platform. Nothing moves until a query matches, or an operator decides."},
+		{"支付单与渠道的说法不一致", "请到商户平台核对这笔交易。查询结果一致之前，或由人工决定之前，状态不会改变。"},
+	},
+	AlarmPaymentAuth: {
+		{"The provider refuses an account's credentials", "Check the merchant number, the API certificate and the keys of the payment's account. Payments go on by themselves once they are right."},
+		{"渠道拒绝了收款账户的凭证", "请检查该收款账户的商户号、API 证书和密钥。改正后支付会自动继续。"},
+	},
+	AlarmProviderRejected: {
+		{"The provider rejected a payment", "Read what the provider says. A wrong setting of the entry or account stops every payment through it."},
+		{"渠道拒绝了一笔支付", "请查看渠道返回的说明；入口或收款账户配置有误时，经过它的支付都会被拒绝。"},
+	},
+	AlarmRefundAttention: {
+		{"A refund cannot go on without a person", "Do what is said below: add money to the account, make an abnormal refund on the merchant platform, or give the money back another way and record that by settle-outside."},
+		{"退款需要人工处理", "请按下面的说明处理：给账户充值，或在商户平台处理异常退款；若已用其他方式退还，请用 settle-outside 登记。"},
+	},
+	AlarmRefundDisputed: {
+		{"A refund contradicts what the provider says", "Compare it with the merchant platform before anything is refunded again."},
+		{"退款单与渠道的说法不一致", "请先到商户平台核对，再决定是否退款。"},
+	},
+	AlarmRefundRevived: {
+		{"A refund came into effect after it had ended here", "Make sure that the payer did not get the money twice."},
+		{"已结束的退款又生效了", "请确认付款人没有收到两次退款。"},
+	},
+	AlarmRefundExternal: {
+		{"A refund was made elsewhere", "Find out who made it: on the merchant platform, or another system of the same merchant number."},
+		{"有一笔退款不是从这里发起的", "请查明是谁操作的：商户平台，还是使用同一商户号的其他系统。"},
+	},
+	AlarmNotifyUnreadable: {
+		{"The provider's messages cannot be opened", "Give the account the key that the provider encrypts with now (APIv3 key)."},
+		{"渠道的回调无法解密", "请为该收款账户配置渠道当前使用的 APIv3 密钥。"},
+	},
+	AlarmNotifyUnmatched: {
+		{"The provider told of a number that is not here", "If another system uses the merchant number, its notify URL must not be ours. Else restore or import the payment."},
+		{"渠道通知了一个这里没有的单号", "若其他系统也使用该商户号，其回调地址不应指向本系统；否则请恢复或导入该支付单。"},
+	},
+	AlarmAccountDown: {
+		{"An account does not get through to its provider", "See the reason below. Credentials have to be mended by a person; a provider that is away or slows us down comes back by itself. Payments and refunds wait and go on."},
+		{"收款账户连不上渠道", "原因见下。凭证问题需要人工修正；渠道故障或限流会自行恢复。支付和退款会等待并自动继续。"},
+	},
+	AlarmClockOff: {
+		{"This machine's clock is off", "Set the clock by NTP (chrony, systemd-timesyncd). Providers refuse requests when it is 5 minutes off."},
+		{"本机时钟不准", "请用 NTP（chrony、systemd-timesyncd）校时；偏差达到 5 分钟时渠道会拒绝请求。"},
+	},
+	AlarmPluginStopped: {
+		{"A plugin keeps exiting and is not started any more", "Read its last log lines, mend it or its account, then run `paybridge plugin restart NAME`. Payments and refunds through it wait and go on."},
+		{"插件反复退出，已停止启动", "请查看它最后的日志，修复插件或其收款账户，然后执行 paybridge plugin restart 名称。经过它的支付和退款会等待并自动继续。"},
+	},
+	AlarmEndpointDead: {
+		{"An app's webhook endpoint has been dead for days", "Bring the endpoint back, or change it in the app's settings. No event is lost: it is tried once a day, and at once by a resend."},
+		{"业务系统的事件接收地址已多日不通", "请恢复该地址，或修改业务系统的 webhook 配置。事件不会丢失：每天重试一次，也可手工重发。"},
+	},
+	AlarmEndpointRefused: {
+		{"An app's webhook endpoint is at an address that is not allowed", "Events go to public addresses only. If this one is right, add its network to webhooks.allow_networks; else correct the URL."},
+		{"业务系统的事件接收地址不被允许", "事件只发往公网地址。若该地址无误，请把它的网段加入 webhooks.allow_networks；否则请改正 URL。"},
+	},
+}

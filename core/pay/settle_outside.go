@@ -1,0 +1,48 @@
+package pay
+
+import "time"
+
+// SettledOutside is what an operator says of a refund whose money went back another way: in cash, by a bank transfer.
+type SettledOutside struct {
+	Name   string // who says so
+	Reason string // how the money went back
+}
+
+// SettleOutside ends a refund that can never succeed at the provider because its money went back another way (R33). The
+// sum is taken; one that had failed takes it again, or is refused where it no longer fits. A refund whose call is
+// under way is refused until its outcome is known: it may give the money back once more. Said again, it decides nothing.
+func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (Decision, error) {
+	var d Decision
+	r, err := rows.Refund(number)
+	if err != nil {
+		return d, err
+	}
+	p, err := rows.Payment(r.Payment)
+	if err != nil {
+		return d, err
+	}
+	was := r.State
+	switch {
+	case was == RefundSettledOutside:
+		return d, nil
+	case was == RefundProcessing && r.Calling && now.Before(settledBy(r.SentAt)):
+		return d, &Refusal{
+			Code: CodeRefundNotSettleable, Detail: "refund " + number + " is being sent at this moment: what the provider answers decides first",
+			RetryAfter: settledBy(r.SentAt).Sub(now),
+		}
+	case was == RefundProcessing:
+	case was == RefundFailed:
+		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
+			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.Amount, left, p.Number)
+		}
+	default:
+		return d, refuse(CodeRefundNotSettleable, "refund %s is %s: only one that is processing or failed can be settled outside", number, was)
+	}
+	r.State, r.Due, r.NeedsAttention, r.Calling = RefundSettledOutside, time.Time{}, "", false
+	setRefundLegs(&r, RefundSettledOutside)
+	d.event(EventRefundSettledOutside, number)
+	if d, err = d.putRefund(was, r, "settled outside by "+s.Name+": "+s.Reason); err != nil {
+		return d, err
+	}
+	return refundedOrder(d, rows, p)
+}
