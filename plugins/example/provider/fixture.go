@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 
 	"github.com/paybridge/paybridge/plugins/sdk/fixture"
@@ -21,18 +21,17 @@ type played struct {
 
 const account = "main"
 
-func newPlayed() *played {
-	p := &played{}
-	p.faults = fixture.Faults{API: http.HandlerFunc(p.serve), Identify: identify, Refuse: p.refuse}
-	p.provider = newProvider(httptest.NewServer(&p.faults).URL)
-	p.merchants[merchant] = []byte(randomHex(16))
-	if err := p.keys.add("key-1", randomHex(32)); err != nil {
-		panic(err) // the seed is ours
+func newPlayed() (*played, error) {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
-	return p
+	p := &played{provider: newProvider("http://" + listener.Addr().String())}
+	p.faults = fixture.Faults{API: p.provider, Identify: identify, Refuse: p.refuse}
+	p.merchants[merchant] = []byte(randomHex(16))
+	go func() { _ = http.Serve(listener, &p.faults) }() // it ends with the process
+	return p, p.keys.add("key-1", randomHex(32))
 }
-
-func (p *played) serve(w http.ResponseWriter, r *http.Request) { p.provider.ServeHTTP(w, r) }
 
 // identify reads which call a request is, and the number that it is about.
 func identify(r *http.Request, body []byte) (fixture.Call, string, bool) {
@@ -167,4 +166,6 @@ func (p *played) Rotate(context.Context, string) (fixture.Account, error) {
 	return p.account("key-1", "key-2"), nil
 }
 
-func (p *played) Bill(context.Context, fixture.Bill) (string, error) { return "", fixture.ErrUnsupported }
+func (p *played) Bill(context.Context, fixture.Bill) (string, error) {
+	return "", fixture.ErrUnsupported
+}

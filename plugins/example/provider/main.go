@@ -22,16 +22,23 @@ import (
 )
 
 func main() {
-	var err error
+	run := serve
 	if len(os.Args) > 1 && os.Args[1] == "fixture" {
-		err = fixture.Serve(newPlayed())
-	} else {
-		err = serve()
+		run = play
 	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "provider: "+err.Error())
 		os.Exit(1)
 	}
+}
+
+// play serves the conformance kit.
+func play() error {
+	p, err := newPlayed()
+	if err != nil {
+		return err
+	}
+	return fixture.Serve(p)
 }
 
 // merchant is the one that it knows when people run it.
