@@ -57,12 +57,16 @@ type AppKey struct {
 
 // Entry is a way in for payers.
 type Entry struct {
-	Name       string          `json:"name"`
-	Provider   string          `json:"provider"`
-	Account    string          `json:"account"`
-	AppID      string          `json:"appid"`
-	OpenIDKind pay.OpenIDKind  `json:"openid_kind"`
-	Method     string          `json:"method"` // two digits
+	Name       string         `json:"name"`
+	Provider   string         `json:"provider"`
+	Account    string         `json:"account"`
+	AppID      string         `json:"appid"`
+	OpenIDKind pay.OpenIDKind `json:"openid_kind"`
+	SpAppID    string         `json:"sp_appid,omitempty"` // the partner's, where AppID is the sub merchant's
+	Method     string         `json:"method"`             // two digits
+	// Secret is a reference to the app id's secret (env:NAME, file:path), by which payers sign in. Empty: they cannot.
+	Secret     string          `json:"secret,omitempty"`
+	Scope      IdentityScope   `json:"oauth_scope,omitempty"` // of web authorizations; ScopeBase when empty
 	NotifyBase string          `json:"notify_base"`
 	ReturnURLs []string        `json:"return_urls"`
 	LatePay    pay.LatePay     `json:"late_pay"`

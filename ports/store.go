@@ -45,6 +45,7 @@ type Store interface {
 	Inbox
 	Events
 	Alarms
+	Identities
 }
 
 // Tx reads under row locks, the order always first, and changes states by Apply alone.
@@ -64,6 +65,8 @@ type Tx interface {
 	Apply(ctx context.Context, d pay.Decision, now time.Time, release ...Claim) error
 	// Receive writes an inbox row in this transaction and tells whether the message was applied before (R11, R15).
 	Receive(ctx context.Context, m InboxRow) (appliedBefore bool, err error)
+
+	IdentityTx
 }
 
 // Kind is a kind of row that work is claimed for.

@@ -23,6 +23,8 @@ if [ "$(go env GOOS)" != darwin ] && ! c_compiler_works; then
 	race=
 fi
 
+scripts/node-tools.sh
+
 gotestsum() { go tool -modfile=tools/go.mod gotestsum "$@"; }
 
 # shellcheck disable=SC2086 # no word at all when the detector is off

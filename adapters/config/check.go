@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 // finding is a problem before its place is known.
@@ -80,6 +81,9 @@ func (c *Config) secretRefs() []namedRef {
 		refs = append(refs, namedRef{fmt.Sprintf("secrets.keys[%d].ref", i), &c.Secrets.Keys[i].Ref})
 	}
 	refs = append(refs, namedRef{"alarms.url", &c.Alarms.URL}, namedRef{"alarms.secret", &c.Alarms.Secret})
+	for i := range c.Entries {
+		refs = append(refs, namedRef{fmt.Sprintf("entries[%d].secret", i), &c.Entries[i].Secret})
+	}
 	for i := range c.Apps {
 		for j := range c.Apps[i].Webhook.Secrets {
 			refs = append(refs, namedRef{fmt.Sprintf("apps[%d].webhook.secrets[%d]", i, j), &c.Apps[i].Webhook.Secrets[j]})
@@ -197,8 +201,22 @@ func (c *checking) readable(key, ref string) {
 // weChatHosts are WeChat's own: the second stands in for the first.
 var weChatHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
 
+// Where payers sign in, at WeChat.
+const weChatBrowser, weChatServer = "https://open.weixin.qq.com", "https://api.weixin.qq.com"
+
 func (c *checking) weChat() {
 	c.baseURL("wechat", c.WeChat.BaseURL, c.WeChat.AllowBaseURL, true)
+	for _, sign := range []struct{ key, base, own string }{
+		{"browser_base_url", c.WeChat.BrowserBaseURL, weChatBrowser}, {"server_base_url", c.WeChat.ServerBaseURL, weChatServer},
+	} {
+		base := strings.TrimSuffix(sign.base, "/")
+		switch u, ok := webURL(base); {
+		case !ok || u.Path != "":
+			c.bad("wechat."+sign.key, "write scheme and host, such as %s", sign.own)
+		case c.production() && base != sign.own && base != strings.TrimSuffix(c.WeChat.AllowBaseURL, "/"):
+			c.bad("wechat."+sign.key, "is not WeChat's own, which production refuses; remove it, or repeat it in wechat.allow_base_url")
+		}
+	}
 }
 
 // baseURL checks where a provider's API is said to be: money goes nowhere that nobody meant.
@@ -314,6 +332,12 @@ func (c *checking) entries() {
 			c.bad(key+"method", `write the pay method's two digits in quotes, "01" to "99"`)
 		}
 		oneOf(c, key+"late_pay", e.LatePay, pay.LateRefund, pay.LateAccept)
+		if e.OAuthScope != "" {
+			oneOf(c, key+"oauth_scope", e.OAuthScope, ports.ScopeBase, ports.ScopeUserInfo)
+		}
+		if !e.Secret.IsZero() && e.AppID == "" {
+			c.bad(key+"secret", "is of an app id, and the entry has none; remove it, or write app_id")
+		}
 		c.notifyBase(key, e.NotifyBase)
 		for j, u := range e.ReturnURLs {
 			c.web(fmt.Sprintf("%sreturn_urls[%d]", key, j), u)
@@ -343,6 +367,12 @@ func (c *checking) fits(key string, e Entry, a Account) {
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
 	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)
+	}
+	switch {
+	case e.OpenIDKind != pay.OpenIDSub && e.SpAppID != "":
+		c.bad(key+"sp_app_id", "goes with openid_kind sub alone: there app_id is the sub merchant's; remove it")
+	case e.OpenIDKind == pay.OpenIDSub && strings.HasPrefix(e.Provider, weChatPrefix) && !appID.MatchString(e.SpAppID):
+		c.bad(key+"sp_app_id", "write the partner's own app id: WeChat wants it with each payment of a sub merchant")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 // Config is a gateway's whole setup, checked. Paths in it are absolute.
@@ -115,6 +116,9 @@ type WeChat struct {
 	BaseURL string `koanf:"base_url" help:"scheme and host of WeChat Pay's API"`
 	// AllowBaseURL must repeat a BaseURL that is not WeChat's own before Production takes it.
 	AllowBaseURL string `koanf:"allow_base_url" help:"repeats a base URL that is not WeChat's own, to allow it in production"`
+	// BrowserBaseURL is where payers' browsers are sent to sign in, ServerBaseURL where the gateway asks who they are.
+	BrowserBaseURL string `koanf:"browser_base_url" help:"scheme and host that payers' browsers are sent to, to sign in"`
+	ServerBaseURL  string `koanf:"server_base_url" help:"scheme and host of WeChat's API for sign-ins and access tokens"`
 }
 
 // Provider is which of a pay channel's worlds its accounts live in.
@@ -225,6 +229,8 @@ type Entry struct {
 	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. Empty without
 	// an app id.
 	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
+	// SpAppID is the partner's own app id, beside the sub merchant's that pays: with openid_kind sub alone.
+	SpAppID string `koanf:"sp_app_id"`
 	// Method is the pay method's code in trade numbers, "01" to "99".
 	Method string `koanf:"method"`
 	// NotifyBase is where the provider reaches this gateway: scheme, host and perhaps a path, without a slash at the
@@ -232,6 +238,10 @@ type Entry struct {
 	NotifyBase string      `koanf:"notify_base"`
 	ReturnURLs []string    `koanf:"return_urls"` // prefixes that a payer may be sent back to
 	LatePay    pay.LatePay `koanf:"late_pay"`
+	// Secret is the app id's secret, by reference. Without it payers cannot sign in through the entry.
+	Secret SecretRef `koanf:"secret"`
+	// OAuthScope is how much a web authorization asks of a payer; only snsapi_userinfo brings a unionid.
+	OAuthScope ports.IdentityScope `koanf:"oauth_scope"`
 	// Options are the channel's own settings; the plugin's schema checks them.
 	Options map[string]any `koanf:"options"`
 	Retired bool           `koanf:"retired"` // takes no new payments

@@ -32,8 +32,9 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 	}
 	for _, e := range c.Entries {
 		entry := ports.Entry{
-			Name: e.Name, Provider: e.Provider, Account: e.Account, AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method,
-			NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Retired: e.Retired,
+			Name: e.Name, Provider: e.Provider, Account: e.Account, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID, Method: e.Method,
+			NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Secret: e.Secret.String(), Scope: e.OAuthScope,
+			Retired: e.Retired,
 		}
 		if len(e.Options) > 0 {
 			entry.Options = encode(e.Options)

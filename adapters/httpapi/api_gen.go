@@ -256,6 +256,7 @@ func (e PaymentState) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBodyTooLarge              ProblemCode = "body_too_large"
+	ProblemCodeIdentityConflict          ProblemCode = "identity_conflict"
 	ProblemCodeInternal                  ProblemCode = "internal"
 	ProblemCodeInvalidRequest            ProblemCode = "invalid_request"
 	ProblemCodeMethodNotAllowed          ProblemCode = "method_not_allowed"
@@ -287,6 +288,8 @@ const (
 func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeBodyTooLarge:
+		return true
+	case ProblemCodeIdentityConflict:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -419,6 +422,18 @@ func (e TimelineEntryKind) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// BindRequest defines model for BindRequest.
+type BindRequest struct {
+	// Entry The entry whose app id the openid belongs to.
+	Entry string `json:"entry"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid OpenID `json:"openid"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID UserID `json:"user_id"`
 }
 
 // Currency ISO 4217, three upper-case letters.
@@ -598,6 +613,30 @@ type HandOff struct {
 	ValidUntil time.Time `json:"valid_until"`
 }
 
+// Identity defines model for Identity.
+type Identity struct {
+	// AppID The official account or mini program.
+	AppID string `json:"app_id"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid OpenID `json:"openid"`
+
+	// Verified The payer has signed in for this app; else the app has said so.
+	Verified bool `json:"verified"`
+}
+
+// LookupRequest Either `user_id`, or `entry` and `openid`.
+type LookupRequest struct {
+	// Entry The entry whose app id the openid belongs to.
+	Entry *string `json:"entry,omitempty"`
+
+	// Openid The user's openid under the entry's app id. It is stored, but in no log.
+	Openid *OpenID `json:"openid,omitempty"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID *UserID `json:"user_id,omitempty"`
+}
+
 // Metadata The app's own remarks, given back as they are: at most 20 entries, keys of 1 to 40 bytes, values of at most
 // 500 bytes. They go to no provider. No secrets and nothing personal, please: they are stored as they are.
 type Metadata map[string]string
@@ -607,6 +646,9 @@ type Minor = int64
 
 // Number 32 digits that name an order, a payment or a refund.
 type Number = string
+
+// OpenID The user's openid under the entry's app id. It is stored, but in no log.
+type OpenID = string
 
 // Order What the payer owes for. Immutable but for its state.
 type Order struct {
@@ -827,6 +869,19 @@ type PaymentRequest struct {
 // provider definitely refused. `succeeded`: paid. Money can move late: `succeeded` may follow any other state.
 type PaymentState string
 
+// Person defines model for Person.
+type Person struct {
+	// Divided WeChat says that this is one person, but the app has given them more than one `user_id`. They stay several
+	// payers to this app until it calls them by one.
+	Divided bool `json:"divided"`
+
+	// Identities The openids by which this app knows the person.
+	Identities []Identity `json:"identities"`
+
+	// UserID The app's own name for its user. 1 to 128 characters of printable text.
+	UserID *UserID `json:"user_id,omitempty"`
+}
+
 // Problem Why a request was not done (RFC 9457).
 type Problem struct {
 	// Code Stable, for programs.
@@ -847,6 +902,7 @@ type Problem struct {
 	// | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 	// | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 	// | `payment_not_paid` | 409 | nothing was taken that could go back |
+	// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 	// | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 	// | `reference_reused` | 409 | the reference has other content |
 	// | `refund_exceeds_payment` | 409 | more is asked than is left |
@@ -898,6 +954,7 @@ type Problem struct {
 // | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 // | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 // | `payment_not_paid` | 409 | nothing was taken that could go back |
+// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 // | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 // | `reference_reused` | 409 | the reference has other content |
 // | `refund_exceeds_payment` | 409 | more is asked than is left |
@@ -1036,6 +1093,9 @@ type TimelineEntry struct {
 
 // TimelineEntryKind What moved: `order`, `payment` or `refund`.
 type TimelineEntryKind string
+
+// UserID The app's own name for its user. 1 to 128 characters of printable text.
+type UserID = string
 
 // OrderNumber 32 digits that name an order, a payment or a refund.
 type OrderNumber = Number
@@ -1208,6 +1268,12 @@ type RefundSucceededParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// BindIdentityJSONRequestBody defines body for BindIdentity for application/json ContentType.
+type BindIdentityJSONRequestBody = BindRequest
+
+// LookUpIdentityJSONRequestBody defines body for LookUpIdentity for application/json ContentType.
+type LookUpIdentityJSONRequestBody = LookupRequest
+
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = OrderRequest
 
@@ -1249,6 +1315,12 @@ type ServerInterface interface {
 	// ListEvents Poll events
 	// (GET /v1/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
+	// BindIdentity Call a payer by your user id
+	// (POST /v1/identities/bind)
+	BindIdentity(w http.ResponseWriter, r *http.Request)
+	// LookUpIdentity Look a payer up
+	// (POST /v1/identities/lookup)
+	LookUpIdentity(w http.ResponseWriter, r *http.Request)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
@@ -1333,6 +1405,34 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BindIdentity operation middleware
+func (siw *ServerInterfaceWrapper) BindIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BindIdentity(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LookUpIdentity operation middleware
+func (siw *ServerInterfaceWrapper) LookUpIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LookUpIdentity(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1839,6 +1939,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/v1/identities/bind", wrapper.BindIdentity).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/identities/lookup", wrapper.LookUpIdentity).Methods(http.MethodPost)
 
 	return r
 }
@@ -2843,6 +2947,321 @@ type ListEvents503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentityRequestObject struct {
+	Body *BindIdentityJSONRequestBody
+}
+
+type BindIdentityResponseObject interface {
+	VisitBindIdentityResponse(w http.ResponseWriter) error
+}
+
+type BindIdentity200JSONResponse Person
+
+func (response BindIdentity200JSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity400ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity401ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity403ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity409ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity413ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity415ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity500ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindIdentity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BindIdentity503ApplicationProblemPlusJSONResponse) VisitBindIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentityRequestObject struct {
+	Body *LookUpIdentityJSONRequestBody
+}
+
+type LookUpIdentityResponseObject interface {
+	VisitLookUpIdentityResponse(w http.ResponseWriter) error
+}
+
+type LookUpIdentity200JSONResponse Person
+
+func (response LookUpIdentity200JSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity400ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity401ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity403ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity404ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity413ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity415ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity500ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookUpIdentity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LookUpIdentity503ApplicationProblemPlusJSONResponse) VisitLookUpIdentityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4650,6 +5069,12 @@ type StrictServerInterface interface {
 	// ListEvents Poll events
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// BindIdentity Call a payer by your user id
+	// (POST /v1/identities/bind)
+	BindIdentity(ctx context.Context, request BindIdentityRequestObject) (BindIdentityResponseObject, error)
+	// LookUpIdentity Look a payer up
+	// (POST /v1/identities/lookup)
+	LookUpIdentity(ctx context.Context, request LookUpIdentityRequestObject) (LookUpIdentityResponseObject, error)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
@@ -4746,6 +5171,68 @@ func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, para
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		if err := validResponse.VisitListEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BindIdentity operation middleware
+func (sh *strictHandler) BindIdentity(w http.ResponseWriter, r *http.Request) {
+	var request BindIdentityRequestObject
+
+	var body BindIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BindIdentity(ctx, request.(BindIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BindIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BindIdentityResponseObject); ok {
+		if err := validResponse.VisitBindIdentityResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LookUpIdentity operation middleware
+func (sh *strictHandler) LookUpIdentity(w http.ResponseWriter, r *http.Request) {
+	var request LookUpIdentityRequestObject
+
+	var body LookUpIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LookUpIdentity(ctx, request.(LookUpIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookUpIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LookUpIdentityResponseObject); ok {
+		if err := validResponse.VisitLookUpIdentityResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5089,180 +5576,194 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lc9u41e+/gqv7zWzi0gol20kszzd3vPl223SbR+Psl+6uUhEiIQk1BbAEZFm76/7td3AOAIISKcvO",
-	"sx3tTBtLIvE8OO/zw2+dVM4LKZjQqjP4rTNjNGMl/PlsRvOciSkzHzKm0pIXmkvRGXT+JJdES0IXesaE",
-	"5inVrNuJOiqdsTk1j+tVwTqDjtIlF9POzU3UecN0uTqfaFZuNvduxgSh6pKLKaFTygWZ0xWZsbyICBdE",
-	"sVSKTEWEapIzqjTp1Xubc8Hni3ln0Itcz1xoNmVl58b0XdCSzpm283pVZqx8uZiPm4bydsaINA98o4iA",
-	"Z0xX3PxUUD3rRB1B56YD/LETdUr2zwUvWdYZ6HLBwmH9V8kmnUHn/z6qlvgR/qoe2f7N6F7T1ZwJvW1E",
-	"BT7y+cb0hk0WIts2pBKe+FwjujEtqEIKxWAPv5XZ6q2Uf6ElkmcqhWZCmz9pUeSGIrkUj4pSjnM2/8M/",
-	"lBn3bzv2+hrfwm43Zz6W2YpwRXLTeUn0jAry+Jj8wL/tkmcyYyQxT4y0lCN4JOl2bqLO97Ic8yxj4nMP",
-	"95KtSE7TS0X0jBGVyoKZMWuiZ1yRlOY5EYxlijxI4MfRnCvFxTR5CON+LjQrBc0/57DPyYQuck1mrGRd",
-	"8s4MdkmV4RAsQ9ZArxiZ0aJggmUDopjIYHZXrFwRReeGPP+5YEojO3H7wu1cku5Q4NyuaM6zN/jsHWbI",
-	"rum8yJEU6Vwu8I0rmi8sNWbIg6D5kR1Lx0xTU553BvYlMl8oTcYsYGydqMPKUhpO9ctv1fOND044yzPf",
-	"WOfmvTmCSlORmt4XpRgUdDUueTZlAzuGwemklz6exBl7Mu4dZ0f0KT2e9CePJ3H6ZNyjfWb4qqZ6oTqD",
-	"4ziOOprrnPkjj2vKFZnTfCLLOcs6nuPW+7MrNlhfA9jtj0LXTaM5IwmuXkIMA1KE0XRGYJ265IKJzEgY",
-	"bqmCpFQIqUHOVBRSGy4e3ZdSfy8XIvvMJ7dkZm5CErVIZ5bNRkSWZgJcESqknrGS0KL4RrnxC6lHEzNW",
-	"HLlh44pl96Rsdp0axtBE2sj9R/aJkZVPIYX34zgmz17+hKc2Ir3+CX7O2UQTOXEyjcS9Xhz34/7j+Cju",
-	"xadHcdzr9Y9OT+M47vWPjuPOx6bq04qqX0hcZOQswMkNY7cj1JXkvY3MW9bj41A7MEB2zZVWJJPM0IQm",
-	"NM/lknB9RhKzJwlRdKXIcrbqkndcz0gCCtchaFxJ1KxdGaEdKHzBG22jtU8/CrQ5GPCPItQFP+tJeSmN",
-	"iIODAetC4AQTKZg7FIv64JK1ab979+7wPHjgtrlXerGb+hXlOR3nn10TKUp5xTPDFbhWhKapkQP4ocgX",
-	"Uy7MohgqzqimY6qQ1pd01SUvpZ4ZgphQnrOMTICtbJOkQ4G0Q82m16krWGe3EiBhPx5xqUVRyFKz7AXL",
-	"OH0LJ/HLKH2GxJKwN9NLYqyUH99+f/i0Wgo/5NHcjHlk2Idhyp4hoI21KEsm0tWmjv384hU57veeRETP",
-	"SsbIoihYeZiaTcyZNraMIWPLrjuDzrOXP3WMpWN+Mu///Zfzw5/f/3Z0818V73LmWNT57souXL3TCzln",
-	"SBegIToNC6ywK1YqLgXpGdZoSAyn0SXn/ifBrlhJ0hkVU6bgmTmjgovpmZFZhusACYE8Vl1yLoYCpBdZ",
-	"svFMykuzwAUXwvBiaU6waxmpqShlwUrNUToZmr5tU2Ga/2MevIk6PNuc8EvQEgzBM/MonAMziTNUlg39",
-	"88wMy3/E51CtrG0Au9Kj2PxXk2VxKMtORr2mzVDmhIF42yACOMk0ZYTOJeyKHYBymwC2akQmpZyTXkSW",
-	"XM/kwnDBKQX2bvQiqtEgfnzcibbaykYwzpnSdF60GOkcNfFlybVmotZBRjU7NO83TVHbI3vrZsHZvok6",
-	"duM3h/FqYu0YID6zA8LM5pfe+wbbP7Q7fzEEYJ+p2g+nHOxEhORVtSnH/2Cp9kfnfyzxtTgPIkItH3Va",
-	"jiytxexsL0dJhiOP5UIbEW2+XpGl0fyWzatdPwLQ107LCj6PDrhCUDPZ5aXXTouJrL6301voOthYfBxr",
-	"64K+clOpz7Ayrrb1+4ILCbNLc6nYqGRUNZHOu9nKLCk8ZE4O/pWdETpWsEdGn15yxQKyMpIFjnkBE3nf",
-	"QNtpwMO3jdLz+pvI+UV2dH+YbePZiOqWU2kJjZXEPBeR8Qq/surBN8rMNL30E10IzXPzyB1OcMkmrGzm",
-	"UobskY/LpQDDC/iodqeh28z0tM5ZNhqvmhvEFVpTw/HwmEmC5ts4nVAExoen73876jfLQGMR3MqUgC4v",
-	"4Ml1ig58W25pXKORI9yAOlpJ/zVFH1ad8pHNN/C/PDNW74SXSp8RNi/0CpmFrixGFOGCLcErp9lc7XRy",
-	"zYjm9Po5vtAD8x9HTMuSIt2yaz2izV7cc3Xp9908Rwo6ZSCRCNcREXJpzlxOdSNFrC2unX6txy0r6Jla",
-	"q++0je+eGRJLkE4NYSUREq5ga8QmJ4RaHr72yNTYZGOaXm5y6Lvyr3uwEiZ02XKG4CcnReY0M+Mt5WI6",
-	"azyRd+dJK1aOtNToHGywWSu+NKVXzJoOqVwUUijQKedm4mQhuFZrpxl9HJdCLsU91BjH+VopApRUwfLG",
-	"hXBvj5o0xrd1xmo4nrE2kU3pkmZs+0zux4YshVtGFHXUIk0Zy9gXFQpt/BApMtiFe7HFN17laDtSDRTn",
-	"j2IreS1nPDdnN99YjjHPc5JSQTTL83sQ3efQA2TJp7xRtZHWiYWW/BlRjBFcwro2w41uu0D71exIjv9w",
-	"YfrNGXxg19bn36Tu7KhBBnzi3scJue0dz9MWReUc7ThaFMiQ1th6JSKmVLMlXSHPHBsWqlhuDC4yZlMu",
-	"FEq15F/J/U807s1dD/RcCmMhUEfkn+9QV47QUN2x9Fgd8NvPtfPeNJxe52/o1gQy2FL2C9TYkwEREjwy",
-	"GLnSEng614SKFZnLknVJYgfc9SubRNWXtp1oKPxX6AlLBiDXjQ45LzRhIoPhIIEEbQ2C7eBW+vvHfFPh",
-	"3gCRKZYNhSG7kqForl7yU6u9ZOmULIozQo1KR/zym35LPp0FbTilWi604hlLBoSKoTDck2pZEmV0GU/k",
-	"lpYMmZjh+4AC+AfBMz43glLOmWlGLVlJ+tfXZrH1TCqr+6zkgmQS3GLmSKKjxnGbahOBVKoNrOipWtLg",
-	"u42HcEE7zg6tvVRb8+qzb6N5aRpZ2/ec5dl3ZSkbLFEX2GgkXG6MdCmmTtttZAs2XNfo46F6Bg4ALlBm",
-	"dwuZ83Rl9vyfC1auiE9h+EaBhXWGUebEa9zLmczZ7Xo1DsLHaZpO6Z+oyF5NJrfpdMBruKEefwinEs5q",
-	"QVdnKGE5ci1LPUbRfv3q4i15dNV7BOSgHv2GDObmkd1qlaDvxLw+FCisQwOQK5IUGMhLuuTcDQFo0cdG",
-	"DCXCW8klF5kNjShJipxyka+avInmwS0ztt1AD3aPByRZsnRG9egfihY8IQ/eMX7NxZ8vvoXYEJky/W1J",
-	"Rfbu2Wu6sjHmh5F/yygTRSmnJZ0DH3Jfs4wLswpJ8MDImFLr35Us4yVLtfne/T1alLn5/M9yBFGhiCSG",
-	"6Y8KqTT0QotixMWVvGTJ2iHHVWkQ9yVF+5FmGTfrQvPXtaXbeKW+ht+uiFncM0MgY0am/MrIMhkuqyF8",
-	"s7UB+VbkiAFZEGTNNmcYl9AzbOUekg4owM+33m/TMXnBNHU+6LalmdPrvzAx1bPO4MSY06Fv4u/D4XUc",
-	"vz9o9E1sc7CUbE7LSxXZpUTebX2HtDTMWpO5VJr0Y7AAOVMRuWQr8Bn3zNIfx2S80uZriOvCD/aloTiJ",
-	"7a9d8tY0OZXmFSG9TOqSl5IolpZMKzirzuFQsFKZNYhIkTOq2MCPiSgtS5aFw0Rym9PrcMX6cdNCg3W8",
-	"sfUvKuXe6YtO+SAPJkwAZ3z28qeHEU66F/v/ao77Xv8kbtL16bXV9av3brMA2vKljvok41MzUOBT4CGj",
-	"wruKQyex00XrsYXb4gp3cXt5T+tWg10umTIr2CXP5/OFpuOckfFCW/NCEdD3PtzfcR9/bQQBuMR8kVi/",
-	"bPLBPtySUb1N+Q6cKLv7TO9jEdb63ojPzQwDsMwTFYWmfnGmqnE2P4JF4MILxtwdM/AQ7D6tecD5tm6z",
-	"e+7f0uEN7e/gl/FGbrZI9Ug3Wjdvl9JxAMuqKnaeziRPWaPnuuUE1yzcW2xM+yC8pRelMApCo2FsCRxk",
-	"SuAsYYIIYxAtqfqMbnzyXNeDyV+zY79+ZtdIwdFR7VDW+E2TbgGDa44LgD88XZRK3tUFX/FIPEA5VfhA",
-	"48aift4QMWfLbfEHI+wNwewcefCRya2Rh6ZgompfuiCjs1k1m9BcsegunsW6aFx3L95HA/koKkdaSyCB",
-	"tFmfDNKcUGIU8Yyu0EB79vKniCxnPJ1ZvxpsJSbALXQoQ02T72/TVHeQV3Yp+k9QyTQLB5kz5AElz2Zc",
-	"MMXMoS9pCvo8vWSKHD2MjAKaSqFLmVc/A1sIdOxe/wmsl//cpHEfDofXvclweP1k0qJ830t8DsiY6SVj",
-	"gvQNYSzM3Ixy/IRkxvqEBA0hl5FbDSxq6JI+mclFWT1Q7cBQQHhKQ3EEKVnBqOWcOaNXkGBDINdDkSXL",
-	"c0LVpfKnH3JV0OUCinajzAuW7jj+SIL+Q8WmI+E43qDg26UoLo/SZuGt7wGZueqSON4k7i8ncd8Btwyd",
-	"KeNSLhUrMU1Koj27pGWmzsAj6WacZSVTiqkgnglRPsgHXT8QJ71+bZIzrQv1/waPHgVnoR/jWfjDf91q",
-	"Iofy0MvBcF6tDPnCieT6KiSyYCIZ1NRQkhg1n4vpuit0RhVZMW0OUCrFhJdza06hK9i0UdBV6AJe8xYP",
-	"RUoFeIZdmFeYD6XmNM9XIzS8mHM4+48RmUhItt3QYJJK+7EJ52v+z4KZj3Y+9i/r2OTW2bDWuXdYthgq",
-	"r93x2irXNoNDhqpwdSxXIK/Bw0gSkORJw9moyca22I2ZIs9cnimex4UhY56doeJR2H7M+mQJiB2fHiWI",
-	"Iy8vF55uY+9Pt7H3/3P4r0Yijjo4hJ2YEq7KBuXbFproO3xtk8Bx1oMg4Ag6BMaPeJZ03QYMyHImUeWV",
-	"c2N7m28Na1MYJaBiJQULHpuhM4XkXFzWyQ76hPqQEqpO8NU2cmrOnHgVBEHgwOU5S7UnH5dIAKwJGJDR",
-	"2RUp5UJDYGJSyl+Z8IKSV6bzms6FScstxgMIMcv48EHL9kAt8EGMRgX2jq4IWhRtNE6LgvDMLLxiqFGn",
-	"NM+V2crGnr8iZwJXxcLm47fptI69gpMcVCya8VQbVTCsuzoj1Dr4kPIkKZmSOUSnglUYS5kzKj5qYsqM",
-	"imwkMSKxbeYucHETdXI2VW3JH6Xzw83lFbOug7li+RVTZ5bAuaAQc0Feb+YrBYsMKV5yIxsUyyfJziaO",
-	"PWR/YUEqbJVSNU9nbYQ3Z6Wxf7WzolG74VNR6Xn2WHyUhJ6d0kk/Vf5P3WLaZwP9x2QDIVU1ZgU55u8O",
-	"gePClbfFM7Bmxwsc81u9KcH5+9AE47YwoZEMNhnAbHBkWQR5kFI1ewiuai7UoqQiZUloVpvHsMINf2yU",
-	"0jmbjrZXL+QMY89cYPWPjZt/XHrO2fTTU/MaGdmpRy4856kAm96y3ffVlAu6Ug2p9qDntnIQXC3UhY3y",
-	"XlaW2TfKKhDNKi55DmuIAbIIYixcECFJLqcfR/9d953hTLas3P28ZxjLHfFi+yJZAzYiz19fHZuD8fz1",
-	"1ePIKIrWHjaLZShKYRqbnFcUqcjSSEOjD+OqCamJrQIbEDoU1kkCIW1aGqsYc1p8sNG7O042jP/zw+/p",
-	"4WTQbbEhtmgzoZqKmo2uSz+uCBdnVcKwm6YZ5wJDVcHYHh9v2+Xzw5/p4a/x4Wl3dNhm7uzogqlOyUb2",
-	"NUx2C4m02fOWExuTXs7nXGuWQRV/VNc1zcQl/uPzNcDKcakda6Y/TVNWaGYTr3FR53Q1FEYFv5vDgGEU",
-	"MfQOoCPvG+1cEKELIUzlGgrfdMYmXHDN8pVL6+qSJMwOQ1fGCxAJKRWoa+ZUs0H4HKyA9S6YTjEBC2Or",
-	"NZPOrqthS7hCzW4FnwRVJUg1Wn221rEx4kp9Zb1Rzs32ZIZwH7z5/hk5PT558nCTOWJR+E71lc/MozfR",
-	"julUVGRohmhJMhmBelgwWeTNMQuHnLDRKFrba7X9UYAOgOfS9buzZh8kjDVo9lXZ+vqAmqvYfdHY3w4t",
-	"Cz58Xg/LLkreJmYXLfbOn96+fU3wgW4YYzg5PQ305uMg5FIrB9R5S8GP2XMjqZayzJpDg82h0Ob6eT91",
-	"0+ztU15jVzbShqP1y+GJLNiJCGm1kbMFBLoZyIAMCEuAmH+lukMxFL/jQvxul5j87kpeye9D8fvh4aH/",
-	"n3l2gwbJ7+Q4js1brRAWZlWwYpZgG+vl7NBGj/xulAasfb9kK/tsHdEFnjwiv0ObTbgw+FIFIgEvHGPT",
-	"AQoFVDPKhWZQdV8DorBNzJmeyWxkWgLHtBvmie0c/UQzWuFb4Bv2dbAZRpj9a147ta+h74krYK9nLm27",
-	"5oY1W81ovSHL6ZubckWAc3rJbIqt4Xfr7/v122hgzMx2YzO111xySvWalCTnZqzE2FAea6LKX8bX0bLe",
-	"WLyNnt3KO93Kvl2yKy4XamT9d6OFsK6aoB0qCKNlzvFtl1oZTuWM0LXkulrRfzVU8/LIysnaONcznxFx",
-	"yL6BzU8C+qlW3TXqrL9g2H60G56qDWfWNo/VWkdmqevU5nLajAzU9BIsaGp6XeQZmUrMuttsBJYOABDq",
-	"KxF4krxo9vRrrKga1fo4y6hkiw3KrRLAwTEFa2eV4Or9BjSSqpV5O+xJrYGFANMuXH47ZDkh9kdioYy8",
-	"J4/liqE2X2tLSzmaU7FqIREMXxluAIPDl2ycryKazSaNStXc5DcKD1nO5xzz1lyjZtkKqqrjatszGwh5",
-	"+Zsb6NHOQDdzAVhHJFoicMZGa8iYbmsOuShCcaHxuKQrkDVjjonV2I4N+CqeMfLAJfWrh7bbNdAx01/v",
-	"yG12AFLmpUgjQgW8doIHgKzjXBAnxCyMFvmdnID0ogFg11kVqmZ1LC4vvjxKCDRgBqk88IRFKGlvpYUX",
-	"BcryJu7WmsgE8MBAMHaijpd5HQh7rwkv58YahbUMI69216SE/+zyDZ2ntN7eFi5dFT6MvEK/zhKDrxzz",
-	"WvvKs6IwkckyFB9lbEBwqp/96gt3gOvf2PKxphNU/7o6Cp2oU6dV2KAmagTNzZaiwSZ6oJ0mq+bNXSrU",
-	"B5Dz7KJZC8H/uWBGWpjHolpRWPCbXaTIw4RYl87j47VklogIORSb+SpGJOWMAgxZ8q/EAYvYcjMcnjX8",
-	"fO7vm+/+eNiP+48P4zju3cVT8Pd/beS77JwCUxVfriVdg0E7lWYCIALNShjB7ZfGOpZRwUNvByC76G3J",
-	"wnep5KwHCrrk/E51nYN6td9QbMqttYSZHYs/d4z5+SLNTxv4a45/1RcWqdiYwDmbrmVo7mwBI6G0hLag",
-	"MAgYnGjOD4MBeS0NQA4zScZsAgoK5ldZfWk9JxWkxZcIe+1agjsgCS14cuZyI1xNKdaSRmTMUrpQxuTA",
-	"VDAfbl9StG/AXHiQ+GLd5GGEXijkWTOaOaPjQZLb3wN12myqRfd6kFTlvclDY2FeOwneRv5fRcEwc6V4",
-	"W4MUkMfqHHJoa9A89BVtpjN/5MDIPeuUm6seNnMmm9OxMVW7pemU8SvDjdqyK95ByqfLqXDPVxkVkUuf",
-	"C+YMnp59MfbXVYztoqtNqepBoNTXae8WMa24+s7wCy9uDeVXxZze/LG241rN3m4Sty0oWsfLztn0I5FF",
-	"W2CyPRCJr3+CXPR23aguxQ0FNiakn/kawaX1ezvMU9TTPkpq+u4MrkvO7XCexp8gLfxpfL888Ptk/d6e",
-	"MdtOKbcH1YxRDmdpxSBaVsqUKRv6UqB+GwVgLBcaq23XglJV8GxGbVqhj29VEa2hsP66GkrBB8ETNOES",
-	"EOfBGIo74BK0BM/cPDB11461NYTml60WKQvCZ96y3wU14C2fs5yLJgwvrL7dDuK1s6rt+vkOgrM3t5TI",
-	"uL6byK3e0iaL32LDeIiO3c0Xo+U2hhpvjedNSjlvZvDohkNDoa4eofG5rCVYbjS8pdp/Lq9YNrAu/AAy",
-	"BOtNUXLVMnicBF73oDTSyl1tEy23zR9cYQFUKVUkMWtms7krp5pZjJzRUrCsVrENk70dNAJK1mwCjtdB",
-	"tOy4zd2kMagMTBcl16sLMylLWEXxA1s1JxvXKjrOXz+HivUBSc4XeiZL/it4IQfkW0ZLVpIfvvsp6ZK3",
-	"SwkFZxj18vrFipQSQujkO2PdBlccgPkUXIEAlSIhokNBVwl5gOVlDssCYCkeAsgCzZKoRgfAYWDbIPkV",
-	"Blct50zrAgGFuZg07OQ5GS+UkW2KqJXSbE4eUEEOaFEcPIR4lBkDOTiA8RwcRJBhpAglBwd2XAcH1tqs",
-	"JWRbbNiDA8sEzKvGWlBDYdb44GBGRXYoJ5ODg5oc9pAemKBv5quCiFOo8mMRhctwqHwK4xUMD9fn4IDI",
-	"CfZZR+GzHqGhGIqDg3OQi+rgAPYScEwadBpeel1mQAJdJiJKIrg8V6TX757EZLWgwoIXmBarOxNgVlQP",
-	"BegagSpDHvTimMx5nnMp4P2HriyOARL2ny9evSQFLRUrIbOIM0XYNU11voKefOUjmRgdhEuh7OwMr3Vz",
-	"e/P9M3J0dHSKBEfJr5BVbHdgztNSoivAQcEk6Pc7Oox7b+PTwVE8iOM/xE8HcZx0yTmAqihoGOCnn9ke",
-	"kXu4Pu+BPWAzdqwF6LHDcfFq8t/2+AZc9dZ7r+iEHRxUSMRiRRDY2wy5il1CkYI154KIV0IerDtjnbP1",
-	"YeRHOBS3vLjhqX0YztW+bAth3jr26YJoNuZp1xf2agm+QsTgP1uLuVX5fjZOEShAx/FpQzivSyBuQShE",
-	"qA4R/ZeMS3nJhGlWMCAh2JOhOLm+jm6/4sSeJUHkQqdyznxGi0uwEkZpPDgwX/XjvjWawyjKYC3jH4Lj",
-	"PosLUnF4npMxI4oBhEt3KN4wWsM5jgJ2Yf1elqYA9xP1UxdWtmMGVDBDrprlOY6hutqlkEojHHglHRxa",
-	"+APFGEnsJ2XdX4XMcySs5I/fIdQQYokmliXA4pjdRKYgRcrOLKKVnCD7RBr1hwRFnm3UQUQna1jbhrgR",
-	"WdRexGCXUpcLj+aM3mYL5zwA/hqslyFVZ47BW4inZZbI5qa4M520wd0nYZoWeW0TVUjGUo6+k8SiAiFv",
-	"a8drHwpUy3CMCSbSJF3yki0h4UUF2GDaKNZVcuMaIpg7bDYFCefzo40d27wWQ1trMFfI16whYuSXktg8",
-	"JXOuVMFy7NIQOMxC8ZwJna8InwoJBWWOQUKiYAA8P7CPbIcxw9MUZrYgGRwcVDhTwA9g31ZyMYBUGSms",
-	"xIAACLRjHQBkLDMjNqxIAhFkI7Le2DVipku+gwYsaJaTNkmYFJYMTI+limo44TYWNRSVJQyYW+eHPxN6",
-	"+CuJD09Jl4zIYRKBuxcWELxqeNHSXxdSgzUHjZolMUdVY5UfmGqo7+Q8ZQJ1ep4xofmEG522c17QdMYO",
-	"+924ugAs+A4ca/M5NSYHVoWqyOtXVuGwUX+zoUZwrNdm2GtbXtOVxdg6f/08AHMfdHrdGHsymhIteGfQ",
-	"Oer2YEAF1TPQQiuWYD5Nmd4WL7Ro+2M240b8EUReiIgMLLioYv7IdHXFo6ZMqy75lk258AwjofZSFkj6",
-	"HoqkwjhOgB9ZjjoF8l7K0jBjKVApM1ti9VXkogOvzRvhe8mLgmURMBI4F9wzHDjcoCR3h8JwK8BugG6A",
-	"ZTkDfBNFGnYdaYBL8TzrDDp/4Up/5zCaw/v1fmlay/oMJ9X8nAXnCk+dggEnANy7woZ54HI5YBIVcSEs",
-	"dO0mwCBb/mnN6/Mg/v2X3uHpe6zzjqPek5uHjcnyjYVY5rBaUtDSHU2zDW1Dg6yT2tB8aXt/DW7qqL/m",
-	"YNvuWLt5v3YXXj+Ot9yGcrdbUCpA8sZr2WDP5MQuBVwxdYy9NzXqR/lo7aI1eK13+2vrtwrBe0e3v1fd",
-	"tXcTdU52G6ANYMELRzsNzScjhNYuHABn5/7SMeKz895sWcX6Xss8Jx7fXNOpCgDP35vGKnzEHTiUtJxU",
-	"BMAsqOxOQdCgktltPMHIhW87wa9cUN3qdTYny6u1bWegFpPYifxqjtTGYVjTHGwTHsCQNfXv4iC79V0H",
-	"BNrWOYjMCm/Qr2+VsxHabcZo83Zby0h9OGaDod0Dt6OZhSUBcNAtPNjVlmIJOiAEQXG3GQvqfaAxAnGJ",
-	"lZ9+48QQqKiFRfdPHu9Y6vKv/z5sqW1qZdd2s/6j2XWFE7WVXeNS7Nn1vdi14ZN2BQN27RCoAF1CNcVD",
-	"nfvO4SVgpgtEXxxUCTrUkgpvCG1Up/KCAW5sFOGs5/GqlqRDLry7YihAKWzwQhil0RJbhBDZaBb145j4",
-	"d3CQDofVWJ6hTiYyYo+DBQwdCkwcoNXFWE1K4jNga698iBrI6VuZrXY4AOFFlCWbcqWxYTgcfnMAAFjw",
-	"9BsjjqqHyIQB4Vf+QAR0xTssXWwVkT/r2/ZmrZWIuAxEMmcZT7lgnTowUsYKWmrMcPHpiof+4XoccS2b",
-	"7w73Q9ZwzW7qHnpdLtjNp2YzbTfjIenY6ylpbo7QKiJ1arSjAA7UR1byAdvfspFhCl5NAvfQc9rt9Y9+",
-	"DtMimnHSdqOAECOs1tkRdvbznanEhYZ2A3u1FZ4O2cZivWwgaiGMVjsB+kQIxCq6Kz1up4kqBPfvIHiO",
-	"49Pb33AX6prnezv0ULunHF462WU6DfddfmnRWNDVumR8ARVTVsI1ycaaKeOh3gObpi4u/sh0JSu+HCsL",
-	"peC/C+ke3/6Gv8X6a1SyII6wjZQ2TNSmoVSP4D67OPr7ZkJ8BGkewEY/oO3tCqBalKwRpi7Quny1+TnJ",
-	"+VXtrgOb4Lte3gbcfgBxHJ9UGFSnz6hyFe8s65I1ABjDlidUaVZu1lS6wK+L5/l6ea82HsenQxEWaHbJ",
-	"Myx8IdQN183LK5pd8hZWQ0i4SLdRVzSvfg3H36+61Vb6X6BzuDJ3A8vAol3gtmIKGJwbf6G9v1vv49y7",
-	"/J/H9+4q4782ifvMHsW7ilx/u8qnYnbnytaRO8ibilVBYgFAYWH8Yj2svuONMkH2wIyqoQiKjmxpboUh",
-	"WvNMkXMIZuMJqZslFjkVO8Br1OvjwxIh1w2gympFXPZMREom2JJlPgoHFSxjRh704/ihxb906YvYmSwd",
-	"Joy/2ACWDWuxg76aOD55APkEWwu8nTzAOHImBXvYxYB/BcXoUwKGYsVsDvCYpQGMTUqhVGpbAXi7wf86",
-	"yIS7r8kvJxOecpqfVxUM1TF4LuAM2EdcGYOhOgrVhN5ADDCJOv34qBt3e72j7hOPRjbw/RxWWGTeuHKY",
-	"Tx35Y/H908WLxfmfX41e9Ivrce+vp7++/Mc7dvFYGla5s9G0BrD0mc14f5/zFgn0TVVrXTfpz9DXzVXt",
-	"CNzTom/Y3cqod9+hTXs4k6rgGipA6/a+RezsLK9pXPuv17nVGdBrdwZ4yEybl7+FUkJgSkwp7YRXQnVq",
-	"tycVxfPW0QopUnahjfV/8sPT/uPj5395+8OzP/UeP/tr/yTuXzx/+vPLF29fPH7yvxfQaHoJdwN0ipIV",
-	"dDXi2X8vr/tx77gX95/04/j06PTkpN9/fPKEPj6Nj56e9p+e9GIMgq8u+NTsuHxzmj19vZiJ5+kffvr5",
-	"afrtn75/tpxMC/rD6TR7ckU7UUfxqcDb+jpvLs7tVekXeDt8p/fkSf+o//Rx3Nu4pGnNH9I/AX+Ir0r8",
-	"Zd1xY5fOQuG5ug732TkoHPCREUIWM7PTOw0X0TtQer01B0ovdKDEvmxmN1+LR4+0m3voNndjZHdmBG1H",
-	"0R1B50HZevj6n4tBhHaJyws7a5MePrHUSbD1VLS9nvrx9NS9L+pVAbckVEn4TjP2mq/Xjd03TQ6pdqL3",
-	"XiEkYMyYeq7x1oXgdrQzkqiVSBPIEtuMuv+R6VA9+jKS3hd5751bn8+5tZ027+rfsju87uHaoO37+rjW",
-	"228z/J45G4YrX8C+ZrucVcnWRGm6QqDUEPqpW/dkkTZH1vlQ+HKt6mBWjqk2LKZBhbS0qyfqyx7Sl3Vf",
-	"YXCx8Zmrvwjq4JZt/r0vqSDsvVh7L9Z2L9b9hPUjmyT8CVka6LYqLF4IHVf9uO8OoaqKSRDSoxn7JkBV",
-	"2ORxQ1HVC1RaNA9OBeB/QV62PfNByUpjmkdTAUs1maGoBbiwrcUcsReqwnGXi43Z9RYmqpZ90ur/seBB",
-	"H+L+KWi55vM5gTQOB73XlM4BN+y6ovPOeVFILjRiBVKRstxfD94cCz98c6d8jHpx/06enP49F6F5pq0e",
-	"jj4mHHZPGv0bGzY4NNZmdLuiaXNaAvu632hfHz/t946OnvTvZl87PJ2O85hYtJhdzPgP2+2Gad51/9sk",
-	"odM3Akt5L9H29u69jQosKF83K1A2NchRJyO3iFFjpH46GerjQV71a3AThXGVzbCQN7Wrm/C65I9SZuv6",
-	"LtyXNRQWKyIDSBCa5/AZDYg5Qz3zvHKsQekXVtFzRSZc0BwRdc0w8KZyvJL+dnvhYiXSr8am32evfAED",
-	"/9yWyXliF3J5R61WByAijb4oLArUJRWKY3Hw5iEyWqs9+usVarZkTBFAbNjml/JwJp+Qln0fLcRcTVPt",
-	"afgzOqlqxddQOvFZvFaWZnfKEAyMi09EnDtpdns2+8X8qKWjgE1t5670iFt9Gzk+AhisuytLa6236UoX",
-	"izH4G6iD63QkZqz4yMJLgAt1KWwRelUOb0FS0Up36S96yVNEFR+XXExVdR+8LldDYWEONEIUcKzsMgqW",
-	"0ZC8XzGqsvks/ng1stDl2gieXqlNQ9GmN4FZ03ac+5/3OFfIFmIfmPxPcT02m00XTFRcBA9Zs+XU2jA2",
-	"yMqr9oL3CtG7WIxznpKcK80E+rXhQvDOI2AJtt9brs+US6YcaLStWLQZf02Vqne9ubdq1Iv2zWZvQ/7u",
-	"1up+YQ03G3m3rl/ILTAQEdEyD6Ffgi5stbRZQYf/AtoCIPpY9D4oj2liuK+3YMp4jCvv7r2+djcr9k4s",
-	"VLMa1NLiToiKyFFs/h/u/o9IL8Z/j/BfgMASeNF/ZMtrS8ZIRlcK2DRYtPUrDewNJrbKmCJQDaHmHX99",
-	"tsflAMgYmaNneCgsUkENzmYqoZbPfOEaZQhkFJFcQul4gG0DVgOg1VNtr2bxkiJMWAQIoIyXLNXKImBp",
-	"i8nIMkA/sdcb8qlAAJ0LTUVGy4y8s/tGHij7ldvJbirnDwce2efQvEz1omQJmck8g8t4if+ygjFXLC2Z",
-	"Bvlmhmhfj4heyiZwuP9lJZ9Yjz1dgnnvgLlyPi5puTIruDleC09e0BKy3rmOhsKRLcQ1/MCNUac0nReJ",
-	"T8isbuM4MaSxQKzTSbd6iWf+XgDYx28UXBQOe47hU0Sxo3MW5nQq7/gfAGQIINGYVeEZkA5K4FuROlyX",
-	"PPOl0ijdqrNXDbSz7vMOnae3VmqHsPgKbgT6UfBrd8Ru7d4v7oeNArAHS6AROSHJVS/CpR5TxR4fR0Qx",
-	"s2YaiVcVNGW3D83T5p2G9v6uAZM7QHrsFKD42982eeVzXV2B1EVhW7k9LOJVRCwAD+k5r4QdWjO8BXJp",
-	"uLJkz6P3PHrPo/c8es+jvzIe7bT6vS6959N7Pr3n03s+/XXzaXt1wZ5P7/n0nk/v+fSeT3+lfLq6bmbP",
-	"qveses+q96x6z6q/MlaN4ce952PPpvdses+m92z662bTe8fHnk3v2fSeTe/Z9FfNptcv0t3z6z2/3vPr",
-	"Pb/e8+uvlF/v/dR7Tr3n1HtOvefUXyenvrn5/wEAAP//",
+	"7H2Lcxu31e+/gsv7zcRWV/SSkmyLmm/uKP6S1k38qO18bhK6IsgFSVRLYLsARTGJ+7ffOecAWCy5pCjF",
+	"r2aYmdYiuYvnwXmfH35tjfSs0Eooa1q9X1tTwTNR4p9PpjzPhZoI+JAJMyplYaVWrV7rL3rBrGZ8bqdC",
+	"WTniVrRbScuMpmLG4XG7LESr1zK2lGrSev8+ab0Stlyej60o15t7OxWKcXMp1YTxCZeKzfiSTUVeJEwq",
+	"ZsRIq8wkjFuWC24s69R7m0klZ/NZq9dJfM9SWTERZes99F3wks+EdfN6UWaifD6fDZuG8mYqmIYHvjJM",
+	"4TPQlYSfCm6nraSl+Aw6oB9bSasU/5rLUmStni3nIh7Wf5Vi3Oq1/u+Daokf0K/mgesfRveSL2dC2W0j",
+	"KuiRTzemV2I8V9m2IZX4xKca0XtowRRaGYF7+LXOlm+0/p6XRJ4jraxQFv7kRZEDRUqtHhSlHuZi9qd/",
+	"Ghj3rzv2+pLeom7XZz7U2ZJJw3LovGR2yhV7eMy+k1+32ROdCTaAJy6s1hf4yKDdep+0vtXlUGaZUJ96",
+	"uJdiyXI+ujTMTgUzI10IGLNldioNG/E8Z0qIzLB7A/zxYiaNkWoyuI/jfqqsKBXPP+Wwz9mYz3PLpqIU",
+	"bfYWBrvgBjiEyIg18CvBprwohBJZjxmhMpzdlSiXzPAZkOe/5sJYYid+X6Sby6DdVzS3K57L7BU9e4sZ",
+	"ims+K3IiRT7Tc3rjiudzR40Z8SBs/sKNpQXTtFzmrZ57ic3mxrKhiBhbK2mJstTAqX7+tXq+8cGxFHkW",
+	"Gmu9fwdH0FiuRtD7vFS9gi+HpcwmoufG0Dsdd0YPx2kmHg07x9kRf8yPx93xw3E6ejTs8K4Avmq5nZtW",
+	"7zhNk5aVNhfhyNOaSsNmPB/rciayVuC49f7civVW1wB3+4PQddNoztiAVm/AgAEZJvhoynCd2uy1UBlI",
+	"GOmogo24UtqinKkopDZcOrrPtf1Wz1X2iU9uKWBuSjMzH00dm02YLmEC0jCutJ2KkvGi+Mr48SttL8Yw",
+	"Vho5sHEjsjtStrgeAWNoIm3i/hfuiQsnn2IK76Zpyp48/5FObcI63RP6nIuxZXrsZRpLO5007abdh+lR",
+	"2klPj9K00+kenZ6madrpHh2nrQ9N1acVVT/TtMjEWZCTA2N3I7SV5L2JzDesx4ehdmSA4loaa1imBdCE",
+	"ZTzP9YJJe8YGsCcDZvjSsMV02WZvpZ2yASpch6hxDZJm7QqEdqTwRW9sGq17+kGkzeGAf1CxLvhJT8pz",
+	"DSIODwauC8MTzLQS/lDM64MbrEz77du3h+fRAzfNvdKL/dSvuMz5MP/kmkhR6iuZAVeQ1jA+GoEcoA9F",
+	"Pp9IBYsCVJxxy4fcEK0v+LLNnms7BYIYc5mLjI2RrWyTpH1FtMNh0+vUFa2zXwmUsB+OuMy8KHRpRfZM",
+	"ZJK/wZP4eZQ+ILFB3Bv0MgAr5Yc33x4+rpYiDPliBmO+APYBTDkwBNJjpYrVD55lElrl+ctSF6K0Ejjx",
+	"mOdGJK0i+urXllC2XDar5vgTW0y1ESAdmKQt1YVQMmNDkWs1McxqOAczfv29UBM7bfUeHiVgSfmPlS3l",
+	"rbikRU3ctJQvCqGe/g88PzeivLj5hR+MKOGF97Gd8HN4O3GTDf2/C0PTw3+KkYWunszLUqhRw5I8ff2C",
+	"HXc7jxJmp6UQbF4UojwcwXHIhQWrEBbCCb5Wr/Xk+Y8tsBnhJ3j/Hz+fH/707tej9//ValiSb64cCdY7",
+	"fa1ngk4Y6tpeV0V79kqURmrFOiBk4LDSOrTZefhJiStRstGUq4kw+MxMcCXV5AykP/BvPIyo2Zg2O1d9",
+	"hXoAW4jhVOtLINVCKgVSTQMv9C3TuayTEnCHm7YIp/k/8OD7pEU7usKGUd8COhPwKHIUmMQZmR3ASWQG",
+	"wwof6TlS0GsbIK7sRQr/1bSCNNYKTi46TZth4CihorBGBMgT+UgwPtO4K24Axm8CWv0JG5d6xjoJW0g7",
+	"1XOQJxOOghI0TG7JtfDwuJVs9TqAijETxvJZscHdIcmmWZTSWqFqHWTcikN4v2mK1jG/GzcLueT7pOU2",
+	"fn0YL8bOIkTiw1MGs/m5867Bi1I/mTLo/VX78ZSjnUiIvJqObEVTm90wCeNOInl9UZfO9+CtWE9JINuG",
+	"em5B2YGvl2wBOvSiebXrRwD72mlZ0XvUQqcS6Xi7vPTS64OJ05x3eoucMGuLT2PduKAv/FTqM6zM1G39",
+	"PpNK4+xGuTbiohTcNJHO2+kSlhQfgpNDf2VnjA8N7hFYJgtpRERWIKPxmBc4kXcNtD2KePi2UQZe/z7x",
+	"HqYdHUmwbTK74HbDqXSEJkoGzyVsuKSvnKL1lYGZji7DROfKyhweucUJLsVYlM1cCsie+LheKDRhkY9a",
+	"fxrazUzP2lxkF8MN6gCt0IpBQ4cHJok2RON0YhGYHp6++/Wo2ywDwba6kSkhXb7GJ1cpOvIS+qXxjSae",
+	"cCPq2Ej6Lzl5A1c0pSvv3F7hf3kmjGVjWRp7xsSssEtiFrayvUmEK7FA/6YVM7PTyYURzfj1U3qhg44U",
+	"GjEvS050K67tBW/2h5+by7Dv8Bwr+ESgRGLSJkzpBZy5nNtGilhZXDf9Wo9bVjAwtY1e6E189wxIbEB0",
+	"CoQ1SIhwlVghNj1m3PHwlUcmYN0O+ehynUPfln/dgZXcqFI7KTLjGYy31PPJtPFE3p4nLUV5YbUlN2uD",
+	"9V/xpQm/Es4IG+l5oZVBnXIGE2dzJa1ZOc3kLbpUeqHuoMZ4zreRIlBJVSJvXAj/9kWTxvimzliB44Hd",
+	"TmzKljwT22dyNzbkKNwxoqRl5qOREJn4rEJhEz/0dk/YhTuxxVdB5dh0pBooLhzFjeS1mMoczm6+thxD",
+	"medsxBWzIs/vQHSfQg/QpZzIRtVGO3cg+UTOmBGC0RLWtRkJuu2cPAGwIzn9IxX0mwv8IK5d9KRJ3dlR",
+	"g4z4xJ2PE3HbW56nLYrKOdlxvCiIIa2w9UpETLgVC74knjkEFmpEDgYXG4qJVIak2uDfg7ufaNqb2x7o",
+	"mVZgIXBP5J/uUFcu5VjdcfRYHfCbz7X3gzWcXu9vaNcEMtpS7gvS2Ac9pjT6tigGaDXydGkZV0s206Vo",
+	"s4EbcDus7CCpvnTtJH0VviKf4qCHch10yFlhmVAZDocIJGqrF22HdNI/PBaaivcGicyIrK+A7EpBorl6",
+	"KUyt9pKjUzYvzhgHlY6F5Yd+SzmZRm14pVrPrZGZGPQYV30F3JNbXTLDZUTkjpaATGD4ITSDnlaMMcxA",
+	"UOqZgGbMQpSse30Ni23RSYcNLfWcZRodjHAkyVHjuU21iUgq1QZW9FQtafTd2kO0oC1vh9Zeqq159Tm0",
+	"0bw0jaztWyny7Juy1A2WqA8RNRKuBCNdq4nXdhvZggt8Nvp4uJ2iA0AqktntQudytIQ9/9dclEsWkkG+",
+	"MmhhnVG8fhA07sVU5+JmvZoGESJeTaf0L1xlL8bjm3Q65DUSqCccwonGs1rw5RlJWElcy1EPKNovX7x+",
+	"wx5cdR4gOZgHvxKDef/AbbUZkO8EXu8rEtaxASgNGxQUEh202bkfAtJiiDIBJeJbg0upMhdkMpoVOZcq",
+	"XzZ5E+HBLTN23WAPbo97bLAQoym3F/80vJADdu+tkNdS/fX11xhlYxNhvy65yt4+ecmXzl1+PwlvgTJR",
+	"lHpS8hnyIf+1yKSCVRhED1yAKbX6XSkyWYqRhe/93xfzMofP/yovML6WsAEw/YtCG4u98KK4kOpKX4rB",
+	"yiGnVWkQ9yUn+7HZzf/r+iv1Nfx6yWBxz4BAhoJN5BXIMh0vKxA+bG1EvhU5UmgbBVmzzRlHeOyUWrmD",
+	"pEMKCPOt99t0TJ5mQllplw0aKqzxBl1Hj8dyJHnu415gEsOmMrerjZzjtgGMK1HKsRTZRvNHlGzKDTNy",
+	"okQGp5S4CNjERXHGRG5E0JTwQRAcRkeDG2qdC67WVtHNPYw5GkzTIn6v9eW82DWWVJ/LNxLF1cAFXAYY",
+	"TB2g8eF1BhzDYN0s/4OGodaW95mw3MdJNh3faBInaVr3n/2j379O03cHjf6zbU7AUsx4eWkSd9xJv3D+",
+	"bV6CQmHZTBvLuimuuBQmYZdiiXGNDrCH45QNlxa+xiwO/MG91Fcnqfu1zd5AkxMNrygd9KY2e66ZEaNS",
+	"WIO04J1ihSgNrEHCilxwI3phTMxYXYosHiaxxBm/jlesmzYtNHpw1gjqWWWAepvGK8js3ljQuXvy/Mf7",
+	"CU26k4b/asGlTvckbbJH+bWzR6v3brJSN2VHHnVZJicwUJSl6MXlKoQz4kCGt5fq8a+bYl+3cc26Q9B4",
+	"QOFYAJXRgZyrTJAChAf3K+MObZs9RWWBNjVhw7kFPqc0y/Vk5ex2uo9XD2880v9z+O93f2oeZpk1JwbX",
+	"fF96IQxsdJs9nc3mlg9zgcMhSx2G6BKRP33oI8GsgAExTgpxDH53OKQU3G6zYyN/5O7hh7s4V2p9r4W6",
+	"p8CnnB5COndTvzRT0zibH9C49pG6EVeg34C1s/u0ZhGD3rrN/rn/yNgRtr+DizP4i7L5yF7YRkfBm4X2",
+	"jMpx1ErqjKZajkRjEGgDo6k5i25w17gH8S07LxXo2o0+JkfgKPoiv6MA9qME/PYJI2LAB2t5GV9yjKx+",
+	"ZldIwdNR7VDW+E2ThomDaw6xYWhpNC+Nvm00q+KRdIBybuiBZvW99OlkK8knYrEtlAc6CRDMzkG8EOTf",
+	"GsRrisubzUt3tzyvrU76umhc9dTfRVH6IJrRqJaLhbn8Ia+qOTcLbNqML8nX8eT5jwlbTOVo6lzUuJWU",
+	"lTu3sQyFJt/dpFDvIK/cUnQfkS4MC4fpfOweZ0+mUgkj4NCXfISmMb8Uhh3dT0AJGmllS51XP5s1nejR",
+	"Np2IDIPDfv+6M+73rx+NN9gIdxKfPTYUdiGEYl0gjDnMDXT4RyzjS0O5TkovEr8aVGnVZl021fOyeqDa",
+	"gb7CSK/Fii1WikJwxzlzwa8wV41h2pRhC5HnjJtLE04/pn2R9xLtgUaZFy3dcfqBBP3vFZuehNN0jYJv",
+	"lqK0PMbCwjs3HjFz02Zpuk7cn0/ivkVuGfslh6VeGFFSxqEm19CCl5k5Q+e+n3GWlcIYYaLUADT+MUl9",
+	"9UCcdLq1SU6tLcz/6z14EJ2FbkpnoclaWGG7sTwMcjCe10aG/NqL5PoqoLNj0KupoWwAar5Uk9WowpQb",
+	"thQWDtBIq7EsZ87qo6gKtFHwZRxNWQm89NWIKwyy+IwJBR9KK3meLy/IPhQ+dhM+JmyssQJgTYMZVNqP",
+	"q4JZCSUUAj66+bi/XIxAOr/dSufB97/BUHnpj9ctfE5vpxqpilbHcQX2Ep31bICSfNBwNmqycaNrkCxa",
+	"x3XoPIKxy2R2RopH4fqB9ckGKHZCpqFinryCXHi8jb3f0eSlIezElGhV1ijftdBE3/Fr6wROs+5FsXvU",
+	"ISgUK7NB229Ajy2mmlRePQPbG74F1mYo4MbVUisRPTYlnw/Lpbqskx32iUVrJZbC0aubyKk5CelFFE/E",
+	"A5fnYmQD+ficHGRNyIBAZzes1HOLMb5xqX8RKghKWZnOKzoXeZQ3GA8oxBzjc65nYnuoFoR4YKMCe0tX",
+	"BC+KTTTuPKrkXkWNesTz3MBWNvb8BTkTpCnmVmwLEgX2ivEmVLF4JkcWVMG4GPSMceeHJMrTrBRG5xjo",
+	"bXKxf8AcrylX2YWm4N62mfsY4PuklYuJ2RRIKL27cKavhHMdzIzIr4Q5cwQuFcfwJfF6mK9WIgFSvJQg",
+	"G4zIx4OdTRx3yL4XUVZ5lZ04G003Ed5MlGD/Wm9Fk3YjJ6rS89yx+CC5cTtlZn+sVLq6xbRPrPvDJNYR",
+	"VTUm2Hnm7w+B58KVtyUwsGbHCx7zG70p0fn7vbn6myLuIBlcXg1scOJYBLs34mZ6H13VUpl5ydVIDGKz",
+	"Gh6jslv6sVFK52Jysb0QKBeUxiEVlSS6FJQPS8+5mHx8al4hIzf1xEe6AxVQ01u2+66acsGXpqFqJcRB",
+	"N8Smd4nuNKm4Hz/ks+o721zY51bubt4zSou4kMX2RXIGbMKevrw6hoPx9OXVwwQUxbIK3wNFGcoI1bOK",
+	"Ig1bgDQEfZhWTWnLXGlqj/G+ck4SzA7hJVjFlB4WYqLB3XGyZvyfH37LD8e99gYbYos2E6uppNnYuvST",
+	"hkl1VuXe+2nCOOcUqoqj8sfbdvn88Cd++Et6eNq+ONxk7uzogqlOyVohA052C4lssucdJwaTXs9m0lqR",
+	"IbRIUtc1YeKa/gmpT2jl+CypFdOfj0aisMLVMNCizviyr0AFv53DQFAUMfYOkCPvK+tdELELIc6K7KvQ",
+	"dCbGUkkr8qXPkGyzQZxoSa6MZygSRlyRrplzK3rxc7gCzrsAnVIuI8VWayadW1dgS7RCzW6FkE9Y5Ro2",
+	"Wn2oxzekC0qYXZOAE09Q9QQToQK0kagWO6uAWFecf+OSpqZihotJmA/wQkh+cYkQxvIlM2DU8hy3FE46",
+	"ukkpt6cSNmR3YZPDJeIOxPlfke0hKc8ppEE2uy0MtELe79AXsR6kI5zXzlp+SK1q0PF/X3F2NJkk7FHj",
+	"4XSF9Y2RdB5gXMDogmOXwWbce/XtE3Z6fPLo/rrQIwSSnYr5n8Cj75MdM065ysi8tJplOkG1vxC6yJtj",
+	"UR6mZ61R8qKsAMkkERQNUavvd+e9jHJqG3azwkhZHVAzZEqoq/37oROth0/r4fZ5KTepT/MNFPyXN29e",
+	"MnqgHceOTk5PI3voOAql1Sqmbb6hJhL2HDSQhS6z5pBvc4i7GawlTB2avXnKK4TvIqg02rAcgciinUiI",
+	"VrcciieOllcCVJjZ4giQkhlNu6/66jdaiN/cErPfPCoA+62vfjs8PAz/g2fXaJD9xo7TFN7aiJcEq0Kg",
+	"AozaWMVOwTY67DdQBglo5VIs3bN1+DB88oj9hm02gZDRSxViEb5wTE1HkEdY8K3nVmBWYg31yDUxE3aq",
+	"swtoCQMOfpgnrnPy/015BaZEb7jX0Ra8oAIJeO3UvUY+RWlQbJ75ypaaex22WvB6Q06CNzfl66Rn/FK4",
+	"KgTgd6vvh/Vba2AoYLupmdprPumoek1rlksYKwPbOAAbVSUe9Dp5TNYWb61nv/JeZ3Zvl+JK6rm5cH7Z",
+	"i7lyLrioHa6Y4GUu6W2ffR5P5YzxlfzjGsJMNVR4+cLpP7VxrhaHkPB0b1Dz44h+qlX3jXqrPhp2GO2a",
+	"B3LNSbnNE7nSESx1ndp8SiXIQMsvUUHh0Os8z9hEU9KnO9NOoF+A8pjLkV3ZLVQhvjLxWPyUg4ZDUUif",
+	"opwjXIhl86JhnLg7COhTX+zICRm0unBEwACvHYwQorsoxXztcFRlOOjTxLE6+6l6vwFdq2plthnGq9bA",
+	"XKFXIN5hN2Q9Zu5H5qD5ghNY5EaQIVhry2p9MeNquYEKKfIJDAcHRy+5EHFFl+tNgjbe3ORXhs5xLmeS",
+	"Uh59o7BsBTcVR3DtwQZiddT6Bgb0TlTrfeze06HVBAS11hrxvpuaI0ZN0JLkd1jwJYqzoaTyFmrH5QoY",
+	"mQl2z5dWmfuu2xUQTeivc+Q3OwLdDIKqEXEJXzuhM8ZWcZv8mfKwkOw3doICkkcAlGdVloOoY0sGCRlQ",
+	"r7ABGKQJ8D8OcWtzKxvYXWRnreNIrkhlBMONZG8raQWx2sKMiRX56D2gF3FF2UWw2GqCKHz2qareyV5v",
+	"b4sgqMrPLoItuMp1o688f2wFi6nidiuPBfYU58U5JhOC1g0ohXV+UH3hD3X9G1fY23Sq6l9Xx6OVtOr0",
+	"i5vWRKGoMLoiYdzYACbXZCS/ug12SA8z/X1wdK7kv+ZoQMJjSa1cN/rNLVISAJych/Dh8UpuVMKU7qv1",
+	"9CeQhLngCLU5+PfAQz65QmAanvMjhIz3V9/8+bCbdh8epmnauY3j6R//Xkuf2jmjqiqLXyk1QP/IRMME",
+	"UPLCSqBPwS+Ni1OQXkmuBxKi23LPb1NjX487tdn5rSrue/U67L5al2Ur+Vc7luXvGEIO5fMfN47cHE6t",
+	"LyxRMVjeuZisJPzubHgToWyIlGLJJjI91ZxuiAMKyiEC+WaaDcUYlRZK13M61GqKM0qQzxFF3RUcoccG",
+	"vJCDM59q46v9qco/YUMx4nMDlg5lFobsjQUnswqtlHuDAKMwuJ+QU5N41pRn3ta5N8jd75EWD5vqECzv",
+	"DSrghcF9MGyvvVTfRP5fBJSD8EXSW2NemBbt/btk4vA8dlGtZ8d/4DjbHREkmoto1lNwm7P7yV27oemR",
+	"kFfAjTYl67xFH6pP0fHPVwk6ic/GjOaMDqY9TMaXBZPhg/VNlQ9R3D0gaOwWgK+4+s7AOM9uzAypyuyD",
+	"SeTsyZVq6t0k7qYYe/1OiFxMPhBZbIpzb45r0+sfobRhs25Ul+JAgY31DWehMnbh3O0e15v0tA9S6bA7",
+	"g2uzczecx+lHqDJ4nN6trOAuSeQ3J2BvppSbY7RgqONZWgoMvpZ6JIyLpBpUv0EBGOq5JRyElRinrdXl",
+	"Y/w2hEurAGlfOTdhDT/mdwHHNCHGMO/V6KtbIMZsiMX6eVAmuBvrxohsWLZa4DWKxgZrfxc8lzdyJnKp",
+	"mtAVqeZ8O7zizqq27+cbjPW/v6HiyvfdRG71ltZZ/BYbJoAn7W6+gJbbGOG8MYw4LvWsmcGTa44Mhbp6",
+	"RMbnopavu9bwFhyWmb4SWc9FDiIwJypfJslVSwjzEnjVg9JIK7e1TazeNn90j0Ug0tywAayZKw6oHG2w",
+	"GLngpRJZDacAJ3sznA9WQLp8rqCDWN3ym9tEYy40viuMKwivuYnKzeKcK7wSo5SKqtqtuLY3J1qtz8iI",
+	"0byUdvkaVjlgqHwnls3J9LWKpfOXTxE4oscG53M71aX8BV2lPfa14KUo2Xff/DhoszcLjQWVFP0LCs+S",
+	"lRpTRNg3YG5H9wqhPRfdO4SVUDH4T8GXA3aPyic97BEiGN1HPB6eES4PUiVBk3i/oGN/SFOYbIEDrfZ6",
+	"am1BiP5SjRvI7JwN5wYEr2FmaayYsXtcsQNeFAf3MUYH42EHBzi2g4ME4yuGcXZw4MZ4cOC2tlZ84CDF",
+	"Dw4ch4JXwZQxfQXrfXAw5So71OPxwUFNSQhIUFSMAnM3URQutkeoYMhn81QOj+ESh0fLdXDA9Jj6rIO3",
+	"OndVX/XVwcE5Cm1zcID7ivBXDQqXLIOi1WORopUwo+l2F2lYp9s+SdlyzpVLo4EWq0uLcFbc9hUqQpGe",
+	"xe510pTNZJ5LrfD9+74EVOBVFH99/eI5K3hpRIlZdFIYJq75yOZL7ClU+bIxHCiplXGzA0Hg5/bq2yfs",
+	"6OjolIiPs18wg97twEyOSk1+Co8gNiCn5NFh2nmTnvaO0l6a/il93EvTQZudIxaXwYbx/ocnrkdibb7P",
+	"O8CBuOw0Z56Gyzto8WrKievxFcYWXLjB8LE4OKgA7NWS0c0aMOQqnosFOc7WjEJ0A3Zv1VPsPcH3kzDC",
+	"vrrhxTU38v14ru5lV/T1xvN2H/VzcWC3vrhXC3Rk0iU4ZytBwiq31QVWIu3sOD1tiD+2GQZaGMeQ2iGB",
+	"xrNhqS+FgmaVQBLCPemrk+vr5OY7xtxZUkzP7UjPRMjy8cmECjTagwP4qpt2nUUfh316K9UtmDAQMhYx",
+	"PUnmORsKZgQif7X76pXgNXj8JGIXzinnaArhokl59qF2N2YEkwRytSLPaQzV3WqFNpZukagkhb9k4p4R",
+	"gg3cJ+N8c4XOcyKswZ+/IYQ6gqD2mXW4OLCbxBS0GokzB4Sox8Q+iUbDISF57Br1NwsMVq5oAOImQGp3",
+	"E5JbSlvOwyUA5Ap3twD0kL9G6wWk6m1FfItgGGGJXL6OP9ODTffNDOLUNfbSJe+wTIwkOXYGDkyOeNvm",
+	"az76inRGGuOAkosGbfZcLDAJyESQkha0/iqRdwVI0h82l5ZF8/nBBbtdrg/Q1go6IvE1ZyWB/DKamuds",
+	"Jo0pRE5dAoHjLIzMhbL5ksmJ0lg86RkkJsVG95X03CPb0S/pNMXZPkQGBwcVPCHyA9y3pZ73MH1IKycx",
+	"MDqD7TjvBBvqDMSGE0koglwIOVjiIGba7BtswGEtemkziBPlBj3osTRJ7XoJFyjrq7paNzg//Inxw19Y",
+	"enjK2uyCHQ4SQoaDBUSXH910+Le5tmhqYqOwJHBUXV4H2pGk7+RyJBQZHKQJjSUo3K3zgo+m4rDbTqsb",
+	"OKPv0Os3m3Gwh6gC2iRB13IKh0tTgA0FwbFah+TuTXvJlw6a8fzl0+gOkF6r006pJ9CUeCFbvdZRu4MD",
+	"KridokZasQT4NBF2mwbtLmkZiqkE8ccIZSRhOjIvk4r5E9O1FY+aCGva7GsxkSowjAF3t6JhgUNfDSpo",
+	"/AHyI8dRJ0jeC10CM9aKlDLYEqe7EhftBVMDhO+lLAqRJchI8FzIwHDwcKPC3O4r4FaIU4LdxEnMDZcP",
+	"4K4TDUitnmatXut7aew3Hto/vuD256a1rM9wXM3Pm5e+yNorGHgC0PesXAwKb3dFJlERF90mULuKNzJY",
+	"HtdcUvfS337uHJ6+I0yDNOk8en+/sTCksegQDqsjBav90YRt2DQ0TJOpDS3AOHRXEOCOuivev+1ev/fv",
+	"Vi6j7abpluvIbncNWXWPReO9qLhneuyWAu94PKbemxoNo3ywctMpvta5+bXVa/3wvaOb36suu32ftE52",
+	"G6CLruELRzsNLWRKxJYvHgBv8/7cAvHZegdbVrG+lzrPWbgWw/KJie7JeAeNAYeqEtwfDJ0rBXShBl9v",
+	"OLtxFTw5/xTdeaVXbe25wTKr8zwPWf9O96my9EBOubQDUG+r0oNeX0Ul786mIDtx7sE6fNUIGTpq6bqf",
+	"BZQDWbIchCd0S5Y3jRPxHoPUBU3TQHdLYkbkPWev+VhQjiPYHWRX0GRdPfqO2YdBxz9OT/uqKbkRRuv1",
+	"Ix8Qb+CGX0uVhVoHcuwIY7/W2XKHkxnfeVpwK92jFcHAucOvYXpsBHLGxcFWQWgJ7ZauSnXFWS3/zGH1",
+	"jC/ca+kfim8fz5/Nz//64uJZt7gedv52+svzf74Vrx/qVlSi4cd1ePyo07nNtaLxBYPv6z4vUHHff0RW",
+	"5gp6Nt1dCVTtruparXJBzKH/DOZ2nJ7e/Ia/hhee7+zQQ+12c3zpZJfpNNyS+bnZrz/Rqyz4Cc9z8geI",
+	"Es4SKNMeoiXiyVGRURNfzhHzeDNn/laCMht1UzHgOtYxGGZNcMcM730mzpgjlvEWtGemS7Ivh/gSml1n",
+	"8M6M3g5MlZIJIt537EtHOUNUd29qKe3ZqvOZolfEV6s2aoVaX/5Q3JkT7naw61DT/zlc5T+Foxzf/Ea4",
+	"knzPUjxLAaoMZ31e3MBFKiTJG+xP7exkFUFMkitzgm4EciG2G+0zsrFvss9e+HxO57VzJQLBabnJwqml",
+	"w+x0dmox/MZheFXQqWgBULmpf5+Cs1vfdWjTbZ2jQ6S6hCCsb5UuHHvl015aeeU3jDRkAq2Zq3dAIGw2",
+	"UAcRBOoNFrZHySEwLcQ6RZgqGAt59VDfReJSyzD9xokR5OoGA7x78nDHov1///fhBpSGjca426w/tDFe",
+	"Id5uNcZpKfbG+J2M8e9lIKaIZXssXcTJa1LtnvngbGQGe+bvQRcpXDqokFMpAuEdmhheAXNV+djIcFnL",
+	"D2evQzCqr9CQbogxoYFKxJbQvVmk1XXTlIV3aJD+chawbmKPm8qYOw7uhoa+opxVXt2W3aTsPUG29iJk",
+	"R97V5i3FRBpLDa8avqNcKjn6CsRR9RAbCyT8Ktob270+rY+uWqhv26uVVhLmi1/YTGRyJJVo1SFeM1Hw",
+	"0lJydaiUOQwP11PYVgpJbmEn1xCaP7FK69CmmzVaIh0KfDKewxFaJqxOjW4UyIG6xEp+x/Zv2Mi4+qMm",
+	"gTsUF293ukc/xRm5zYjPu1FAjHZc6+yIOvvp1lTis5J2u13DYdV4jE6HWrmGDUyAwJsJMOTgEurqbelx",
+	"O01U2V97R8l/vFVT8DWD5hliBDgJ1yQba6ZMuP8tsmnq4uLPwlay4vOxslgK/kEt8i9OycIskW2ktGai",
+	"Ng2leoT22adwvmsmxAeYYUxO9bu3vV0BNPNSNAJuR1pXwM06Z7m8ql2A6GrLVgEdkNv3MEsn1LNEOFtT",
+	"bjx2l8jabAXKEtjymBsrynUUEZ/W57O1AvLXSiAkgiRpsydUh824H66fV1A02+wNrobSDBahUVeEV7+E",
+	"4x9W3Wkr3c/QuVSTs3VUNofbR9tK1Qd4bnycv7pwn9LpcPWi/K1N43NPP8BH6Ukc5B/QE3lLGf+lSdwn",
+	"7ijeVuSGK1c/FrM7Nw45yYN3VqwK00YR1JeyU1aTJne8ZjbKDZ1y01dRvbsDo6luQ6h5ptg5pirSCamb",
+	"Je4OCOoA7OvIPHZPcovYetgN3o9hDfO50QkrhRILkYUcKyyeHgp2r5um9898bJviKtSZLj26ZbiiDZeN",
+	"0Ieivpo4PruH2aJbIY28PKAswUwrcb9N6ZwVqHxI+OyrpXDlZ0MxigA5Rxyr9LdBHm02+F9GRRh3Nfl9",
+	"TPq8Kp6tjsFTjDKthraB6jgCWQQDMUJXbXXTo3ba7nSO2o8CrnJj7DsYV7sFwd/fwmhagYr91JEpty/b",
+	"JNBXFfRP3aQ/C+iV8RG4o0XfsLuVUe+/I5v2cKpNIS2Cj9TtfXf3QGtxzdPaf53Wjc6AzmZnQAD/dyWh",
+	"WyglhtinaqZWfE90q3alclE83ThapdVIvLZg/Z9897j78Pjp92++e/KXzsMnf+uepN3XTx//9PzZm2cP",
+	"H/3va2x0dIm3nLWKUhR8eSGz/15cd9POcSftPuqm6enR6clJt/vw5BF/eJoePT7tPj7ppJTiuHwtJ7Dj",
+	"+tVp9vjlfKqejv7040+PR1//5dsni/Gk4N+dTrJHV7yVtIycKLrCv/Xq9TlmV87Ea8tncJw6jx51j7qP",
+	"H6adtZubV/wh3RP0hwRAjJ9XHTdu6Ryoty8p9p+9g8JDuIIQcuj/rc5pvIjBgdLprDhQOrEDJQ0V27v5",
+	"WgIOvtvcQ7+5ayO7NSPYEiXGI+g9KFsPX/dTMYjYLvFZ/2ebpEcoG/ISbLXQYK+nfjg9de+LelHgfW9V",
+	"/afXjIPmG3Rj/02TQ2oz0QevEBEw5cM/tXR/XHQd9RkbmKUaDbAGYD3q/mdhY/Xo80j6gC+0d259OufW",
+	"dtq8rX/L7fCqh2uNtu/q41ptf5Ph98TbMNIE7KQV2+WsKqVD0HK68iEGO23XPVlskyPrvK8CUkB1MCvH",
+	"1CZo0F4F/LmrJ+rzHtLndV+htMFJeOarayMIhsUm/97nVBD2Xqy9F2u7F+tuwvqBKwH7iCwNdVsTl6bG",
+	"jqtu2vWH0FSlwoQm1wy7GAF6rfO4vqqqQSstWkanAuFoserOnfmoILkxzaOpPLmaTF/VAlzU1nxGsF8V",
+	"ZpGvtKPaSYdQWss+2ej/cbiVv6/KoVzx+ZxgGocHm25K5zhJ0wrvqHVeFFoqS+jYXI1EnnvI1eZY+OGr",
+	"W+Vj1HGldvLkdO+4CM0z3ejh6FLCYfuk0b+xZoNjY5uMbo/XA6clsq+7jfb18eNu5+joUfd29rWHcmx5",
+	"j4kDKtzFjP99u90wzdvu/yZJ6PWNyFLeS7S9vXtno4KwjFbNCpJNDXLUy8gtYhSM1I8nQ0M8KKh+DW6i",
+	"OK6yHhYKpnZ1p3eb/VnrbFXfxZt/+8rBlGWIRsfzHD+TATETpGeeV441rAIkACdp2FgqntMdEjAMkQVz",
+	"fwd74fVSjb4Ym36fvfIZDPxzB4IQiF3pxS21Whvh1zX6ogjywZZcGUnQL+uHCLRWd/RX8QccIIBhCBa2",
+	"zS8VkPQ+Ii2HPjYQczVNs6fhT+ikqkHrYOnEJ/FaOZrdKUMwMi4+EnHupNnt2exn86OWngLWtZ3b0iNt",
+	"9U3k+AARWG+vLK20vklXej0for+Be6R4T2JgxScOPAxdqAvlIIYqsCOHz09Wuk9/sQs5oktuhqVUE9LE",
+	"lLi2zJbLvnJADoQIwSVVdoGCBRpS8CsmVTafuw6nGlnscm28y6dSm/pqk96EZs2m49z9tMe5wi1T+8Dk",
+	"H8X12Gw2vRaq4iJ0yJotp40NU4OivNoMZ1RdJlPMh7kcIZSJUOTXnpd5q9d6gCzB9duIgluZOHohjL+v",
+	"xFUsuoy/pkpVESIxeIdvnouRjSvRKhhQzG2JGg2ifb3Zmy6dadfqfnEN1xt5u6pf6C0gXwmzOo+B/aIu",
+	"HBZOUw8xDqC7FZeXIqlAGGUZIG38PZsVFq6DeDBRX1F1NuyYRxNE7QTxIR1Q9UaUh5dbEAoDYmpwL19f",
+	"+zvpOyfuVhLTq6XhnTCTsKMU/r/LZiAjOin9e0T/IqCqYlMCgKNy3lIIlvGlQbGAFnT9Ri93R6CrauYE",
+	"e8g4vBMgeQLKGwIQ6pw80X3lcK9q4IgTjbWD8IVvVBDCRMJyjaXqEVIiWil4MRO37vLDIJniBEkElMxk",
+	"KUbWODxV6+DHRYZYeu5ieALAGC7Za8tVxsuMvXX7xu4Z95XfyfZIz+73Ak7kIbzM7bwUAzbVeUboSOHL",
+	"6sYeI0alsChPYYju9YTZhW6CHf5fUcqxixDwBboTPMxrLoclLxEDaX287iaegpeYZS9t0lf+mGAcJQwc",
+	"jEhj+awYhATQ6jK6EyCNOcH6j9vVS4h45LJQr8j3P5AOxJ3CtYSPzGciziE1IdDQQwA6xDWEVZEZkg5J",
+	"/Btx33yXMgul2SRNq/NXDbS16mOPnbU3VobHN0AZvHPzByWv/RG7sfuwuL9vFIhqXSKN6DEbXHUSWuoh",
+	"N+LhccKMgDWzRLym4CNx89ACbd5qaO8+DvgKAsTtFBD5+9/XeeVTW10y2ibhXrlZHH5qwhycI+t4L4gb",
+	"WjNYGnFpvLFvz6P3PHrPo/c8es+jvzAe7a2IvS6959N7Pr3n03s+/WXzaXdL155P7/n0nk/v+fSeT3+h",
+	"fLq6WXHPqveses+q96x6z6q/MFZN4c6952PPpvdses+m92z6y2bTe8fHnk3v2fSeTe/Z9BfNpl3G8oWe",
+	"WyMzsefXe36959d7fr3n118qv977qfeces+p95x6z6m/TE79/v3/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

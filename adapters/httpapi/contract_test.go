@@ -49,6 +49,8 @@ func TestScopes(t *testing.T) {
 		"GET /v1/refunds/{number}":           "read",
 		"POST /v1/refunds/{number}/retry":    "refund",
 		"GET /v1/events":                     "read",
+		"POST /v1/identities/bind":           "identity",
+		"POST /v1/identities/lookup":         "identity",
 	}
 	calls, err := readContract()
 	if err != nil {

@@ -35,6 +35,9 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 		t.Errorf("the events are %s", page.text)
 	}
 
+	w.must(200, clinicKey, "POST", "/v1/identities/bind", `{"user_id":"patient-1","entry":"official-account","openid":"o1"}`)
+	w.must(200, clinicKey, "POST", "/v1/identities/lookup", `{"user_id":"patient-1"}`)
+
 	order = w.order("REG-3")
 	w.channel.ends(&pay.Outcome{}) // from here on the channel does not say what became of a call
 	payment = w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/payments", tap).number()

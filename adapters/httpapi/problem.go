@@ -43,6 +43,7 @@ var problems = map[string]struct {
 	pay.CodeRefundTooLate:       {http.StatusConflict, "The provider's time limit for refunds has passed"},
 	pay.CodeRefundNotRetryable:  {http.StatusConflict, "The refund leaves nothing to send"},
 	pay.CodeRefundNotSettleable: {http.StatusConflict, "The refund cannot be settled outside"},
+	pay.CodeIdentityConflict:    {http.StatusConflict, "The openid is another user's"},
 	"body_too_large":            {http.StatusRequestEntityTooLarge, "The body is too large"},
 	"unsupported_media_type":    {http.StatusUnsupportedMediaType, "The body is not application/json"},
 	"internal":                  {http.StatusInternalServerError, "A fault of the gateway"},

@@ -19,9 +19,14 @@ type PublicOptions struct {
 	Log     *slog.Logger
 	// TrustedProxies may say who called, by X-Forwarded-For. Nobody else may.
 	TrustedProxies []netip.Prefix
-	Observe        func(Request)     // told of each request; nil: nobody is
-	Trace          Trace             // nil: nobody traces
-	Mount          func(*mux.Router) // adds routes outside of /v1 (the payers' pages, a first page); nil: none
+	Observe        func(Request) // told of each request; nil: nobody is
+	Trace          Trace         // nil: nobody traces
+	// SecureCookies sets payers' cookies for https alone, as production needs.
+	SecureCookies bool
+	// OnlyWeChat keeps browsers that are not WeChat's from signing in: WeChat would only say that it cannot.
+	OnlyWeChat bool
+	limits     *limits           // nil: those of every gateway
+	Mount      func(*mux.Router) // adds routes outside of /v1 (the payers' pages, a first page); nil: none
 }
 
 // service is what the handlers share.
@@ -33,9 +38,13 @@ type service struct {
 	observe  func(Request)
 	trace    Trace
 	contract contract
+
+	secure     bool // payers' cookies
+	onlyWeChat bool
+	limits     *limits
 }
 
-// Public is the handler of the public listener: /v1, /notify, /livez, /readyz and what Mount adds. Everything else is a
+// Public is the handler of the public listener: /v1, /notify, /oauth, /p, /livez, /readyz and what Mount adds. Everything else is a
 // 404 problem. It fails only on an embedded OpenAPI document that is wrong.
 func Public(o PublicOptions) (http.Handler, error) {
 	calls, err := readContract()
@@ -43,11 +52,16 @@ func Public(o PublicOptions) (http.Handler, error) {
 		return nil, err
 	}
 	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, proxies: o.TrustedProxies, observe: o.Observe, trace: o.Trace, contract: calls}
+	s.secure, s.onlyWeChat, s.limits = o.SecureCookies, o.OnlyWeChat, o.limits
+	if s.limits == nil {
+		s.limits = &limits{rate: payersRate, burst: payersBurst}
+	}
 	root := s.router()
 	api := root.NewRoute().Subrouter()
 	api.Use(private, s.authenticated, s.formed)
 	HandlerWithOptions(s.strict(), GorillaServerOptions{BaseRouter: api, ErrorHandlerFunc: s.malformed})
 	root.HandleFunc("/notify/{provider}/{account}", s.notify).Methods(http.MethodPost)
+	s.payerRoutes(root)
 	root.HandleFunc("/livez", live).Methods(http.MethodGet, http.MethodHead)
 	root.HandleFunc("/readyz", s.ready).Methods(http.MethodGet, http.MethodHead)
 	if o.Mount != nil {

@@ -60,7 +60,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	w.gateway = gateway.New(gateway.Options{
 		Store: db, Providers: w.channel, Clock: ports.ClockFunc(time.Now), Log: log, Installation: "99",
 	})
-	all := []string{"pay", "read", "refund"}
+	all := []string{"pay", "read", "refund", "identity"}
 	_, err := db.ApplySettings(t.Context(), "test", "1", ports.SettingsContent{
 		Apps: []ports.App{
 			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{

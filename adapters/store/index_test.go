@@ -12,6 +12,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -103,6 +104,9 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(page, err)
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Cursor: page.Next, Limit: 20}))
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Reference: o.Reference, Limit: 20}))
+		who := identity.Payer{App: "clinic", UserID: "ann", Names: []identity.Name{official, mini}}
+		ask(recorded.PayerOrders(t.Context(), who, "", 20))
+		ask(recorded.PayerOrders(t.Context(), who, page.Next, 20))
 		for range 2 {
 			ask(recorded.PublishEvents(t.Context(), 10, func(string) bool { return true }, at))
 			apply(t, s, p.Number, pay.Decision{

@@ -17,6 +17,8 @@ const (
 	connections = 24
 	// silence is how long a database host may not acknowledge what was sent before its connection is given up.
 	silence = 2 * time.Second
+	// greeting is how long one that is there may take until it has let us in: a host under load is slow to prove itself.
+	greeting = 5 * time.Second
 )
 
 // openPostgres opens a pool. What bun writes goes by the simple protocol: it has its values in its text, so a statement
@@ -33,9 +35,9 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = silence
+		cfg.ConnectTimeout = greeting
 	}
-	dialer := net.Dialer{KeepAlive: 10 * time.Second, Control: giveUpAfter(silence)}
+	dialer := net.Dialer{Timeout: silence, KeepAlive: 10 * time.Second, Control: giveUpAfter(silence)}
 	cfg.DialFunc = dialer.DialContext
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(connections)

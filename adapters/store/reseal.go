@@ -13,6 +13,8 @@ var sealedColumns = []struct{ table, key, column, about string }{
 	{"payments", "number", "details", "details "},
 	{"inbox", "id", "facts", "inbox.facts "},
 	{"inbox", "id", "body", "inbox.body "},
+	{"tokens", "hash", "content", "tokens.content "},
+	{"app_tokens", "id", "token", "app_tokens.token "},
 }
 
 // resealBatch is how many rows are read at a time.

@@ -79,6 +79,8 @@ type paymentRow struct {
 	Currency             string
 	Route                string
 	Content              string
+	AppID                string
+	OpenID               string `bun:"openid"`
 	Details              string
 	Legs                 string
 	State                string
@@ -110,7 +112,7 @@ var paymentChanges = []string{
 func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	r = paymentRow{
 		Number: p.Number, OutTradeNo: p.OutTradeNo(), ProviderNumber: p.ProviderNumber, OrderNumber: p.Order, App: p.App,
-		Provider: p.Route.Provider, Account: p.Route.Account, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
+		Provider: p.Route.Provider, Account: p.Route.Account, AppID: p.Route.AppID, OpenID: p.Content.OpenID, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
 		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
 		ProviderStateVersion: p.ProviderState.Version, NotPayableAfter: micros(p.NotPayableAfter), Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),

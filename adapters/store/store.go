@@ -112,8 +112,20 @@ func (s *Store) Tx(ctx context.Context, f func(ports.Tx) error) (err error) {
 	return err
 }
 
+// begin begins a transaction. A pooled connection that was cut off is found out only here, and nothing was done on it yet:
+// the next one is tried, until one is new. A new one that cannot be made says that the database is away.
+func (s *Store) begin(ctx context.Context) (t bun.Tx, err error) {
+	for range connections + 1 {
+		var connect *pgconn.ConnectError
+		if t, err = s.db.BeginTx(ctx, nil); err == nil || ctx.Err() != nil || errors.As(err, &connect) || !isAway(err) {
+			return t, err
+		}
+	}
+	return t, err
+}
+
 func (s *Store) txOnce(ctx context.Context, f func(ports.Tx) error) error {
-	t, err := s.db.BeginTx(ctx, nil)
+	t, err := s.begin(ctx)
 	if err != nil {
 		return failed(err, "begin")
 	}

@@ -56,7 +56,7 @@ func withPlugins(ctx context.Context, cfg config.Config, names []string, f func(
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	host, _, err := newHost(cfg, dir, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now))
+	host, _, err := newHost(cfg, dir, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now), nil)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ the account's signature and we its answers, whether keys and certificate fit, wh
 notify URL is reachable and a callback comes, and, as far as anybody can know without a payment, whether the app id
 is bound to the merchant number.
 
-A running gateway is asked first: it sees the accounts and entries that were added at run time, and the callbacks.
+A running gateway is asked first: it sees the accounts and entries that are in use, and the callbacks.
 When none answers at listen.admin, the file's accounts are looked at, and callbacks are not.
 
 Exit code 0: nothing is wrong. 1: something is. 2: the configuration must be changed before anything can be looked at.`,

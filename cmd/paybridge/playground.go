@@ -88,7 +88,9 @@ func playgroundConfig(o playgroundOptions, weChat string) (config.Config, error)
 	}
 	environ = append(environ, "PAYBRIDGE_PLUGINS__DIR="+filepath.Join(filepath.Dir(self), "plugins"))
 	if weChat != "" {
-		environ = append(environ, "PAYBRIDGE_WECHAT__BASE_URL="+weChat)
+		for _, host := range []string{"BASE_URL", "BROWSER_BASE_URL", "SERVER_BASE_URL"} {
+			environ = append(environ, "PAYBRIDGE_WECHAT__"+host+"="+weChat)
+		}
 	}
 	if o.public != "" {
 		environ = append(environ, "PAYBRIDGE_LISTEN__PUBLIC="+o.public, "PAYBRIDGE_LISTEN__ADMIN="+o.admin)

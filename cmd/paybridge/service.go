@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,7 +27,9 @@ import (
 	"github.com/paybridge/paybridge/adapters/store"
 	"github.com/paybridge/paybridge/adapters/telemetry"
 	"github.com/paybridge/paybridge/adapters/webhook"
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/gateway"
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -40,6 +43,7 @@ type service struct {
 	gateway *gateway.Gateway
 	metrics *telemetry.Metrics
 	sink    *webhook.Sink
+	weixin  *weixin.Client
 	traces  *telemetry.Traces // nil: nobody traces
 	public  net.Listener
 	admin   net.Listener
@@ -92,7 +96,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if cfg.Mode == config.Development { // one process and no old replica: the file as it is now always wins
 		content += " " + o.clock.Now().String()
 	}
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, h.plugins...); err != nil {
+	s.weixin = weixin.New(weixin.Options{
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
+	})
+	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, s.appToken, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
@@ -109,8 +117,12 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.sink = newSink(cfg, o.clock)
+	cookieKeys, err := cookieKeys(cfg)
+	if err != nil {
+		return s, err
+	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Events: s.sink, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
@@ -180,6 +192,32 @@ func openStore(ctx context.Context, cfg config.Config, span func(context.Context
 	return store.Open(ctx, store.Options{Driver: string(cfg.Store.Driver), DSN: dsn, Keys: keyring, Span: span})
 }
 
+// appToken gives plugins the access tokens of app ids.
+type appToken func(ctx context.Context, appID, refused string) (pluginhost.AppToken, error)
+
+// appToken shows the host what the gateway and its other replicas share: adapters do not know each other.
+func (s *service) appToken(ctx context.Context, appID, refused string) (pluginhost.AppToken, error) {
+	t, err := s.weixin.AppToken(ctx, appID, refused)
+	return pluginhost.AppToken(t), err
+}
+
+// cookieKeys sign payers' sessions. They follow from the keys of encryption at rest, so that every replica has the same and
+// no more has to be kept; an old one goes on verifying as long as it stands there.
+func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
+	for _, k := range cfg.Secrets.Keys {
+		secret, err := k.Key()
+		if err != nil {
+			return nil, err
+		}
+		key, err := hkdf.Key(sha256.New, secret, nil, "paybridge payer session v1", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("derive the key of payers' sessions: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // newSink makes what sends events to apps and alarms to the operator.
 func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 	o := webhook.Options{
@@ -194,8 +232,8 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, dial...)
+func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, token, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +244,7 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 }
 
 // newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
+func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
@@ -214,7 +252,7 @@ func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock,
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
 		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, Log: log, Now: clock.Now, Dial: dial,
+		IsReference: config.IsReference, AppToken: token, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
@@ -293,6 +331,7 @@ const closeTime = time.Second
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
 		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
+		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -432,6 +471,9 @@ func (s *service) close(ctx context.Context) error {
 	}
 	if s.sink != nil {
 		s.sink.Close()
+	}
+	if s.weixin != nil {
+		s.weixin.Close()
 	}
 	if s.host != nil {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)

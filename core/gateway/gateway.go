@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -19,7 +20,9 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
-	Events       ports.EventSink // nil: nothing is sent to apps, nor to the operator
+	Events       ports.EventSink        // nil: nothing is sent to apps, nor to the operator
+	Identity     ports.IdentityProvider // nil: nobody can sign in
+	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in
 	Clock        ports.Clock
 	Log          *slog.Logger
 	Installation string // two digits, told apart in bills from other systems of the same merchant
@@ -139,14 +142,24 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 // decideSurely decides what a provider's answer means. Nobody else has the answer, and lost it costs the payer the time
 // of a dead claim and a query, so a database that is away is waited for as long as the context allows.
 func (g *Gateway) decideSurely(ctx context.Context, lock func(context.Context, ports.Tx) (pay.Rows, error), decision func(ports.Tx, pay.Rows, time.Time) (pay.Decision, error), release ...ports.Claim) (pay.Rows, error) {
+	var rows pay.Rows
+	err := g.patiently(ctx, func() (err error) {
+		rows, err = g.decide(ctx, lock, decision, release...)
+		return err
+	})
+	return rows, err
+}
+
+// patiently does it again for as long as the database is away and the context allows.
+func (g *Gateway) patiently(ctx context.Context, do func() error) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		rows, err := g.decide(ctx, lock, decision, release...)
+		err := do()
 		if !errors.Is(err, ports.ErrStoreAway) {
-			return rows, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return rows, err
+			return err
 		case <-time.After(wait):
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paybridge/paybridge/core/identity"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/core/tradeno"
 	"github.com/paybridge/paybridge/ports"
@@ -41,17 +42,30 @@ func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Att
 	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()
+	var who identity.Payer
 	for {
-		a, done, err := g.attempt(ctx, app, order, route, r)
+		a, done, err := g.attempt(ctx, app, order, route, r, who)
+		if notTheirs(err) && len(who.Names) == 0 { // under this openid; perhaps under another name of theirs
+			if who, err = g.payer(ctx, app, identity.Name{AppID: route.AppID, OpenID: r.OpenID}); err == nil {
+				continue
+			} else if errors.Is(err, ports.ErrNotFound) {
+				err = &pay.Refusal{Code: pay.CodePayerNotAllowed, Detail: fmt.Sprintf("order %s is another payer's", order)}
+			}
+		}
 		if done || err != nil {
 			return a, err
 		}
 	}
 }
 
+func notTheirs(err error) bool {
+	var refusal *pay.Refusal
+	return errors.As(err, &refusal) && refusal.Code == pay.CodePayerNotAllowed
+}
+
 // attempt takes one step. It is done when the step ended with an answer for the payer.
-func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Route, r PayRequest) (_ Attempt, done bool, _ error) {
-	step, p, claim, err := g.begin(ctx, app, order, route, r)
+func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Route, r PayRequest, who identity.Payer) (_ Attempt, done bool, _ error) {
+	step, p, claim, err := g.begin(ctx, app, order, route, r, who)
 	switch {
 	case errors.Is(err, ports.ErrLivePayment), errors.Is(err, ports.ErrNumberTaken), errors.Is(err, ports.ErrMoved):
 		return Attempt{}, false, nil // somebody was faster: look again
@@ -75,7 +89,7 @@ func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Rout
 }
 
 // begin decides the step under the order's lock and, where it is a new payment, commits the intent.
-func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route, r PayRequest) (step pay.Step, p pay.Payment, claim ports.Claim, err error) {
+func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route, r PayRequest, who identity.Payer) (step pay.Step, p pay.Payment, claim ports.Claim, err error) {
 	err = g.Store.Tx(ctx, func(tx ports.Tx) error {
 		rows, err := tx.LockOrder(ctx, order)
 		if err != nil {
@@ -85,7 +99,7 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 			return fmt.Errorf("order %s: %w", order, ports.ErrNotFound)
 		}
 		now := g.Clock.Now()
-		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID}, now); err != nil || step != pay.MakeNew {
+		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID, Payer: who}, now); err != nil || step != pay.MakeNew {
 			return err
 		}
 		if p, err = g.newPayment(app, rows.Order, route, r, now); err != nil {
@@ -96,8 +110,11 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 	})
 	if errors.Is(err, ports.ErrCommitUnknown) && step == pay.MakeNew {
 		// Whether the intent is there decides everything: never call for one that is not.
-		if p, err = g.Store.Payment(ctx, app, p.Number); errors.Is(err, ports.ErrNotFound) {
+		number := p.Number
+		if p, err = g.Store.Payment(ctx, app, number); errors.Is(err, ports.ErrNotFound) {
 			err = ports.ErrMoved
+		} else if err != nil {
+			g.letGo(ctx, claim)
 		}
 	}
 	return step, p, claim, err
@@ -139,13 +156,19 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 
 // sendAgain sends the stored content of a created or pending payment once more (R07); where the outcome of an earlier
 // create is unclear it asks first (R03).
-func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (a Attempt, done bool, err error) {
 	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
 	if errors.Is(err, ports.ErrClaimed) {
 		return Attempt{Payment: p}, true, nil
 	} else if err != nil {
 		return Attempt{}, true, err
 	}
+	sent := false
+	defer func() {
+		if err != nil && !sent {
+			g.letGo(ctx, claim)
+		}
+	}()
 	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
 		return Attempt{}, true, err
 	}
@@ -175,18 +198,35 @@ func (g *Gateway) sendAgain(ctx context.Context, p pay.Payment) (_ Attempt, done
 		return Attempt{}, true, err
 	}
 	crashPoint(crashAfterIntent)
-	a, err := g.create(ctx, p, claim)
+	sent = true
+	a, err = g.create(ctx, p, claim)
 	return a, true, err
 }
 
+// letGo gives a claim back where nothing was sent, or only a question: the payer who asks again must not wait until it runs
+// out. It is tried for as long as a commit is: a claim is left most often because the database was away for a moment.
+func (g *Gateway) letGo(ctx context.Context, claim ports.Claim) {
+	ctx, cancel := detached(ctx, commitTime)
+	defer cancel()
+	err := g.patiently(ctx, func() error { return g.Store.Unclaim(ctx, claim, g.Clock.Now()) })
+	if err != nil {
+		g.Log.Warn("a claim was not given back; it runs out by itself", "kind", claim.Kind, "number", claim.Number, "error", err)
+	}
+}
+
 // waitFor waits for the call that is making a payment. A call whose process died is asked about.
-func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done bool, _ error) {
+func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done bool, err error) {
 	claim, err := g.claim(ctx, ports.KindPayment, p.Number)
 	if errors.Is(err, ports.ErrClaimed) {
 		return Attempt{Payment: p}, true, nil
 	} else if err != nil {
 		return Attempt{}, true, err
 	}
+	defer func() {
+		if err != nil {
+			g.letGo(ctx, claim)
+		}
+	}()
 	if p, err = g.Store.Payment(ctx, "", p.Number); err != nil {
 		return Attempt{}, true, err
 	}

@@ -113,9 +113,16 @@ func (g *Gateway) route(app, entry string) (pay.Route, error) {
 
 // RouteOf is what a payment through an entry, by its account, is made with.
 func RouteOf(e ports.Entry, a ports.Account, policy pay.Policy) pay.Route {
-	return pay.Route{
-		Provider: e.Provider, Entry: e.Name, Account: a.Name, MchID: a.MchID, SubMchID: a.SubMchID,
+	r := pay.Route{
+		Provider: e.Provider, Entry: e.Name, Account: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, SpAppID: e.SpAppID,
 		AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method, NotifyBase: e.NotifyBase,
 		LatePay: e.LatePay, Options: e.Options, Policy: policy,
 	}
+	switch e.OpenIDKind {
+	case pay.OpenIDSp:
+		r.SpAppID = e.AppID
+	case pay.OpenIDSub:
+		r.SubAppID = e.AppID
+	}
+	return r
 }

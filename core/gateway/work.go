@@ -107,7 +107,8 @@ func (w *worker) claimDue(ctx context.Context) (again bool) {
 	return false
 }
 
-// workOn takes one claimed row one step on. What fails stays claimed and due: it is found again.
+// workOn takes one claimed row one step on. What fails is due again: soon where the database was away, else when the claim
+// runs out.
 func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 	ctx, cancel := detached(ctx, hold)
 	defer cancel()
@@ -128,6 +129,9 @@ func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 		err = g.tellAlarm(ctx, claim)
 	}
 	end(err)
+	if errors.Is(err, ports.ErrStoreAway) { // any call of ours has ended: nobody has to wait until the claim runs out
+		g.letGo(ctx, claim)
+	}
 	if err != nil && !errors.Is(err, ports.ErrNotFound) {
 		g.Log.Warn("work was not finished; it is tried again when due", "kind", claim.Kind, "number", claim.Number, "error", err)
 	}

@@ -23,6 +23,8 @@ const (
 	AlarmPluginStopped    = "plugin.quarantined"
 	AlarmEndpointDead     = "webhook.dead"
 	AlarmEndpointRefused  = "webhook.refused"
+	AlarmIdentityDivided  = "identity.divided"
+	AlarmIdentityRefused  = "identity.refused"
 )
 
 // AlarmText is what a kind of alarm means and what to do about it, in one language.
@@ -93,5 +95,13 @@ var alarmWords = map[string][2]AlarmText{
 	AlarmEndpointRefused: {
 		{"An app's webhook endpoint is at an address that is not allowed", "Events go to public addresses only. If this one is right, add its network to webhooks.allow_networks; else correct the URL."},
 		{"业务系统的事件接收地址不被允许", "事件只发往公网地址。若该地址无误，请把它的网段加入 webhooks.allow_networks；否则请改正 URL。"},
+	},
+	AlarmIdentityDivided: {
+		{"Two users of an app are one person at WeChat", "Nothing is joined that the app keeps apart. Let the app merge its two users, or leave them as they are."},
+		{"业务系统的两个用户在微信是同一个人", "业务系统分开的用户不会被合并。请由业务系统合并这两个用户，或保持现状。"},
+	},
+	AlarmIdentityRefused: {
+		{"WeChat refuses to sign payers in through an entry", "See WeChat's code below: compare the entry's app id and secret with the platform, and add this gateway's address to its list."},
+		{"微信拒绝了某个入口的登录请求", "微信返回码见下：请核对入口的 AppID 和 AppSecret，并把本网关的出口 IP 加入该平台的白名单。"},
 	},
 }

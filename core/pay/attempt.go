@@ -1,11 +1,17 @@
 package pay
 
-import "time"
+import (
+	"time"
+
+	"github.com/paybridge/paybridge/core/identity"
+)
 
 // Want is what a payer asks for: to pay an order through an entry, as somebody.
 type Want struct {
 	Entry  string
 	OpenID string
+	// Payer is who that is, where it is known: under whatever other names the order's app knows them.
+	Payer identity.Payer
 }
 
 // Step is what has to be done before the payer can go and pay.
@@ -34,7 +40,7 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 	default:
 		return 0, Payment{}, refuse(CodeOrderPaid, "order %s is paid by %s", o.Number, o.SettledBy)
 	}
-	if o.Payer == PayerNamed && o.PayerID != w.OpenID {
+	if o.Payer == PayerNamed && o.PayerID != w.OpenID && !w.Payer.Answers(o.PayerID) {
 		return 0, Payment{}, refuse(CodePayerNotAllowed, "order %s names another payer", o.Number)
 	}
 	var live *Payment
@@ -45,7 +51,7 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 		if p.State.Live() && !p.Reclosing {
 			live = &rows.Payments[i]
 		}
-		if o.Payer == PayerFirst && p.Content.OpenID != w.OpenID && p.Route.Entry == w.Entry {
+		if o.Payer == PayerFirst && p.Content.OpenID != w.OpenID && p.Route.Entry == w.Entry && !w.Payer.Is(p.madeBy()) {
 			return 0, Payment{}, refuse(CodePayerNotAllowed, "order %s belongs to the payer who came first", o.Number)
 		}
 	}

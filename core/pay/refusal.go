@@ -37,4 +37,5 @@ const (
 	CodeRefundNotRetryable  = "refund_not_retryable"
 	CodeRefundNotSettleable = "refund_not_settleable"
 	CodeNotCloseable        = "payment_not_closeable"
+	CodeIdentityConflict    = "identity_conflict"
 )

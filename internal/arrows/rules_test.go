@@ -111,4 +111,9 @@ var rules = []rule{
 		from:      []pattern{"internal/pgtest"},
 		importers: []pattern{},
 	},
+	{
+		name:      "internal/nodetest is for tests",
+		from:      []pattern{"internal/nodetest"},
+		importers: []pattern{},
+	},
 }

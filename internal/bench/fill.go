@@ -127,6 +127,9 @@ func plain(c *sql.ColumnType, v any) any {
 	return v
 }
 
+// behindAll is a place in an app's list of events that the gateway's own events do not come to.
+const behindAll = 1_000_000_000
+
 // copyAs is the template's rows as those of another order, made at another time: its rows by table, and its payment.
 func (t *template) copyAs(i int, at time.Time) (copied [][][]any, payment string, err error) {
 	order, err := renumber(t.order, at)
@@ -151,9 +154,13 @@ func (t *template) copyAs(i int, at time.Time) (copied [][][]any, payment string
 	}
 	shift := at.Sub(t.createdAt).Microseconds()
 	for _, s := range t.sheets {
+		place := slices.Index(s.columns, "place")
 		var rows [][]any
-		for _, row := range s.rows {
+		for k, row := range s.rows {
 			row = slices.Clone(row)
+			if place >= 0 {
+				row[place] = int64(behindAll + i*1000 + k) // no order has a thousand events
+			}
 			for c, v := range row {
 				switch v := v.(type) {
 				case string:

@@ -196,9 +196,10 @@ func TestR34_DatabaseConnectionsKilled(t *testing.T) {
 	const visits = 40
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
-	go func() { // each cut comes when some more requests have reached WeChat
+	const cuts = 20 // with an end: a claim whose holder lost its answer is waited out each time
+	go func() {     // each cut comes when some more requests have reached WeChat
 		defer close(stopped)
-		for n := 5; ; n += 5 {
+		for n := 5; n <= 5*cuts; n += 5 {
 			if _, err := w.sim.AwaitRequest(ctx, func(r sim.Request) bool { return r.Seq >= n }); err != nil {
 				return
 			}

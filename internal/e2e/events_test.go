@@ -267,10 +267,10 @@ func TestR44_APrivateEndpointIsRefused(t *testing.T) {
 		if what := w.text("select what from alarms"); !strings.Contains(what, "which is not public") {
 			t.Errorf("the alarm says %q", what)
 		}
-		w.restart(func(s *setup) { s.Webhooks = map[string]any{"allow_networks": []string{"127.0.0.0/8", "::1/128"}} })
 		if n := app.requests(); n != 0 {
 			t.Errorf("%d requests reached it", n)
 		}
+		w.restart(func(s *setup) { s.Webhooks = map[string]any{"allow_networks": []string{"127.0.0.0/8", "::1/128"}} })
 		w.deliveriesDue("his")
 		app.await(order, paidEvents...)
 	})

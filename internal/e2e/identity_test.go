@@ -28,6 +28,9 @@ func (w *world) keys() []secret {
 		all = append(all, secret{"the database's DSN", w.db.place})
 	}
 	for _, m := range w.sim.Merchants() {
+		for _, app := range m.Apps {
+			all = append(all, secret{"the secret of " + app.AppID, sim.AppSecret(app.AppID)})
+		}
 		all = append(all, secret{"the APIv3 key of " + m.MchID, m.APIv3Key})
 		for line := range strings.Lines(m.PrivateKeyPEM) {
 			if line = strings.TrimSpace(line); len(line) > 40 { // not the frame

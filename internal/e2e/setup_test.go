@@ -44,9 +44,13 @@ type entrySetup struct {
 	Provider   string         `json:"provider"`
 	Account    string         `json:"account"`
 	AppID      string         `json:"app_id"`
+	OpenIDKind string         `json:"openid_kind,omitempty"`
+	SpAppID    string         `json:"sp_app_id,omitempty"`
 	Method     string         `json:"method"`
 	NotifyBase string         `json:"notify_base"`
 	ReturnURLs []string       `json:"return_urls"`
+	Secret     string         `json:"secret,omitempty"`
+	OAuthScope string         `json:"oauth_scope,omitempty"`
 	Options    map[string]any `json:"options,omitempty"`
 	LatePay    string         `json:"late_pay,omitempty"`
 	Retired    bool           `json:"retired,omitempty"`
@@ -56,6 +60,7 @@ type accountSetup struct {
 	Name     string         `json:"name"`
 	Provider string         `json:"provider"`
 	MchID    string         `json:"mchid"`
+	SubMchID string         `json:"sub_mchid,omitempty"`
 	Config   map[string]any `json:"config"`
 	Retired  bool           `json:"retired,omitempty"`
 }
@@ -93,11 +98,11 @@ func newSetup(t *testing.T, s *sim.Simulator, db database, dir, base string) set
 		Mode: "development", Installation: "99", Store: store,
 		Secrets: map[string]any{"keys": []map[string]string{{"id": "e2e", "ref": "file:secret.key"}}},
 		Plugins: map[string]any{"dir": filepath.Join(programs, "plugins")},
-		WeChat:  map[string]any{"base_url": s.BaseURL()},
+		WeChat:  map[string]any{"base_url": s.BaseURL(), "browser_base_url": s.BaseURL(), "server_base_url": s.BaseURL()},
 		Log:     map[string]any{"level": "info", "format": "text"},
 		Apps: []map[string]any{{
 			"name":    "his",
-			"keys":    []map[string]any{{"id": "e2e", "hash": hashOf(apiKey), "scopes": []string{"pay", "read", "refund"}}},
+			"keys":    []map[string]any{{"id": "e2e", "hash": hashOf(apiKey), "scopes": []string{"pay", "read", "refund", "identity"}}},
 			"entries": []string{entry},
 		}},
 		Entries:  []entrySetup{entryAt(base, entry, account, appID)},

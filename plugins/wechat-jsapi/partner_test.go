@@ -194,7 +194,7 @@ func TestAPartnersMistakesAreSaid(t *testing.T) {
 		{"no relation", func(c *sdk.Create) { c.Route.SubMchID, c.Route.Account = "1900000199", "any" }, "受理关系不存在"},
 		{"openid of another app", func(c *sdk.Create) { c.Payer.Openid = "oSomebody" }, "openid"},
 		{"not said whose openid", func(c *sdk.Create) { c.Route.OpenidKind = sdk.OpenidNone }, "set openid_kind"},
-		{"the partner's app is not said", func(c *sdk.Create) { c.Route.SpAppID = "" }, "set the entry's sp_appid"},
+		{"the partner's app is not said", func(c *sdk.Create) { c.Route.SpAppID = "" }, "set the entry's sp_app_id"},
 		{"two apps for one openid", func(c *sdk.Create) { c.Route.AppID = partnerApp }, "one of them is wrong"},
 		{"an openid of the partner's under another app", func(c *sdk.Create) { c.Route.OpenidKind = sdk.OpenidSp }, "one of them is wrong"},
 	}

@@ -8,10 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
@@ -364,6 +366,31 @@ func TestWhoTakesTheLinesMayEndTheDownload(t *testing.T) {
 	if taken != 1 || r.Verdict != sdk.VerdictIndeterminate || !strings.Contains(r.Message, enough.Error()) {
 		t.Errorf("%d lines taken: %+v", taken, r)
 	}
+}
+
+// WeChat's silence ends a download; the host's slowness in taking the lines does not.
+func TestADownloadThatStallsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, giveUp := context.WithCancelCause(t.Context())
+		silence := time.AfterFunc(billStall, func() { giveUp(errStalled) })
+		from, to := io.Pipe()
+		context.AfterFunc(ctx, func() { _ = from.CloseWithError(ctx.Err()) }) // as net/http does
+		file := &patient{from, silence}
+		go func() { _, _ = to.Write([]byte("`")) }()
+		if n, err := file.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		time.Sleep(10 * billStall) //nolint:forbidigo // of the bubble: it takes no time
+		if ctx.Err() != nil {
+			t.Error("given up while the lines were taken slowly")
+		}
+		began := time.Now()
+		_, err := file.Read(make([]byte, 1))
+		if err = broken(ctx, err); !errors.Is(err, errStalled) || time.Since(began) != billStall {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
 }
 
 // A statement is outside bytes. Whatever they are, reading ends, and what it accepts adds up.

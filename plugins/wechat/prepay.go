@@ -38,13 +38,13 @@ func parties(r sdk.Route, openid string) (Parties, error) {
 	case r.OpenidKind == sdk.OpenidSp && (r.SpAppID == "" || r.SpAppID == r.AppID):
 		p.SpAppID, p.Payer.SpOpenID = r.AppID, openid
 	case r.OpenidKind == sdk.OpenidSp:
-		return Parties{}, errors.New("the entry's openids are of the partner's app (openid_kind sp), and its app_id is not sp_appid: one of them is wrong")
+		return Parties{}, errors.New("the entry's openids are of the partner's app (openid_kind sp), and its app_id is not sp_app_id: one of them is wrong")
 	case r.OpenidKind != sdk.OpenidSub:
 		return Parties{}, errors.New("a sub merchant's entry must say whose app its openids are of: set openid_kind to sp or sub")
 	case r.SpAppID == "":
-		return Parties{}, errors.New("WeChat wants the partner's app id with each payment of a sub merchant: set the entry's sp_appid")
+		return Parties{}, errors.New("WeChat wants the partner's app id with each payment of a sub merchant: set the entry's sp_app_id")
 	case r.SubAppID != "" && r.SubAppID != r.AppID:
-		return Parties{}, errors.New("the entry's openids are of the sub merchant's app (openid_kind sub), and its app_id is not sub_appid: one of them is wrong")
+		return Parties{}, errors.New("the entry's openids are of the sub merchant's app (openid_kind sub), and its app_id is not sub_app_id: one of them is wrong")
 	default:
 		p.SubAppID, p.Payer.SubOpenID = r.AppID, openid
 	}

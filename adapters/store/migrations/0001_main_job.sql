@@ -29,6 +29,7 @@ create table orders (
 create index orders_due on orders (due) where due is not null;
 create index orders_claimed on orders (app, claimed_until) where claimed_until is not null;
 create index orders_newest on orders (app, created_at, number);
+create index orders_of_payer on orders (payer_id, app) where payer_id <> '';
 
 create table payments (
     number         text primary key,
@@ -44,6 +45,8 @@ create table payments (
     currency       text   not null,
     route          text   not null,
     content        text   not null,
+    app_id         text   not null, -- whom it was made for: what route and content say
+    openid         text   not null,
     details        text   not null, -- sealed: personal data; empty for an ordinary payment
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
@@ -72,6 +75,7 @@ create unique index payments_one_live on payments (order_number) where state in 
 create unique index payments_provider_id on payments (account, provider_id) where provider_id <> '';
 create index payments_of_order on payments (order_number);
 create index payments_of_account on payments (account, state);
+create index payments_of_payer on payments (openid, app_id, app) where openid <> '';
 create index payments_due on payments (due) where due is not null;
 create index payments_claimed on payments (account, claimed_until) where claimed_until is not null;
 
@@ -247,4 +251,63 @@ create table accounts_seen (
 create table replicas (
     id         text primary key,
     beat       bigint not null
+);
+
+-- Who payers are. A person is an id that identities share: persons have no row, and payments name identities.
+create table identities (
+    app_id     text   not null,
+    openid     text   not null,
+    unionid    text   not null, -- empty: not known, or not yet
+    person     text   not null,
+    created_at bigint not null,
+    primary key (app_id, openid)
+);
+create index identities_of_person on identities (person);
+create table unionids (
+    unionid text primary key,
+    person  text not null
+);
+create index unionids_of_person on unionids (person);
+-- What one app knows of an identity. No other app sees it (R42).
+create table identity_ties (
+    app        text    not null,
+    app_id     text    not null,
+    openid     text    not null,
+    user_id    text    not null, -- empty: the app gave none
+    verified   boolean not null, -- by WeChat, when the payer came through this app
+    created_at bigint  not null,
+    primary key (app, app_id, openid)
+);
+create index identity_ties_of_user on identity_ties (app, user_id) where user_id <> '';
+create index identity_ties_of_identity on identity_ties (app_id, openid);
+
+create table sessions (
+    hash       text primary key,
+    app        text   not null,
+    entry      text   not null,
+    app_id     text   not null,
+    openid     text   not null,
+    created_at bigint not null,
+    expires_at bigint not null
+);
+create index sessions_expired on sessions (expires_at);
+
+-- What is good once: OAuth states and the like. The token itself is nowhere here.
+create table tokens (
+    hash       text primary key,
+    kind       text   not null,
+    holder     text   not null, -- hash of what its user must have beside it; empty: nothing
+    content    text   not null, -- sealed
+    created_at bigint not null,
+    expires_at bigint not null,
+    used_at    bigint not null default 0
+);
+create index tokens_expired on tokens (expires_at);
+
+-- Access tokens and tickets of app ids, once for all replicas.
+create table app_tokens (
+    id            text   primary key, -- kind and app id
+    token         text   not null, -- sealed
+    expires_at    bigint not null,
+    claimed_until bigint
 );

@@ -138,6 +138,22 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+// A subject stands once, with all that was found of it below.
+func TestFindingsAreTogether(t *testing.T) {
+	t.Parallel()
+	found := bySubject([]Finding{
+		{Subject: "account a", Check: "one"}, {Subject: "entry e", Check: "two"}, {Subject: "account a", Check: "three"},
+		{Subject: "account b", Check: "four"}, {Subject: "entry e", Check: "five"},
+	})
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Check)
+	}
+	if want := "one three two five four"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
 // Each word that is said here is said in both languages.
 func TestWords(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/paybridge/paybridge/ports"
@@ -19,7 +21,7 @@ func (r Report) Write(out io.Writer, chinese bool) error {
 		b.WriteString(say.alone + "\n")
 	}
 	subject, wrong := "", 0
-	for _, f := range r.Findings {
+	for _, f := range bySubject(slices.Clone(r.Findings)) {
 		if f.Subject != subject {
 			subject = f.Subject
 			kind, name, _ := strings.Cut(subject, " ")
@@ -52,6 +54,19 @@ func (r Report) Write(out io.Writer, chinese bool) error {
 	}
 	_, err := io.WriteString(out, b.String()+"\n")
 	return err
+}
+
+// bySubject keeps what is said of a subject together, in the order in which subjects and findings came: a self-test tells
+// of an account and of its entries by turns.
+func bySubject(all []Finding) []Finding {
+	first := map[string]int{}
+	for i, f := range all {
+		if _, there := first[f.Subject]; !there {
+			first[f.Subject] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(first[a.Subject], first[b.Subject]) })
+	return all
 }
 
 // remedy falls back to English: a plugin may have no Chinese.

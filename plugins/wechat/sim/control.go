@@ -66,6 +66,10 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"PUT /control/v1/clock":          s.controlSetClock,
 		"POST /control/v1/clock/advance": s.controlAdvance,
 
+		"POST /control/v1/weixin/login-code": s.controlLoginCode,
+		"POST /control/v1/weixin/oauth-code": s.controlOAuthCode,
+		"POST /control/v1/weixin/unionid":    s.controlUnionID,
+
 		"POST /control/v1/drain": s.controlDrain,
 		"POST /control/v1/reset": func(*http.Request) (any, error) { s.Reset(); return struct{}{}, nil },
 	} {

@@ -52,22 +52,33 @@ type SeedApp struct {
 	AppID string     `json:"app_id"`
 	Name  string     `json:"name"`
 	Users []SeedUser `json:"users"`
+	// OAuthDomains are the domains that a web authorization may lead back to; empty: any, since a test has none.
+	OAuthDomains []string `json:"oauth_domains,omitempty"`
 }
 
 // SeedUser is a payer as one app knows it.
 type SeedUser struct {
 	OpenID string `json:"openid"`
 	Name   string `json:"name"`
+	// UnionID ties the same person's openids of the apps of one Open Platform account; empty: there is none, or none yet.
+	UnionID string `json:"unionid,omitempty"`
+	// Snapshot is a payer who reads without having agreed to be known: the openid is thrown away afterwards.
+	Snapshot bool `json:"snapshot,omitempty"`
 }
 
 // DefaultSeed is what a simulator holds when nobody says otherwise: merchant 1900000001 with two official
 // accounts, merchant 1900000002 with one of its own, merchant 1900000003 with a mini program, partner 1900000100 with the sub merchants 1900000101, which
-// has an app of its own, and 1900000102, which has none; and the same three people in each app under other openids.
+// has an app of its own, and 1900000102, which has none; and the same three people in each app under other openids. Of
+// them alice has a unionid in the apps of the First Hospital, where there is a snapshot user as well.
 func DefaultSeed() Seed {
 	app := func(id, name, mark string) SeedApp {
 		a := SeedApp{AppID: id, Name: name}
 		for _, person := range []string{"alice", "bob", "carol"} {
 			a.Users = append(a.Users, SeedUser{OpenID: fmt.Sprintf("o%s-%s-%0*d", mark, person, 23-len(person), 1), Name: person})
+		}
+		if unionid := "uFirst-alice-000000000000001"; mark == "A1" || mark == "A2" || mark == "M1" { // one Open Platform account
+			a.Users[0].UnionID = unionid
+			a.Users = append(a.Users, SeedUser{OpenID: fmt.Sprintf("o%s-snapshot-%0*d", mark, 15, 1), Name: "snapshot", Snapshot: true})
 		}
 		return a
 	}

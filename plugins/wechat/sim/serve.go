@@ -89,9 +89,12 @@ func matchPath(pattern, parts []string) (map[string]string, bool) {
 	return found, true
 }
 
-// serve answers one request of the v3 API: it is noted, checked, executed, and answered, unless a fault says
+// serve answers one request. What is not of api.weixin.qq.com is of the v3 API: it is noted, checked, executed, and answered, unless a fault says
 // otherwise.
 func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
+	if s.serveWeixin(w, r) {
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	note := s.noteRequest(r, body)
 	if err != nil {

@@ -81,6 +81,7 @@ type Simulator struct {
 	store   *stateFile // nil: nothing is kept
 	client  *http.Client
 	sending chan struct{} // as many as may send a callback at once
+	weixin  *weixin       // api.weixin.qq.com and open.weixin.qq.com
 
 	mu     sync.Mutex // guards what follows; never held while signing or sending
 	world  *world
@@ -112,6 +113,9 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := writeAppSecrets(cfg.KeysDir, cfg.Seed.Apps); err != nil {
+		return nil, err
+	}
 	w, err := newWorld(cfg.Seed, ring, cfg.KeepRequests)
 	if err != nil {
 		return nil, err
@@ -124,6 +128,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 		closing: make(chan struct{}),
 		client:  notifyClient(),
 		sending: make(chan struct{}, sendingMost),
+		weixin:  newWeixin(),
 	}
 	s.clock = newClock(time.Time{}, cfg.Speed, cfg.Now, cfg.Wall)
 	s.agenda = newAgenda(s.clock)

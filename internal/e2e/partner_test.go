@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/paybridge/paybridge/plugins/wechat/sim"
+)
+
+// The partner of the simulator's built-in seed: one sub merchant has an app of its own, the other has none.
+const (
+	partnerMchID = "1900000100"
+	partnerApp   = "wxp000000000000001"
+	subApp       = "wxs000000000000001"
+	partnerPayer = "oP1-alice-000000000000000001"
+	subPayer     = "oS1-alice-000000000000000001"
+)
+
+// subMerchant is one below the partner, with the entry that leads to it.
+type subMerchant struct {
+	entry, mchID string
+	kind, app    string
+	payer        string
+}
+
+var subMerchants = []subMerchant{
+	{"third-hospital", "1900000101", "sub", subApp, subPayer},
+	{"fourth-hospital", "1900000102", "sp", partnerApp, partnerPayer},
+}
+
+// addSubMerchants lets the app collect for both; one set of keys signs for them.
+func (w *world) addSubMerchants() {
+	for _, m := range subMerchants {
+		a := accountOf(w.sim, m.entry, partnerMchID)
+		a.SubMchID = m.mchID
+		w.setup.Accounts = append(w.setup.Accounts, a)
+		e := entryAt(w.setup.Entries[0].NotifyBase, m.entry, m.entry, m.app)
+		if e.OpenIDKind = m.kind; m.kind == "sub" {
+			e.SpAppID = partnerApp
+		}
+		w.addEntry(e)
+	}
+}
+
+// Two sub merchants behind one signer: each is paid, told of by WeChat's callback, and refunded as itself.
+func TestR13_SubMerchantsPayAndRefund(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addSubMerchants()
+		w.start()
+		for _, m := range subMerchants {
+			order := w.order("at "+m.entry, 1250)
+			paid := w.payAs(order, m.entry, m.payer)
+			h := handOff(t, paid)
+			if h.AppID != m.app {
+				t.Errorf("%s: the page of app id %s calls pay, want %s", m.entry, h.AppID, m.app)
+			}
+			if _, err := w.sim.Pay(sim.Pay{HandOff: &h}); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitState("/v1/orders/"+order, "paid")
+			trade, err := w.sim.Trade(partnerMchID, paid.Number)
+			if err != nil || trade.SubMchID != m.mchID {
+				t.Errorf("%s: WeChat has the trade %+v, %v", m.entry, trade, err)
+			}
+			refund := w.refund(paid.Number, "back from "+m.entry, 400)
+			w.awaitState("/v1/refunds/"+refund, "succeeded")
+			made, ok := w.sim.Ledger().Refund(refund)
+			if !ok || made.MchID != partnerMchID || made.SubMchID != m.mchID {
+				t.Errorf("%s: WeChat made the refund %+v", m.entry, made)
+			}
+		}
+		w.awaitCount(0, "select count(*) from payments where disputed <> ''")
+		w.wantEachMoveOnce()
+	})
+}
+
+// An entry's app id decides whose openid may pay: one of the partner's other app opens nothing.
+func TestR09_AnOpenidOfThePartnersOtherApp(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		w.addSubMerchants()
+		w.start()
+		order := w.order("visit-1", 1250)
+		w.wantRefused(w.api("POST", "/v1/orders/"+order+"/payments", payBy(subMerchants[0].entry, partnerPayer)), "payment_failed")
+		if made := w.sim.Ledger().Trades; len(made) != 0 {
+			t.Errorf("WeChat has %+v", made)
+		}
+	})
+}

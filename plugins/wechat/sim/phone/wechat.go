@@ -1,0 +1,54 @@
+package phone
+
+import "context"
+
+// WeChat is what the phone needs of the simulated WeChat behind it. An error that is a *Refused is shown to the person in
+// WeChat's words; any other is a fault of the set-up.
+type WeChat interface {
+	// Persons are those who may hold the phone, in a stable order.
+	Persons(ctx context.Context) ([]Person, error)
+	// LoginCode is what wx.login gives: a js_code of the person in the mini program appID, good once.
+	LoginCode(ctx context.Context, appID, person string) (string, error)
+	// AuthorizationCode is what the official account appID's web authorization brings to its redirect_uri, good once.
+	// scope is snsapi_base or snsapi_userinfo.
+	AuthorizationCode(ctx context.Context, appID, person, scope string) (string, error)
+	// Cashier opens the pay sheet: it checks the hand-off as WeChat does and says what the sheet shows.
+	Cashier(ctx context.Context, person string, h HandOff) (Bill, error)
+	// Pay is the right password, WrongPassword the wrong one, Cancel leaving the sheet.
+	Pay(ctx context.Context, person string, h HandOff) error
+	WrongPassword(ctx context.Context, person string, h HandOff) error
+	Cancel(ctx context.Context, person string, h HandOff) error
+}
+
+// Person is somebody who may hold the phone. Each has an openid of their own in every app id.
+type Person struct {
+	ID   string `json:"id"`   // stable, for the calls of WeChat
+	Name string `json:"name"` // for people
+	// UnionID says whether WeChat tells one of this person.
+	UnionID bool `json:"unionid"`
+}
+
+// HandOff is what a page passes to getBrandWCPayRequest or wx.requestPayment; AppID is the caller's in the latter.
+type HandOff struct {
+	AppID     string `json:"appId"`
+	TimeStamp string `json:"timeStamp"`
+	NonceStr  string `json:"nonceStr"`
+	Package   string `json:"package"`
+	SignType  string `json:"signType"`
+	PaySign   string `json:"paySign"`
+	// MixTradeNo names a mixed insurance payment (wx.requestMedicalInsurancePay); the rest is then its self-paid part or empty.
+	MixTradeNo string `json:"mixTradeNo,omitempty"`
+}
+
+// Bill is what the pay sheet shows.
+type Bill struct {
+	Merchant    string `json:"merchant"`
+	Description string `json:"description"`
+	Amount      int64  `json:"amount"` // fen
+}
+
+// Refused says, in WeChat's words, why it does not do it.
+type Refused struct{ Message string }
+
+// Error is the message.
+func (r *Refused) Error() string { return r.Message }
