@@ -178,6 +178,7 @@ const patience = 2 * time.Minute
 type TB interface {
 	Helper()
 	Context() context.Context
+	TempDir() string
 	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)

@@ -90,7 +90,7 @@ func (p *probe) end() {
 
 // startBare starts a plugin and asks who it is, nothing more.
 func (p *probe) startBare() *process {
-	one, err := start(p.ctx, p.command, p.said)
+	one, err := start(p.ctx, p.command, p.said, p.answers)
 	if err != nil {
 		p.fatal("%v", err)
 	}
@@ -123,7 +123,7 @@ func (p *probe) configure(one *process, a fixture.Account, generation int64) {
 	case err != nil:
 		p.fatal("Configure of account %s: %v", a.Name, err)
 	case len(r.GetErrors()) > 0:
-		p.fatal("Configure refuses account %s of the fixture: %s", a.Name, p.heard(r))
+		p.fatal("Configure refuses account %s of the fixture: %v", a.Name, r)
 	case r.GetGeneration() != generation:
 		p.fatal("Configure of account %s says generation %d is in use, it was given %d", a.Name, r.GetGeneration(), generation)
 	case r.GetMchid() != a.MchID || r.GetSubMchid() != a.SubMchID:
@@ -136,17 +136,15 @@ func (p *probe) configuration(a fixture.Account, generation int64) *pb.Configure
 	return &pb.ConfigureRequest{Account: a.Name, Generation: generation, Config: a.Config, Mode: &pb.Mode{BaseUrl: p.about.BaseURL}}
 }
 
-// heard keeps what a plugin answered for the promise about secrets, and gives it for people.
-func (p *probe) heard(answer fmt.Stringer) string {
-	text := answer.String()
-	_, _ = p.answers.Write([]byte(text + "\n")) // a record takes everything
-	return text
-}
-
-// heardError does the same with an error.
-func (p *probe) heardError(err error) string {
-	_, _ = p.answers.Write([]byte(err.Error() + "\n")) // a record takes everything
-	return err.Error()
+// told is an answer for people: what became of the call, and in whose words.
+func (p *probe) told(o *pb.Outcome, err error) string {
+	switch {
+	case err != nil:
+		return fmt.Sprintf("a gRPC error (%v), which is a bug of the plugin's", err)
+	case o.GetMessage() == "":
+		return verdict(o)
+	}
+	return fmt.Sprintf("%s (%q)", verdict(o), o.GetMessage())
 }
 
 // await waits for a condition, which is asked again and again, until the patience of the promise ends.

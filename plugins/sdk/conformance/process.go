@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/paybridge/paybridge/plugins/proto/providerv1"
 )
@@ -40,8 +41,8 @@ type process struct {
 	stop func() // ends it, and what belongs to it
 }
 
-// start runs a plugin. said gets all that it writes.
-func start(ctx context.Context, command []string, said *record) (*process, error) {
+// start runs a plugin. said gets all that it writes, answers all that it answers.
+func start(ctx context.Context, command []string, said, answers *record) (*process, error) {
 	dir, err := os.MkdirTemp("/tmp", "pbkit") // macOS's own temporary folder is too long a path for a socket
 	if err != nil {
 		return nil, err
@@ -60,8 +61,10 @@ func start(ctx context.Context, command []string, said *record) (*process, error
 		},
 		AutoMTLS: true, SkipHostEnv: true, StartTimeout: startTime,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
-		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4 << 20))},
-		Logger:           hclog.NewNullLogger(), SyncStdout: said, SyncStderr: said,
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4 << 20)), grpc.WithChainUnaryInterceptor(answers.unary),
+		},
+		Logger: hclog.NewNullLogger(), SyncStdout: said, SyncStderr: said,
 	})
 	p.stop = sync.OnceFunc(func() {
 		p.kill()
@@ -191,6 +194,20 @@ func (r *record) Write(b []byte) (int, error) {
 		_, _ = r.to.Write(b) // nobody who does not listen stops a plugin
 	}
 	return len(b), nil
+}
+
+// unary keeps every answer, for the promise about secrets.
+func (r *record) unary(
+	ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	err := call(ctx, method, request, answer, conn, options...)
+	if err != nil {
+		_, _ = r.Write([]byte(err.Error() + "\n")) // a record takes everything
+		return err
+	}
+	text, _ := proto.Marshal(answer.(proto.Message)) // it was just unmarshalled
+	_, _ = r.Write(text)
+	return nil
 }
 
 func (r *record) has(text string) bool {

@@ -106,10 +106,10 @@ func (p *probe) keep(r *pb.CreatePaymentRequest, s *pb.ProviderState) {
 func (p *probe) created(one *process, r *pb.CreatePaymentRequest) *pb.CreatePaymentResponse {
 	a, err := p.create(one, r)
 	if err != nil {
-		p.fatal("CreatePayment: %s", p.heardError(err))
+		p.fatal("CreatePayment: %v", err)
 	}
 	if v := a.GetOutcome().GetVerdict(); v != pb.Verdict_VERDICT_ACCEPTED {
-		p.fatal("CreatePayment answers %s, and nothing stands in its way: %s", verdict(a.GetOutcome()), p.heard(a.GetOutcome()))
+		p.fatal("CreatePayment answers %s, and nothing stands in its way: %s", verdict(a.GetOutcome()), a.GetOutcome().GetMessage())
 	}
 	return a
 }
@@ -146,9 +146,9 @@ func (p *probe) queried(one *process, r *pb.CreatePaymentRequest) *pb.PaymentFac
 	a, err := one.provider.QueryPayment(p.ctx, queryOf(r))
 	switch {
 	case err != nil:
-		p.fatal("QueryPayment: %s", p.heardError(err))
+		p.fatal("QueryPayment: %v", err)
 	case a.GetOutcome().GetVerdict() != pb.Verdict_VERDICT_ACCEPTED:
-		p.fatal("QueryPayment answers %s of a trade that the provider has: %s", verdict(a.GetOutcome()), p.heard(a.GetOutcome()))
+		p.fatal("QueryPayment answers %s of a trade that the provider has: %s", verdict(a.GetOutcome()), a.GetOutcome().GetMessage())
 	case a.GetFacts() == nil:
 		p.fatal("QueryPayment is ACCEPTED without facts")
 	}
@@ -183,9 +183,9 @@ func (p *probe) refunded(one *process, r *pb.CreateRefundRequest) *pb.RefundFact
 	a, err := one.provider.CreateRefund(p.ctx, r)
 	switch {
 	case err != nil:
-		p.fatal("CreateRefund: %s", p.heardError(err))
+		p.fatal("CreateRefund: %v", err)
 	case a.GetOutcome().GetVerdict() != pb.Verdict_VERDICT_ACCEPTED:
-		p.fatal("CreateRefund answers %s, and nothing stands in its way: %s", verdict(a.GetOutcome()), p.heard(a.GetOutcome()))
+		p.fatal("CreateRefund answers %s, and nothing stands in its way: %s", verdict(a.GetOutcome()), a.GetOutcome().GetMessage())
 	case a.GetFacts() == nil:
 		p.fatal("CreateRefund is ACCEPTED without facts")
 	}
@@ -194,6 +194,10 @@ func (p *probe) refunded(one *process, r *pb.CreateRefundRequest) *pb.RefundFact
 
 func refundQueryOf(r *pb.CreateRefundRequest) *pb.QueryRefundRequest {
 	return &pb.QueryRefundRequest{Call: r.GetCall(), PaymentNumber: r.GetPaymentNumber(), Number: r.GetNumber(), LegId: r.GetLegId()}
+}
+
+func refundAt(t fixture.Trade, number string) fixture.Refund {
+	return fixture.Refund{MchID: t.MchID, SubMchID: t.SubMchID, Payment: t.Number, Number: number}
 }
 
 // refundNumbers are the refunds that the provider has under a number: one, if the plugin repeats as it should.
