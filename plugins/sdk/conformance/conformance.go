@@ -33,6 +33,8 @@ type Options struct {
 type Promise struct {
 	Name string // for Options.Only and for people: "repeat-create"
 	Text string // what is promised, in one sentence
+	// Remedy is what to do when it is broken.
+	Remedy string
 
 	look func(*probe)
 	slow bool // waits for the plugin's own time limit
@@ -84,6 +86,9 @@ func (r Report) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "%-10s %-22s %s\n", f.Verdict, f.Name, f.Text)
 		for _, line := range f.Seen {
 			fmt.Fprintf(&b, "%-10s %s\n", "", line)
+		}
+		if f.Verdict == Broken {
+			fmt.Fprintf(&b, "%-10s To do: %s.\n", "", f.Remedy)
 		}
 	}
 	kept := 0
@@ -196,7 +201,7 @@ func Test(t TB, o Options) {
 	t.Logf("%s", all.String())
 	for _, f := range report.Findings {
 		if f.Verdict == Broken {
-			t.Errorf("%s: broken: %s\n\t%s", f.Name, f.Text, strings.Join(f.Seen, "\n\t"))
+			t.Errorf("%s: broken: %s\n\t%s\n\tTo do: %s.", f.Name, f.Text, strings.Join(f.Seen, "\n\t"), f.Remedy)
 		}
 	}
 }
