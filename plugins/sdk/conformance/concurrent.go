@@ -18,9 +18,8 @@ func appIDs(p *probe) {
 	var calling sync.WaitGroup
 	for _, r := range requests {
 		calling.Go(func() {
-			a, err := one.provider.CreatePayment(p.ctx, r)
-			v := a.GetOutcome().GetVerdict()
-			if err != nil || v != pb.Verdict_VERDICT_ACCEPTED && v != pb.Verdict_VERDICT_CHECKPOINT {
+			a, err := p.create(p.ctx, one, r)
+			if err != nil || a.GetOutcome().GetVerdict() != pb.Verdict_VERDICT_ACCEPTED {
 				p.wrong("CreatePayment, one of %d at once, answers %s", callsAtOnce, p.told(a.GetOutcome(), err))
 				return
 			}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/paybridge/paybridge/plugins/proto/providerv1"
 	"github.com/paybridge/paybridge/plugins/sdk/fixture"
@@ -27,7 +28,7 @@ var askings = []asking{
 	{fixture.Create, "CreatePayment", true, func(p *probe, one *process) (*pb.CreatePaymentRequest, string, func(context.Context) (*pb.Outcome, error)) {
 		r := p.payment(p.about.Routes[0])
 		return r, r.GetNumber(), func(ctx context.Context) (*pb.Outcome, error) {
-			a, err := one.provider.CreatePayment(ctx, r)
+			a, err := p.create(ctx, one, r)
 			return a.GetOutcome(), err
 		}
 	}},
@@ -200,10 +201,10 @@ func (p *probe) letsGo(
 	}
 	ctx, cancel := begin()
 	defer cancel()
-	answered := make(chan struct{})
+	answered, asked := make(chan struct{}), proto.CloneOf(r)
 	go func() {
 		defer close(answered)
-		_, _ = one.provider.CreatePayment(ctx, r) // what becomes of it is not asked here
+		_, _ = p.create(ctx, one, asked) // what becomes of it is not asked here
 	}()
 	p.await("CreatePayment asks the provider", func() bool { return p.ledger(r).Hanging > 0 || ctx.Err() != nil })
 	end(ctx, cancel)
@@ -212,7 +213,10 @@ func (p *probe) letsGo(
 		if time.Since(since) > soon {
 			p.fatal("CreatePayment still waits for the provider %s after %s: pass the call's context on to the request", soon, what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-p.ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 	p.note("let go of the provider %d ms after %s", time.Since(since).Milliseconds(), what)
 	<-answered
@@ -227,8 +231,9 @@ func isolation(p *probe) {
 	defer cancel()
 	ended := make(chan error, 1)
 	if hangs {
+		asked := proto.CloneOf(waiting)
 		go func() {
-			_, err := one.provider.CreatePayment(ctx, waiting)
+			_, err := p.create(ctx, one, asked)
 			ended <- err
 		}()
 		p.await("CreatePayment asks the provider", func() bool { return p.ledger(waiting).Hanging > 0 || one.exited() })

@@ -102,7 +102,7 @@ func (p *probe) startBare() *process {
 		p.fatal("Describe: %v", err)
 	}
 	p.world.mu.Lock()
-	p.world.describe = d
+	p.describe = d
 	p.world.mu.Unlock()
 	return one
 }

@@ -12,7 +12,7 @@ func repeatCreate(p *probe) {
 	r := p.payment(p.about.Routes[0])
 	p.created(one, r)
 	for _, again := range []*process{one, p.start()} { // the gateway may have been restarted in between
-		a, err := p.create(again, r)
+		a, err := p.create(p.ctx, again, r)
 		switch {
 		case err == nil && renewable && a.GetOutcome().GetVerdict() == pb.Verdict_VERDICT_ACCEPTED && a.GetHandOff() != nil:
 		case renewable:
@@ -26,7 +26,7 @@ func repeatCreate(p *probe) {
 		p.wrong("after three calls of CreatePayment the provider's trade of that number is %+v", l)
 	}
 	p.played("pay", p.fixture.Pay(p.ctx, p.trade(r)))
-	a, err := p.create(one, r)
+	a, err := p.create(p.ctx, one, r)
 	o := a.GetOutcome()
 	alive := o.GetReason() != pb.Reason_REASON_INVALID_REQUEST && o.GetReason() != pb.Reason_REASON_DECLINED
 	if err != nil || !alive || o.GetVerdict() == pb.Verdict_VERDICT_ACCEPTED && a.GetFacts().GetState() == pb.PaymentState_PAYMENT_STATE_PENDING {
@@ -99,7 +99,7 @@ func conflict(p *probe) {
 	other := proto.CloneOf(r)
 	other.Amount = p.amount(r.GetAmount().GetMinor() + 1)
 	other.Legs[0].Amount = other.GetAmount()
-	a, err := one.provider.CreatePayment(p.ctx, other)
+	a, err := p.create(p.ctx, one, other)
 	p.conflicts("CreatePayment with another amount", a.GetOutcome(), err)
 	if l := p.ledger(r); l.Amount != r.GetAmount().GetMinor() {
 		p.wrong("a second CreatePayment changed the trade's amount from %d to %d", r.GetAmount().GetMinor(), l.Amount)
@@ -135,7 +135,7 @@ func checkpoints(p *probe) {
 	p.keep(r, first.GetProviderState())
 	resumed := proto.CloneOf(r)
 	p.created(p.start(), r)
-	if a, err := p.create(one, resumed); err != nil || a.GetOutcome().GetVerdict() != pb.Verdict_VERDICT_ACCEPTED {
+	if a, err := p.create(p.ctx, one, resumed); err != nil || a.GetOutcome().GetVerdict() != pb.Verdict_VERDICT_ACCEPTED {
 		p.wrong("CreatePayment, resumed twice from one provider_state, answers %s the second time", p.told(a.GetOutcome(), err))
 	}
 	if l := p.ledger(r); !l.Found || l.Amount != r.GetAmount().GetMinor() {

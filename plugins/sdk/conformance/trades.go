@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -65,9 +66,9 @@ func (p *probe) trade(r *pb.CreatePaymentRequest) fixture.Trade {
 const mostCheckpoints = 4
 
 // create makes one attempt, checkpoints included; r keeps the last state, as the gateway would.
-func (p *probe) create(one *process, r *pb.CreatePaymentRequest) (*pb.CreatePaymentResponse, error) {
+func (p *probe) create(ctx context.Context, one *process, r *pb.CreatePaymentRequest) (*pb.CreatePaymentResponse, error) {
 	for range mostCheckpoints + 1 {
-		a, err := one.provider.CreatePayment(p.ctx, r)
+		a, err := one.provider.CreatePayment(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +105,7 @@ func (p *probe) keep(r *pb.CreatePaymentRequest, s *pb.ProviderState) {
 
 // created is a payment that the plugin must make.
 func (p *probe) created(one *process, r *pb.CreatePaymentRequest) *pb.CreatePaymentResponse {
-	a, err := p.create(one, r)
+	a, err := p.create(p.ctx, one, r)
 	if err != nil {
 		p.fatal("CreatePayment: %v", err)
 	}
