@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paybridge/paybridge/plugins/sdk/fixture"
-	"github.com/paybridge/paybridge/plugins/wechat/simfixture"
+	"github.com/paybridge/paybridge/plugins/wechat/sim/simfixture"
 )
 
 func fixtureCommand() *cobra.Command {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/paybridge/paybridge/plugins/sdk/conformance"
-	"github.com/paybridge/paybridge/plugins/wechat/simfixture"
+	"github.com/paybridge/paybridge/plugins/wechat/sim/simfixture"
 )
 
 func TestTheContract(t *testing.T) {

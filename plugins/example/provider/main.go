@@ -6,10 +6,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -47,8 +50,14 @@ const merchant = "9000000001"
 func serve() error {
 	listen := flag.String("listen", "127.0.0.1:9082", "address of the API and of the payer's page")
 	keys := flag.String("keys", "keys", "folder for the keys that an account needs: api_key.txt and provider_key.txt")
+	readyJSON := flag.Bool("ready-json", false, "print one line of JSON on standard output when it listens")
+	lifeline := flag.Bool("stdin-lifeline", false, "end when standard input closes, so that a parent that is killed takes it along")
 	flag.Parse()
-	p := newProvider("http://" + *listen)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", *listen)
+	if err != nil {
+		return err
+	}
+	p := newProvider("http://" + listener.Addr().String())
 	p.arrival = time.Second
 	apiKey, err := keyFile(*keys, "api_key.txt", randomHex(32))
 	if err != nil {
@@ -67,10 +76,21 @@ func serve() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: *listen, Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go p.notifyAll(ctx)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	if *lifeline {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin) // its end is what counts
+			stop()
+		}()
+	}
+	if *readyJSON {
+		if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"base_url": p.base}); err != nil {
+			return err
+		}
+	}
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/paybridge/paybridge/plugins/sdk/conformance"
-	"github.com/paybridge/paybridge/plugins/wechat/simfixture"
+	"github.com/paybridge/paybridge/plugins/wechat/sim/simfixture"
 )
 
 // variant is a plugin of ours, changed: the example, or wechat-jsapi.
