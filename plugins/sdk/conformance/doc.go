@@ -3,7 +3,7 @@
 //
 // The author of a plugin in Go calls Test from a test; `paybridge plugin test` calls Run for a program in any language.
 //
-// Nothing here passes or fails by how long it took. The contract gives a cancelled call 100 ms; on a busy machine that
-// cannot be measured without now and then being wrong, so the kit has the provider never answer and sees that the plugin
-// goes away all the same. How long that took is told beside it.
+// Almost nothing here passes or fails by how long it took. The contract gives a cancelled call 100 ms; on a busy machine
+// that cannot be measured without now and then being wrong, so the kit has the provider never answer and sees that the
+// plugin goes away all the same, within seconds. How long that took is told beside it.
 package conformance
