@@ -351,6 +351,11 @@ providers:
 			t.Errorf("%s is at %+v, want %+v", name, got, want)
 		}
 	}
+	if c, err := load(strings.Replace(text, "provider: bank\n    account: hospital\n", "provider: bank\n    account: hospital\n    app_id: till\n    openid_kind: none\n", 1)); err != nil {
+		t.Errorf("app ids without openids: %v", err)
+	} else if c.Entries[0].OpenIDKind != pay.OpenIDNone {
+		t.Errorf("app ids without openids are of kind %q", c.Entries[0].OpenIDKind)
+	}
 	if c.Entries[0].OpenIDKind != "" {
 		t.Errorf("an entry without an app id has payers of openid kind %q", c.Entries[0].OpenIDKind)
 	}

@@ -147,8 +147,15 @@ func (r running) Kill(context.Context) error      { r.p.kill(); return nil }
 func (r running) Stdout() io.ReadCloser           { return r.p.out }
 func (r running) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
 func (r running) Name() string                    { return r.p.cmd.Path }
-func (r running) ID() string                      { return strconv.Itoa(r.p.cmd.Process.Pid) }
 func (r running) Diagnose(context.Context) string { return "" }
+
+// ID is the process's, where there is one: go-plugin asks for it also when the program could not be started.
+func (r running) ID() string {
+	if r.p.cmd.Process == nil {
+		return ""
+	}
+	return strconv.Itoa(r.p.cmd.Process.Pid)
+}
 
 // PluginToHost lets the plugin name only a socket in its own folder, as the gateway does.
 func (r running) PluginToHost(network, address string) (string, string, error) {
