@@ -234,7 +234,12 @@ func (s *site) orderPage(r *http.Request, v view, stands standing) page {
 	p.Return = s.Gateway.ReturnURL(v.rows, p.Entry)
 	if payable(v.rows, s.Gateway.Clock.Now()) {
 		p.Expires = clock(o.ExpiresAt)
-		p.Payable = found && v.signedIn && (v.place == officialAccount || v.place == someWeChat)
+		switch v.place {
+		case officialAccount, someWeChat:
+			p.Payable = found && v.signedIn
+		case miniProgram: // its native page finds out who pays
+			p.Payable = found && e.Secret != ""
+		}
 		switch {
 		case p.Payable:
 		case v.place == miniProgram:

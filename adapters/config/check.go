@@ -441,6 +441,7 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	case e.AppID == "" && e.OpenIDKind != "":
 		c.bad(key+"openid_kind", "says whose app id an openid belongs to, and the entry has none; remove it, or write app_id")
 	case e.AppID == "":
+	case e.OpenIDKind == pay.OpenIDNone && !strings.HasPrefix(e.Provider, weChatPrefix):
 	case a.SubMchID == "" && !a.Template:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
 	default:

@@ -231,8 +231,8 @@ type Entry struct {
 	// AppID is the paying app id: the official account or mini program whose page calls pay. Empty only for channels
 	// that know none; their payers need no openid.
 	AppID string `koanf:"app_id"`
-	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. Empty without
-	// an app id.
+	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. It is none where
+	// an app id has no openids, as a shop's till; never so at WeChat. Empty without an app id.
 	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
 	// SpAppID is the partner's own app id, beside the sub merchant's that pays: with openid_kind sub alone.
 	SpAppID string `koanf:"sp_app_id"`

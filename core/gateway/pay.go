@@ -37,7 +37,7 @@ func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Att
 	if err != nil {
 		return Attempt{}, err
 	}
-	if r.OpenID == "" && route.AppID != "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
+	if r.OpenID == "" && route.KnowsOpenID() || len(r.OpenID) > 128 || !printable(r.OpenID) {
 		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
 	}
 	ctx, cancel := detached(ctx, requestTime)
