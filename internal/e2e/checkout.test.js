@@ -5,7 +5,7 @@ const assert = require("node:assert/strict");
 const { chromium } = require("playwright-core");
 const axe = require("axe-core").source;
 
-const { GATEWAY, KEY, CASHIER, WECHAT, CHROMIUM, SCREENSHOTS } = process.env;
+const { GATEWAY, KEY, CASHIER, WECHAT, CHROMIUM, SCREENSHOTS, MINI } = process.env;
 const weChat = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.50";
 const webView = weChat + " miniProgram/wxm000000000000001";
 let browser;
@@ -236,19 +236,32 @@ test("not WeChat: the amount, the merchant, and where to open it", async (t) => 
   }
 });
 
-test("web-view of a mini program: no sign-in, the amount alone, and no button that would fail", async (t) => {
+test("web-view of a mini program: no sign-in, the amount alone, and the way to the native pay page", async (t) => {
   const o = await newOrder();
   const p = await phone(t, { agent: webView });
   await p.page.goto(o.checkout_url);
   assert.equal(new URL(p.page.url()).pathname, "/checkout/orders/" + o.number);
-  await p.page.getByText("cannot be paid inside a mini program").waitFor();
   const words = await p.page.locator("body").innerText();
   assert.ok(words.includes("¥123.45") && !words.includes("Outpatient"), words);
-  assert.equal(await p.page.locator("#pay").count(), 0);
   await p.check("web-view");
+  await p.page.locator("#pay").click();
+  for (let i = 0; !p.opened.length && i < 200; i++) await p.page.waitForTimeout(50);
+  assert.equal(p.opened.length, 1, await p.page.locator("body").innerText());
+  const opened = new URL(p.opened[0], "https://mini.example");
+  assert.equal(opened.pathname, "/pages/paybridge/pay");
+  assert.equal(opened.searchParams.get("number"), o.number);
+  const { code } = await post(CASHIER + "/login", { app_id: MINI, person: "bob" }); // whoever is at the phone pays
+  const made = await post(GATEWAY + "/p/v1/tickets/redeem", { ticket: opened.searchParams.get("ticket"), js_code: code });
+  assert.equal(made.hand_off.kind, "wechat_miniprogram");
+  await act("pay", made.hand_off.params);
+  await p.page.goto(`${GATEWAY}/checkout/orders/${o.number}/result`); // as the native page leads back
+  await p.title("Paid");
+  assert.equal(await paidAt(o.number), "paid");
+  await p.check("web-view-paid");
   const other = await newOrder(); // whose link this payer has never had
   assert.equal((await p.page.goto(GATEWAY + "/checkout/orders/" + other.number)).status(), 401);
-  clean(p);
+  assert.deepEqual(p.foreign.filter((url) => !/^https:\/\/res2?\.wx\.qq\.com\/open\/js\/jweixin-/.test(url)), []); // WeChat's own script, there alone
+  assert.deepEqual(p.errors, []);
 });
 
 test("scripts blocked: everything can be read, and the page says what is missing", async (t) => {

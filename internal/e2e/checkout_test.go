@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"github.com/paybridge/paybridge/internal/nodetest"
@@ -16,9 +17,12 @@ func TestTheCheckoutInChromium(t *testing.T) {
 	whole(t)
 	browser := nodetest.Chromium(t)
 	w := newWorld(t, sqlite(t))
-	w.setup.Accounts = append(w.setup.Accounts, accountOf(w.sim, miniAccount, miniMchID))
+	w.setup.Plugins = map[string]any{"dir": filepath.Join(programs, "both")}
+	account := accountOf(w.sim, miniAccount, miniMchID)
+	account.Provider = otherProvider
+	w.setup.Accounts = append(w.setup.Accounts, account)
 	mini := entryAt(w.base, miniEntry, miniAccount, miniAppID)
-	mini.Method = "02"
+	mini.Provider, mini.Method = account.Provider, "02"
 	w.addEntry(mini)
 	for i, e := range w.setup.Entries {
 		w.setup.Entries[i].Secret = "file:wechat/apps/" + e.AppID + "/secret.txt"
@@ -29,7 +33,7 @@ func TestTheCheckoutInChromium(t *testing.T) {
 	w.start()
 	cashier := httptest.NewServer(cashier(w))
 	t.Cleanup(cashier.Close)
-	nodetest.Run(t, []string{"GATEWAY=" + w.base, "KEY=" + apiKey, "CASHIER=" + cashier.URL, "WECHAT=" + w.sim.BaseURL(), "CHROMIUM=" + browser},
+	nodetest.Run(t, []string{"GATEWAY=" + w.base, "KEY=" + apiKey, "CASHIER=" + cashier.URL, "WECHAT=" + w.sim.BaseURL(), "CHROMIUM=" + browser, "MINI=" + miniAppID},
 		"checkout.test.js")
 }
 
@@ -53,6 +57,22 @@ func cashier(w *world) http.Handler {
 	}
 	mux.HandleFunc("POST /pay", act(w.sim.Pay))
 	mux.HandleFunc("POST /cancel", act(w.sim.CancelPayment))
+	mux.HandleFunc("POST /login", func(rw http.ResponseWriter, r *http.Request) {
+		var who struct {
+			AppID  string `json:"app_id"`
+			Person string `json:"person"`
+		}
+		err := json.NewDecoder(r.Body).Decode(&who)
+		var code string
+		if err == nil {
+			code, err = w.sim.LoginCode(who.AppID, who.Person)
+		}
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(rw).Encode(map[string]string{"code": code})
+	})
 	mux.HandleFunc("POST /fault", func(rw http.ResponseWriter, r *http.Request) {
 		var f sim.Fault
 		err := json.NewDecoder(r.Body).Decode(&f)
