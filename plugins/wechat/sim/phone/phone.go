@@ -37,6 +37,9 @@ type Options struct {
 	MiniPrograms     []MiniProgram
 	// Sites are the H5 sites, and the servers of wx.request: nothing else is reached.
 	Sites []Site
+	// OpenWeixin is where the sites believe open.weixin.qq.com to be, as scheme://host[:port], beside that address itself; empty:
+	// nowhere else. A page that sends its payer there is led to the phone's own authorization.
+	OpenWeixin string
 	// Client reaches the sites; nil is one with a time limit of 30 s.
 	Client *http.Client
 }
