@@ -142,6 +142,8 @@ var reasons = map[pb.Reason]pay.Reason{
 	pb.Reason_REASON_RATE_LIMITED:    pay.RateLimited,
 	pb.Reason_REASON_AUTH:            pay.Auth,
 	pb.Reason_REASON_UNAVAILABLE:     pay.Unavailable,
+
+	pb.Reason_REASON_AUTHORIZATION_EXPIRED: pay.AuthorizationExpired,
 }
 
 // reason of a later version keeps the state and asks again, as Unavailable does.
