@@ -255,33 +255,34 @@ func (e PaymentState) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
-	ProblemCodeBodyTooLarge              ProblemCode = "body_too_large"
-	ProblemCodeIdentityConflict          ProblemCode = "identity_conflict"
-	ProblemCodeInternal                  ProblemCode = "internal"
-	ProblemCodeInvalidRequest            ProblemCode = "invalid_request"
-	ProblemCodeMethodNotAllowed          ProblemCode = "method_not_allowed"
-	ProblemCodeNotFound                  ProblemCode = "not_found"
-	ProblemCodeOrderClosed               ProblemCode = "order_closed"
-	ProblemCodeOrderClosing              ProblemCode = "order_closing"
-	ProblemCodeOrderExpired              ProblemCode = "order_expired"
-	ProblemCodeOrderPaid                 ProblemCode = "order_paid"
-	ProblemCodePayerNotAllowed           ProblemCode = "payer_not_allowed"
-	ProblemCodePaymentDisputed           ProblemCode = "payment_disputed"
-	ProblemCodePaymentFailed             ProblemCode = "payment_failed"
-	ProblemCodePaymentNotCloseable       ProblemCode = "payment_not_closeable"
-	ProblemCodePaymentNotPaid            ProblemCode = "payment_not_paid"
-	ProblemCodePreviousAttemptUnresolved ProblemCode = "previous_attempt_unresolved"
-	ProblemCodeReferenceReused           ProblemCode = "reference_reused"
-	ProblemCodeRefundExceedsPayment      ProblemCode = "refund_exceeds_payment"
-	ProblemCodeRefundNotRetryable        ProblemCode = "refund_not_retryable"
-	ProblemCodeRefundNotSettleable       ProblemCode = "refund_not_settleable"
-	ProblemCodeRefundTooLate             ProblemCode = "refund_too_late"
-	ProblemCodeRefundTooMany             ProblemCode = "refund_too_many"
-	ProblemCodeRefundUnknown             ProblemCode = "refund_unknown"
-	ProblemCodeScopeMissing              ProblemCode = "scope_missing"
-	ProblemCodeUnauthenticated           ProblemCode = "unauthenticated"
-	ProblemCodeUnavailable               ProblemCode = "unavailable"
-	ProblemCodeUnsupportedMediaType      ProblemCode = "unsupported_media_type"
+	ProblemCodeBodyTooLarge                ProblemCode = "body_too_large"
+	ProblemCodeIdentityConflict            ProblemCode = "identity_conflict"
+	ProblemCodeInternal                    ProblemCode = "internal"
+	ProblemCodeInvalidRequest              ProblemCode = "invalid_request"
+	ProblemCodeMedicalAuthorizationExpired ProblemCode = "medical_authorization_expired"
+	ProblemCodeMethodNotAllowed            ProblemCode = "method_not_allowed"
+	ProblemCodeNotFound                    ProblemCode = "not_found"
+	ProblemCodeOrderClosed                 ProblemCode = "order_closed"
+	ProblemCodeOrderClosing                ProblemCode = "order_closing"
+	ProblemCodeOrderExpired                ProblemCode = "order_expired"
+	ProblemCodeOrderPaid                   ProblemCode = "order_paid"
+	ProblemCodePayerNotAllowed             ProblemCode = "payer_not_allowed"
+	ProblemCodePaymentDisputed             ProblemCode = "payment_disputed"
+	ProblemCodePaymentFailed               ProblemCode = "payment_failed"
+	ProblemCodePaymentNotCloseable         ProblemCode = "payment_not_closeable"
+	ProblemCodePaymentNotPaid              ProblemCode = "payment_not_paid"
+	ProblemCodePreviousAttemptUnresolved   ProblemCode = "previous_attempt_unresolved"
+	ProblemCodeReferenceReused             ProblemCode = "reference_reused"
+	ProblemCodeRefundExceedsPayment        ProblemCode = "refund_exceeds_payment"
+	ProblemCodeRefundNotRetryable          ProblemCode = "refund_not_retryable"
+	ProblemCodeRefundNotSettleable         ProblemCode = "refund_not_settleable"
+	ProblemCodeRefundTooLate               ProblemCode = "refund_too_late"
+	ProblemCodeRefundTooMany               ProblemCode = "refund_too_many"
+	ProblemCodeRefundUnknown               ProblemCode = "refund_unknown"
+	ProblemCodeScopeMissing                ProblemCode = "scope_missing"
+	ProblemCodeUnauthenticated             ProblemCode = "unauthenticated"
+	ProblemCodeUnavailable                 ProblemCode = "unavailable"
+	ProblemCodeUnsupportedMediaType        ProblemCode = "unsupported_media_type"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -294,6 +295,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInternal:
 		return true
 	case ProblemCodeInvalidRequest:
+		return true
+	case ProblemCodeMedicalAuthorizationExpired:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
@@ -422,6 +425,92 @@ func (e TimelineEntryKind) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Bill A hospital's bill: what insurance and the payer pay, and for whom. The order's `payer` is `named` then, and its
+// `amount` is gov + self + other + cash + additions - reductions. It holds personal data: it is stored encrypted and
+// never answered.
+type Bill struct {
+	// ChannelNo The provider's channel number, where the hospital has one.
+	ChannelNo *string `json:"channel_no,omitempty"`
+
+	// CityID The provider's code of the city, which is not the national one.
+	CityID string `json:"city_id"`
+
+	// Fees How the bill is divided, in minor units.
+	Fees BillFees `json:"fees"`
+
+	// Institution The hospital.
+	Institution BillInstitution `json:"institution"`
+
+	// OrderType What is paid for, in the provider's word, as `REG_PAY` or `DIAG_PAY`.
+	OrderType string `json:"order_type"`
+
+	// Passthrough JSON for the insurance bureau, passed through as it is. At most 2048 bytes.
+	Passthrough *string `json:"passthrough,omitempty"`
+
+	// Payer One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+	// who pays (`payer`).
+	Payer *BillPerson `json:"payer,omitempty"`
+
+	// Person One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+	// who pays (`payer`).
+	Person BillPerson `json:"person"`
+}
+
+// BillChange One addition or reduction.
+type BillChange struct {
+	// Amount In minor units.
+	Amount int64 `json:"amount"`
+
+	// Type In the provider's word, as `FREIGHT` or `HOSPITAL_REDUCE`.
+	Type string `json:"type"`
+}
+
+// BillFees How the bill is divided, in minor units.
+type BillFees struct {
+	// Additions What is added to the payer's part, as freight.
+	Additions *[]BillChange `json:"additions,omitempty"`
+
+	// Cash What the bureau leaves to the payer.
+	Cash *int64 `json:"cash,omitempty"`
+
+	// Gov Paid by the fund.
+	Gov *int64 `json:"gov,omitempty"`
+
+	// Other Paid by other insurance.
+	Other *int64 `json:"other,omitempty"`
+
+	// Reductions What is taken off the payer's part, as a discount of the hospital's.
+	Reductions *[]BillChange `json:"reductions,omitempty"`
+
+	// Self Paid from the personal insurance account.
+	Self *int64 `json:"self,omitempty"`
+
+	// Total gov + self + other + cash + additions.
+	Total int64 `json:"total"`
+}
+
+// BillInstitution The hospital.
+type BillInstitution struct {
+	// Name As insurance knows it.
+	Name string `json:"name"`
+
+	// Number Its number at insurance.
+	Number string `json:"number"`
+}
+
+// BillPerson One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+// who pays (`payer`).
+type BillPerson struct {
+	// CardType In the provider's word, as `ID_CARD`.
+	CardType string `json:"card_type"`
+
+	// IDNumber The number on the card. It leaves the gateway encrypted only.
+	IDNumber string `json:"id_number"`
+
+	// Name The name on the card.
+	Name string `json:"name"`
 }
 
 // BindRequest defines model for BindRequest.
@@ -637,6 +726,25 @@ type LookupRequest struct {
 	UserID *UserID `json:"user_id,omitempty"`
 }
 
+// Medical What the insurance bureau gave for this payment of an order with a bill. Without an insurance part it is `serial_no` alone.
+// A `pay_auth_no` lives minutes and pays once: when it has expired the answer is `medical_authorization_expired`.
+type Medical struct {
+	// GeoLocation Where the payer is: longitude,latitude.
+	GeoLocation *string `json:"geo_location,omitempty"`
+
+	// OrderedAt When the bureau made its order.
+	OrderedAt *time.Time `json:"ordered_at,omitempty"`
+
+	// PayAuthNo The bureau's authorization.
+	PayAuthNo *string `json:"pay_auth_no,omitempty"`
+
+	// PayOrderID The bureau's order.
+	PayOrderID *string `json:"pay_order_id,omitempty"`
+
+	// SerialNo The hospital's number of the uploaded fees.
+	SerialNo string `json:"serial_no"`
+}
+
 // Metadata The app's own remarks, given back as they are: at most 20 entries, keys of 1 to 40 bytes, values of at most
 // 500 bytes. They go to no provider. No secrets and nothing personal, please: they are stored as they are.
 type Metadata map[string]string
@@ -717,6 +825,11 @@ type OrderPage struct {
 type OrderRequest struct {
 	// Amount What the payer owes, in minor units of the currency (fen for CNY), 1 to 10000000000.
 	Amount int64 `json:"amount"`
+
+	// Bill A hospital's bill: what insurance and the payer pay, and for whom. The order's `payer` is `named` then, and its
+	// `amount` is gov + self + other + cash + additions - reductions. It holds personal data: it is stored encrypted and
+	// never answered.
+	Bill *Bill `json:"bill,omitempty"`
 
 	// Currency ISO 4217; today only CNY, which it is when left out.
 	Currency *OrderRequestCurrency `json:"currency,omitempty"`
@@ -860,6 +973,10 @@ type PaymentRequest struct {
 	// Entry The name of the entry that the payer is in; one that the app may use.
 	Entry string `json:"entry"`
 
+	// Medical What the insurance bureau gave for this payment of an order with a bill. Without an insurance part it is `serial_no` alone.
+	// A `pay_auth_no` lives minutes and pays once: when it has expired the answer is `medical_authorization_expired`.
+	Medical *Medical `json:"medical,omitempty"`
+
 	// Payer Who pays.
 	Payer *PaymentPayer `json:"payer,omitempty"`
 }
@@ -902,6 +1019,7 @@ type Problem struct {
 	// | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 	// | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 	// | `payment_not_paid` | 409 | nothing was taken that could go back |
+	// | `medical_authorization_expired` | 409 | let the payer authorize at the insurance bureau again, and pay with what it answers |
 	// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 	// | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 	// | `reference_reused` | 409 | the reference has other content |
@@ -954,6 +1072,7 @@ type Problem struct {
 // | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 // | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 // | `payment_not_paid` | 409 | nothing was taken that could go back |
+// | `medical_authorization_expired` | 409 | let the payer authorize at the insurance bureau again, and pay with what it answers |
 // | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 // | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 // | `reference_reused` | 409 | the reference has other content |
@@ -5576,194 +5695,212 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lcxu31e+/gsv7zcRWV/SSkmyLmm/uKP6S1k38qO18bhK6IsgFSVRLYLsARTGJ+7ffOecAWCy5pCjF",
-	"r2aYmdYiuYvnwXmfH35tjfSs0Eooa1q9X1tTwTNR4p9PpjzPhZoI+JAJMyplYaVWrV7rL3rBrGZ8bqdC",
-	"WTniVrRbScuMpmLG4XG7LESr1zK2lGrSev8+ab0Stlyej60o15t7OxWKcXMp1YTxCZeKzfiSTUVeJEwq",
-	"ZsRIq8wkjFuWC24s69R7m0klZ/NZq9dJfM9SWTERZes99F3wks+EdfN6UWaifD6fDZuG8mYqmIYHvjJM",
-	"4TPQlYSfCm6nraSl+Aw6oB9bSasU/5rLUmStni3nIh7Wf5Vi3Oq1/u+Daokf0K/mgesfRveSL2dC2W0j",
-	"KuiRTzemV2I8V9m2IZX4xKca0XtowRRaGYF7+LXOlm+0/p6XRJ4jraxQFv7kRZEDRUqtHhSlHuZi9qd/",
-	"Ghj3rzv2+pLeom7XZz7U2ZJJw3LovGR2yhV7eMy+k1+32ROdCTaAJy6s1hf4yKDdep+0vtXlUGaZUJ96",
-	"uJdiyXI+ujTMTgUzI10IGLNldioNG/E8Z0qIzLB7A/zxYiaNkWoyuI/jfqqsKBXPP+Wwz9mYz3PLpqIU",
-	"bfYWBrvgBjiEyIg18CvBprwohBJZjxmhMpzdlSiXzPAZkOe/5sJYYid+X6Sby6DdVzS3K57L7BU9e4sZ",
-	"ims+K3IiRT7Tc3rjiudzR40Z8SBs/sKNpQXTtFzmrZ57ic3mxrKhiBhbK2mJstTAqX7+tXq+8cGxFHkW",
-	"Gmu9fwdH0FiuRtD7vFS9gi+HpcwmoufG0Dsdd0YPx2kmHg07x9kRf8yPx93xw3E6ejTs8K4Avmq5nZtW",
-	"7zhNk5aVNhfhyNOaSsNmPB/rciayVuC49f7civVW1wB3+4PQddNoztiAVm/AgAEZJvhoynCd2uy1UBlI",
-	"GOmogo24UtqinKkopDZcOrrPtf1Wz1X2iU9uKWBuSjMzH00dm02YLmEC0jCutJ2KkvGi+Mr48SttL8Yw",
-	"Vho5sHEjsjtStrgeAWNoIm3i/hfuiQsnn2IK76Zpyp48/5FObcI63RP6nIuxZXrsZRpLO5007abdh+lR",
-	"2klPj9K00+kenZ6madrpHh2nrQ9N1acVVT/TtMjEWZCTA2N3I7SV5L2JzDesx4ehdmSA4loaa1imBdCE",
-	"ZTzP9YJJe8YGsCcDZvjSsMV02WZvpZ2yASpch6hxDZJm7QqEdqTwRW9sGq17+kGkzeGAf1CxLvhJT8pz",
-	"DSIODwauC8MTzLQS/lDM64MbrEz77du3h+fRAzfNvdKL/dSvuMz5MP/kmkhR6iuZAVeQ1jA+GoEcoA9F",
-	"Pp9IBYsCVJxxy4fcEK0v+LLNnms7BYIYc5mLjI2RrWyTpH1FtMNh0+vUFa2zXwmUsB+OuMy8KHRpRfZM",
-	"ZJK/wZP4eZQ+ILFB3Bv0MgAr5Yc33x4+rpYiDPliBmO+APYBTDkwBNJjpYrVD55lElrl+ctSF6K0Ejjx",
-	"mOdGJK0i+urXllC2XDar5vgTW0y1ESAdmKQt1YVQMmNDkWs1McxqOAczfv29UBM7bfUeHiVgSfmPlS3l",
-	"rbikRU3ctJQvCqGe/g88PzeivLj5hR+MKOGF97Gd8HN4O3GTDf2/C0PTw3+KkYWunszLUqhRw5I8ff2C",
-	"HXc7jxJmp6UQbF4UojwcwXHIhQWrEBbCCb5Wr/Xk+Y8tsBnhJ3j/Hz+fH/707tej9//ValiSb64cCdY7",
-	"fa1ngk4Y6tpeV0V79kqURmrFOiBk4LDSOrTZefhJiStRstGUq4kw+MxMcCXV5AykP/BvPIyo2Zg2O1d9",
-	"hXoAW4jhVOtLINVCKgVSTQMv9C3TuayTEnCHm7YIp/k/8OD7pEU7usKGUd8COhPwKHIUmMQZmR3ASWQG",
-	"wwof6TlS0GsbIK7sRQr/1bSCNNYKTi46TZth4CihorBGBMgT+UgwPtO4K24Axm8CWv0JG5d6xjoJW0g7",
-	"1XOQJxOOghI0TG7JtfDwuJVs9TqAijETxvJZscHdIcmmWZTSWqFqHWTcikN4v2mK1jG/GzcLueT7pOU2",
-	"fn0YL8bOIkTiw1MGs/m5867Bi1I/mTLo/VX78ZSjnUiIvJqObEVTm90wCeNOInl9UZfO9+CtWE9JINuG",
-	"em5B2YGvl2wBOvSiebXrRwD72mlZ0XvUQqcS6Xi7vPTS64OJ05x3eoucMGuLT2PduKAv/FTqM6zM1G39",
-	"PpNK4+xGuTbiohTcNJHO2+kSlhQfgpNDf2VnjA8N7hFYJgtpRERWIKPxmBc4kXcNtD2KePi2UQZe/z7x",
-	"HqYdHUmwbTK74HbDqXSEJkoGzyVsuKSvnKL1lYGZji7DROfKyhweucUJLsVYlM1cCsie+LheKDRhkY9a",
-	"fxrazUzP2lxkF8MN6gCt0IpBQ4cHJok2RON0YhGYHp6++/Wo2ywDwba6kSkhXb7GJ1cpOvIS+qXxjSae",
-	"cCPq2Ej6Lzl5A1c0pSvv3F7hf3kmjGVjWRp7xsSssEtiFrayvUmEK7FA/6YVM7PTyYURzfj1U3qhg44U",
-	"GjEvS050K67tBW/2h5+by7Dv8Bwr+ESgRGLSJkzpBZy5nNtGilhZXDf9Wo9bVjAwtY1e6E189wxIbEB0",
-	"CoQ1SIhwlVghNj1m3PHwlUcmYN0O+ehynUPfln/dgZXcqFI7KTLjGYy31PPJtPFE3p4nLUV5YbUlN2uD",
-	"9V/xpQm/Es4IG+l5oZVBnXIGE2dzJa1ZOc3kLbpUeqHuoMZ4zreRIlBJVSJvXAj/9kWTxvimzliB44Hd",
-	"TmzKljwT22dyNzbkKNwxoqRl5qOREJn4rEJhEz/0dk/YhTuxxVdB5dh0pBooLhzFjeS1mMoczm6+thxD",
-	"medsxBWzIs/vQHSfQg/QpZzIRtVGO3cg+UTOmBGC0RLWtRkJuu2cPAGwIzn9IxX0mwv8IK5d9KRJ3dlR",
-	"g4z4xJ2PE3HbW56nLYrKOdlxvCiIIa2w9UpETLgVC74knjkEFmpEDgYXG4qJVIak2uDfg7ufaNqb2x7o",
-	"mVZgIXBP5J/uUFcu5VjdcfRYHfCbz7X3gzWcXu9vaNcEMtpS7gvS2Ac9pjT6tigGaDXydGkZV0s206Vo",
-	"s4EbcDus7CCpvnTtJH0VviKf4qCHch10yFlhmVAZDocIJGqrF22HdNI/PBaaivcGicyIrK+A7EpBorl6",
-	"KUyt9pKjUzYvzhgHlY6F5Yd+SzmZRm14pVrPrZGZGPQYV30F3JNbXTLDZUTkjpaATGD4ITSDnlaMMcxA",
-	"UOqZgGbMQpSse30Ni23RSYcNLfWcZRodjHAkyVHjuU21iUgq1QZW9FQtafTd2kO0oC1vh9Zeqq159Tm0",
-	"0bw0jaztWyny7Juy1A2WqA8RNRKuBCNdq4nXdhvZggt8Nvp4uJ2iA0AqktntQudytIQ9/9dclEsWkkG+",
-	"MmhhnVG8fhA07sVU5+JmvZoGESJeTaf0L1xlL8bjm3Q65DUSqCccwonGs1rw5RlJWElcy1EPKNovX7x+",
-	"wx5cdR4gOZgHvxKDef/AbbUZkO8EXu8rEtaxASgNGxQUEh202bkfAtJiiDIBJeJbg0upMhdkMpoVOZcq",
-	"XzZ5E+HBLTN23WAPbo97bLAQoym3F/80vJADdu+tkNdS/fX11xhlYxNhvy65yt4+ecmXzl1+PwlvgTJR",
-	"lHpS8hnyIf+1yKSCVRhED1yAKbX6XSkyWYqRhe/93xfzMofP/yovML6WsAEw/YtCG4u98KK4kOpKX4rB",
-	"yiGnVWkQ9yUn+7HZzf/r+iv1Nfx6yWBxz4BAhoJN5BXIMh0vKxA+bG1EvhU5UmgbBVmzzRlHeOyUWrmD",
-	"pEMKCPOt99t0TJ5mQllplw0aKqzxBl1Hj8dyJHnu415gEsOmMrerjZzjtgGMK1HKsRTZRvNHlGzKDTNy",
-	"okQGp5S4CNjERXHGRG5E0JTwQRAcRkeDG2qdC67WVtHNPYw5GkzTIn6v9eW82DWWVJ/LNxLF1cAFXAYY",
-	"TB2g8eF1BhzDYN0s/4OGodaW95mw3MdJNh3faBInaVr3n/2j379O03cHjf6zbU7AUsx4eWkSd9xJv3D+",
-	"bV6CQmHZTBvLuimuuBQmYZdiiXGNDrCH45QNlxa+xiwO/MG91Fcnqfu1zd5AkxMNrygd9KY2e66ZEaNS",
-	"WIO04J1ihSgNrEHCilxwI3phTMxYXYosHiaxxBm/jlesmzYtNHpw1gjqWWWAepvGK8js3ljQuXvy/Mf7",
-	"CU26k4b/asGlTvckbbJH+bWzR6v3brJSN2VHHnVZJicwUJSl6MXlKoQz4kCGt5fq8a+bYl+3cc26Q9B4",
-	"QOFYAJXRgZyrTJAChAf3K+MObZs9RWWBNjVhw7kFPqc0y/Vk5ex2uo9XD2880v9z+O93f2oeZpk1JwbX",
-	"fF96IQxsdJs9nc3mlg9zgcMhSx2G6BKRP33oI8GsgAExTgpxDH53OKQU3G6zYyN/5O7hh7s4V2p9r4W6",
-	"p8CnnB5COndTvzRT0zibH9C49pG6EVeg34C1s/u0ZhGD3rrN/rn/yNgRtr+DizP4i7L5yF7YRkfBm4X2",
-	"jMpx1ErqjKZajkRjEGgDo6k5i25w17gH8S07LxXo2o0+JkfgKPoiv6MA9qME/PYJI2LAB2t5GV9yjKx+",
-	"ZldIwdNR7VDW+E2ThomDaw6xYWhpNC+Nvm00q+KRdIBybuiBZvW99OlkK8knYrEtlAc6CRDMzkG8EOTf",
-	"GsRrisubzUt3tzyvrU76umhc9dTfRVH6IJrRqJaLhbn8Ia+qOTcLbNqML8nX8eT5jwlbTOVo6lzUuJWU",
-	"lTu3sQyFJt/dpFDvIK/cUnQfkS4MC4fpfOweZ0+mUgkj4NCXfISmMb8Uhh3dT0AJGmllS51XP5s1nejR",
-	"Np2IDIPDfv+6M+73rx+NN9gIdxKfPTYUdiGEYl0gjDnMDXT4RyzjS0O5TkovEr8aVGnVZl021fOyeqDa",
-	"gb7CSK/Fii1WikJwxzlzwa8wV41h2pRhC5HnjJtLE04/pn2R9xLtgUaZFy3dcfqBBP3vFZuehNN0jYJv",
-	"lqK0PMbCwjs3HjFz02Zpuk7cn0/ivkVuGfslh6VeGFFSxqEm19CCl5k5Q+e+n3GWlcIYYaLUADT+MUl9",
-	"9UCcdLq1SU6tLcz/6z14EJ2FbkpnoclaWGG7sTwMcjCe10aG/NqL5PoqoLNj0KupoWwAar5Uk9WowpQb",
-	"thQWDtBIq7EsZ87qo6gKtFHwZRxNWQm89NWIKwyy+IwJBR9KK3meLy/IPhQ+dhM+JmyssQJgTYMZVNqP",
-	"q4JZCSUUAj66+bi/XIxAOr/dSufB97/BUHnpj9ctfE5vpxqpilbHcQX2Ep31bICSfNBwNmqycaNrkCxa",
-	"x3XoPIKxy2R2RopH4fqB9ckGKHZCpqFinryCXHi8jb3f0eSlIezElGhV1ijftdBE3/Fr6wROs+5FsXvU",
-	"ISgUK7NB229Ajy2mmlRePQPbG74F1mYo4MbVUisRPTYlnw/Lpbqskx32iUVrJZbC0aubyKk5CelFFE/E",
-	"A5fnYmQD+ficHGRNyIBAZzes1HOLMb5xqX8RKghKWZnOKzoXeZQ3GA8oxBzjc65nYnuoFoR4YKMCe0tX",
-	"BC+KTTTuPKrkXkWNesTz3MBWNvb8BTkTpCnmVmwLEgX2ivEmVLF4JkcWVMG4GPSMceeHJMrTrBRG5xjo",
-	"bXKxf8AcrylX2YWm4N62mfsY4PuklYuJ2RRIKL27cKavhHMdzIzIr4Q5cwQuFcfwJfF6mK9WIgFSvJQg",
-	"G4zIx4OdTRx3yL4XUVZ5lZ04G003Ed5MlGD/Wm9Fk3YjJ6rS89yx+CC5cTtlZn+sVLq6xbRPrPvDJNYR",
-	"VTUm2Hnm7w+B58KVtyUwsGbHCx7zG70p0fn7vbn6myLuIBlcXg1scOJYBLs34mZ6H13VUpl5ydVIDGKz",
-	"Gh6jslv6sVFK52Jysb0QKBeUxiEVlSS6FJQPS8+5mHx8al4hIzf1xEe6AxVQ01u2+66acsGXpqFqJcRB",
-	"N8Smd4nuNKm4Hz/ks+o721zY51bubt4zSou4kMX2RXIGbMKevrw6hoPx9OXVwwQUxbIK3wNFGcoI1bOK",
-	"Ig1bgDQEfZhWTWnLXGlqj/G+ck4SzA7hJVjFlB4WYqLB3XGyZvyfH37LD8e99gYbYos2E6uppNnYuvST",
-	"hkl1VuXe+2nCOOcUqoqj8sfbdvn88Cd++Et6eNq+ONxk7uzogqlOyVohA052C4lssucdJwaTXs9m0lqR",
-	"IbRIUtc1YeKa/gmpT2jl+CypFdOfj0aisMLVMNCizviyr0AFv53DQFAUMfYOkCPvK+tdELELIc6K7KvQ",
-	"dCbGUkkr8qXPkGyzQZxoSa6MZygSRlyRrplzK3rxc7gCzrsAnVIuI8VWayadW1dgS7RCzW6FkE9Y5Ro2",
-	"Wn2oxzekC0qYXZOAE09Q9QQToQK0kagWO6uAWFecf+OSpqZihotJmA/wQkh+cYkQxvIlM2DU8hy3FE46",
-	"ukkpt6cSNmR3YZPDJeIOxPlfke0hKc8ppEE2uy0MtELe79AXsR6kI5zXzlp+SK1q0PF/X3F2NJkk7FHj",
-	"4XSF9Y2RdB5gXMDogmOXwWbce/XtE3Z6fPLo/rrQIwSSnYr5n8Cj75MdM065ysi8tJplOkG1vxC6yJtj",
-	"UR6mZ61R8qKsAMkkERQNUavvd+e9jHJqG3azwkhZHVAzZEqoq/37oROth0/r4fZ5KTepT/MNFPyXN29e",
-	"MnqgHceOTk5PI3voOAql1Sqmbb6hJhL2HDSQhS6z5pBvc4i7GawlTB2avXnKK4TvIqg02rAcgciinUiI",
-	"VrcciieOllcCVJjZ4giQkhlNu6/66jdaiN/cErPfPCoA+62vfjs8PAz/g2fXaJD9xo7TFN7aiJcEq0Kg",
-	"AozaWMVOwTY67DdQBglo5VIs3bN1+DB88oj9hm02gZDRSxViEb5wTE1HkEdY8K3nVmBWYg31yDUxE3aq",
-	"swtoCQMOfpgnrnPy/015BaZEb7jX0Ra8oAIJeO3UvUY+RWlQbJ75ypaaex22WvB6Q06CNzfl66Rn/FK4",
-	"KgTgd6vvh/Vba2AoYLupmdprPumoek1rlksYKwPbOAAbVSUe9Dp5TNYWb61nv/JeZ3Zvl+JK6rm5cH7Z",
-	"i7lyLrioHa6Y4GUu6W2ffR5P5YzxlfzjGsJMNVR4+cLpP7VxrhaHkPB0b1Dz44h+qlX3jXqrPhp2GO2a",
-	"B3LNSbnNE7nSESx1ndp8SiXIQMsvUUHh0Os8z9hEU9KnO9NOoF+A8pjLkV3ZLVQhvjLxWPyUg4ZDUUif",
-	"opwjXIhl86JhnLg7COhTX+zICRm0unBEwACvHYwQorsoxXztcFRlOOjTxLE6+6l6vwFdq2plthnGq9bA",
-	"XKFXIN5hN2Q9Zu5H5qD5ghNY5EaQIVhry2p9MeNquYEKKfIJDAcHRy+5EHFFl+tNgjbe3ORXhs5xLmeS",
-	"Uh59o7BsBTcVR3DtwQZiddT6Bgb0TlTrfeze06HVBAS11hrxvpuaI0ZN0JLkd1jwJYqzoaTyFmrH5QoY",
-	"mQl2z5dWmfuu2xUQTeivc+Q3OwLdDIKqEXEJXzuhM8ZWcZv8mfKwkOw3doICkkcAlGdVloOoY0sGCRlQ",
-	"r7ABGKQJ8D8OcWtzKxvYXWRnreNIrkhlBMONZG8raQWx2sKMiRX56D2gF3FF2UWw2GqCKHz2qareyV5v",
-	"b4sgqMrPLoItuMp1o688f2wFi6nidiuPBfYU58U5JhOC1g0ohXV+UH3hD3X9G1fY23Sq6l9Xx6OVtOr0",
-	"i5vWRKGoMLoiYdzYACbXZCS/ug12SA8z/X1wdK7kv+ZoQMJjSa1cN/rNLVISAJych/Dh8UpuVMKU7qv1",
-	"9CeQhLngCLU5+PfAQz65QmAanvMjhIz3V9/8+bCbdh8epmnauY3j6R//Xkuf2jmjqiqLXyk1QP/IRMME",
-	"UPLCSqBPwS+Ni1OQXkmuBxKi23LPb1NjX487tdn5rSrue/U67L5al2Ur+Vc7luXvGEIO5fMfN47cHE6t",
-	"LyxRMVjeuZisJPzubHgToWyIlGLJJjI91ZxuiAMKyiEC+WaaDcUYlRZK13M61GqKM0qQzxFF3RUcoccG",
-	"vJCDM59q46v9qco/YUMx4nMDlg5lFobsjQUnswqtlHuDAKMwuJ+QU5N41pRn3ta5N8jd75EWD5vqECzv",
-	"DSrghcF9MGyvvVTfRP5fBJSD8EXSW2NemBbt/btk4vA8dlGtZ8d/4DjbHREkmoto1lNwm7P7yV27oemR",
-	"kFfAjTYl67xFH6pP0fHPVwk6ic/GjOaMDqY9TMaXBZPhg/VNlQ9R3D0gaOwWgK+4+s7AOM9uzAypyuyD",
-	"SeTsyZVq6t0k7qYYe/1OiFxMPhBZbIpzb45r0+sfobRhs25Ul+JAgY31DWehMnbh3O0e15v0tA9S6bA7",
-	"g2uzczecx+lHqDJ4nN6trOAuSeQ3J2BvppSbY7RgqONZWgoMvpZ6JIyLpBpUv0EBGOq5JRyElRinrdXl",
-	"Y/w2hEurAGlfOTdhDT/mdwHHNCHGMO/V6KtbIMZsiMX6eVAmuBvrxohsWLZa4DWKxgZrfxc8lzdyJnKp",
-	"mtAVqeZ8O7zizqq27+cbjPW/v6HiyvfdRG71ltZZ/BYbJoAn7W6+gJbbGOG8MYw4LvWsmcGTa44Mhbp6",
-	"RMbnopavu9bwFhyWmb4SWc9FDiIwJypfJslVSwjzEnjVg9JIK7e1TazeNn90j0Ug0tywAayZKw6oHG2w",
-	"GLngpRJZDacAJ3sznA9WQLp8rqCDWN3ym9tEYy40viuMKwivuYnKzeKcK7wSo5SKqtqtuLY3J1qtz8iI",
-	"0byUdvkaVjlgqHwnls3J9LWKpfOXTxE4oscG53M71aX8BV2lPfa14KUo2Xff/DhoszcLjQWVFP0LCs+S",
-	"lRpTRNg3YG5H9wqhPRfdO4SVUDH4T8GXA3aPyic97BEiGN1HPB6eES4PUiVBk3i/oGN/SFOYbIEDrfZ6",
-	"am1BiP5SjRvI7JwN5wYEr2FmaayYsXtcsQNeFAf3MUYH42EHBzi2g4ME4yuGcXZw4MZ4cOC2tlZ84CDF",
-	"Dw4ch4JXwZQxfQXrfXAw5So71OPxwUFNSQhIUFSMAnM3URQutkeoYMhn81QOj+ESh0fLdXDA9Jj6rIO3",
-	"OndVX/XVwcE5Cm1zcID7ivBXDQqXLIOi1WORopUwo+l2F2lYp9s+SdlyzpVLo4EWq0uLcFbc9hUqQpGe",
-	"xe510pTNZJ5LrfD9+74EVOBVFH99/eI5K3hpRIlZdFIYJq75yOZL7ClU+bIxHCiplXGzA0Hg5/bq2yfs",
-	"6OjolIiPs18wg97twEyOSk1+Co8gNiCn5NFh2nmTnvaO0l6a/il93EvTQZudIxaXwYbx/ocnrkdibb7P",
-	"O8CBuOw0Z56Gyzto8WrKievxFcYWXLjB8LE4OKgA7NWS0c0aMOQqnosFOc7WjEJ0A3Zv1VPsPcH3kzDC",
-	"vrrhxTU38v14ru5lV/T1xvN2H/VzcWC3vrhXC3Rk0iU4ZytBwiq31QVWIu3sOD1tiD+2GQZaGMeQ2iGB",
-	"xrNhqS+FgmaVQBLCPemrk+vr5OY7xtxZUkzP7UjPRMjy8cmECjTagwP4qpt2nUUfh316K9UtmDAQMhYx",
-	"PUnmORsKZgQif7X76pXgNXj8JGIXzinnaArhokl59qF2N2YEkwRytSLPaQzV3WqFNpZukagkhb9k4p4R",
-	"gg3cJ+N8c4XOcyKswZ+/IYQ6gqD2mXW4OLCbxBS0GokzB4Sox8Q+iUbDISF57Br1NwsMVq5oAOImQGp3",
-	"E5JbSlvOwyUA5Ap3twD0kL9G6wWk6m1FfItgGGGJXL6OP9ODTffNDOLUNfbSJe+wTIwkOXYGDkyOeNvm",
-	"az76inRGGuOAkosGbfZcLDAJyESQkha0/iqRdwVI0h82l5ZF8/nBBbtdrg/Q1go6IvE1ZyWB/DKamuds",
-	"Jo0pRE5dAoHjLIzMhbL5ksmJ0lg86RkkJsVG95X03CPb0S/pNMXZPkQGBwcVPCHyA9y3pZ73MH1IKycx",
-	"MDqD7TjvBBvqDMSGE0koglwIOVjiIGba7BtswGEtemkziBPlBj3osTRJ7XoJFyjrq7paNzg//Inxw19Y",
-	"enjK2uyCHQ4SQoaDBUSXH910+Le5tmhqYqOwJHBUXV4H2pGk7+RyJBQZHKQJjSUo3K3zgo+m4rDbTqsb",
-	"OKPv0Os3m3Gwh6gC2iRB13IKh0tTgA0FwbFah+TuTXvJlw6a8fzl0+gOkF6r006pJ9CUeCFbvdZRu4MD",
-	"KridokZasQT4NBF2mwbtLmkZiqkE8ccIZSRhOjIvk4r5E9O1FY+aCGva7GsxkSowjAF3t6JhgUNfDSpo",
-	"/AHyI8dRJ0jeC10CM9aKlDLYEqe7EhftBVMDhO+lLAqRJchI8FzIwHDwcKPC3O4r4FaIU4LdxEnMDZcP",
-	"4K4TDUitnmatXut7aew3Hto/vuD256a1rM9wXM3Pm5e+yNorGHgC0PesXAwKb3dFJlERF90mULuKNzJY",
-	"HtdcUvfS337uHJ6+I0yDNOk8en+/sTCksegQDqsjBav90YRt2DQ0TJOpDS3AOHRXEOCOuivev+1ev/fv",
-	"Vi6j7abpluvIbncNWXWPReO9qLhneuyWAu94PKbemxoNo3ywctMpvta5+bXVa/3wvaOb36suu32ftE52",
-	"G6CLruELRzsNLWRKxJYvHgBv8/7cAvHZegdbVrG+lzrPWbgWw/KJie7JeAeNAYeqEtwfDJ0rBXShBl9v",
-	"OLtxFTw5/xTdeaVXbe25wTKr8zwPWf9O96my9EBOubQDUG+r0oNeX0Ul786mIDtx7sE6fNUIGTpq6bqf",
-	"BZQDWbIchCd0S5Y3jRPxHoPUBU3TQHdLYkbkPWev+VhQjiPYHWRX0GRdPfqO2YdBxz9OT/uqKbkRRuv1",
-	"Ix8Qb+CGX0uVhVoHcuwIY7/W2XKHkxnfeVpwK92jFcHAucOvYXpsBHLGxcFWQWgJ7ZauSnXFWS3/zGH1",
-	"jC/ca+kfim8fz5/Nz//64uJZt7gedv52+svzf74Vrx/qVlSi4cd1ePyo07nNtaLxBYPv6z4vUHHff0RW",
-	"5gp6Nt1dCVTtruparXJBzKH/DOZ2nJ7e/Ia/hhee7+zQQ+12c3zpZJfpNNyS+bnZrz/Rqyz4Cc9z8geI",
-	"Es4SKNMeoiXiyVGRURNfzhHzeDNn/laCMht1UzHgOtYxGGZNcMcM730mzpgjlvEWtGemS7Ivh/gSml1n",
-	"8M6M3g5MlZIJIt537EtHOUNUd29qKe3ZqvOZolfEV6s2aoVaX/5Q3JkT7naw61DT/zlc5T+Foxzf/Ea4",
-	"knzPUjxLAaoMZ31e3MBFKiTJG+xP7exkFUFMkitzgm4EciG2G+0zsrFvss9e+HxO57VzJQLBabnJwqml",
-	"w+x0dmox/MZheFXQqWgBULmpf5+Cs1vfdWjTbZ2jQ6S6hCCsb5UuHHvl015aeeU3jDRkAq2Zq3dAIGw2",
-	"UAcRBOoNFrZHySEwLcQ6RZgqGAt59VDfReJSyzD9xokR5OoGA7x78nDHov1///fhBpSGjca426w/tDFe",
-	"Id5uNcZpKfbG+J2M8e9lIKaIZXssXcTJa1LtnvngbGQGe+bvQRcpXDqokFMpAuEdmhheAXNV+djIcFnL",
-	"D2evQzCqr9CQbogxoYFKxJbQvVmk1XXTlIV3aJD+chawbmKPm8qYOw7uhoa+opxVXt2W3aTsPUG29iJk",
-	"R97V5i3FRBpLDa8avqNcKjn6CsRR9RAbCyT8Ktob270+rY+uWqhv26uVVhLmi1/YTGRyJJVo1SFeM1Hw",
-	"0lJydaiUOQwP11PYVgpJbmEn1xCaP7FK69CmmzVaIh0KfDKewxFaJqxOjW4UyIG6xEp+x/Zv2Mi4+qMm",
-	"gTsUF293ukc/xRm5zYjPu1FAjHZc6+yIOvvp1lTis5J2u13DYdV4jE6HWrmGDUyAwJsJMOTgEurqbelx",
-	"O01U2V97R8l/vFVT8DWD5hliBDgJ1yQba6ZMuP8tsmnq4uLPwlay4vOxslgK/kEt8i9OycIskW2ktGai",
-	"Ng2leoT22adwvmsmxAeYYUxO9bu3vV0BNPNSNAJuR1pXwM06Z7m8ql2A6GrLVgEdkNv3MEsn1LNEOFtT",
-	"bjx2l8jabAXKEtjymBsrynUUEZ/W57O1AvLXSiAkgiRpsydUh824H66fV1A02+wNrobSDBahUVeEV7+E",
-	"4x9W3Wkr3c/QuVSTs3VUNofbR9tK1Qd4bnycv7pwn9LpcPWi/K1N43NPP8BH6Ukc5B/QE3lLGf+lSdwn",
-	"7ijeVuSGK1c/FrM7Nw45yYN3VqwK00YR1JeyU1aTJne8ZjbKDZ1y01dRvbsDo6luQ6h5ptg5pirSCamb",
-	"Je4OCOoA7OvIPHZPcovYetgN3o9hDfO50QkrhRILkYUcKyyeHgp2r5um9898bJviKtSZLj26ZbiiDZeN",
-	"0Ieivpo4PruH2aJbIY28PKAswUwrcb9N6ZwVqHxI+OyrpXDlZ0MxigA5Rxyr9LdBHm02+F9GRRh3Nfl9",
-	"TPq8Kp6tjsFTjDKthraB6jgCWQQDMUJXbXXTo3ba7nSO2o8CrnJj7DsYV7sFwd/fwmhagYr91JEpty/b",
-	"JNBXFfRP3aQ/C+iV8RG4o0XfsLuVUe+/I5v2cKpNIS2Cj9TtfXf3QGtxzdPaf53Wjc6AzmZnQAD/dyWh",
-	"WyglhtinaqZWfE90q3alclE83ThapdVIvLZg/Z9897j78Pjp92++e/KXzsMnf+uepN3XTx//9PzZm2cP",
-	"H/3va2x0dIm3nLWKUhR8eSGz/15cd9POcSftPuqm6enR6clJt/vw5BF/eJoePT7tPj7ppJTiuHwtJ7Dj",
-	"+tVp9vjlfKqejv7040+PR1//5dsni/Gk4N+dTrJHV7yVtIycKLrCv/Xq9TlmV87Ea8tncJw6jx51j7qP",
-	"H6adtZubV/wh3RP0hwRAjJ9XHTdu6Ryoty8p9p+9g8JDuIIQcuj/rc5pvIjBgdLprDhQOrEDJQ0V27v5",
-	"WgIOvtvcQ7+5ayO7NSPYEiXGI+g9KFsPX/dTMYjYLvFZ/2ebpEcoG/ISbLXQYK+nfjg9de+LelHgfW9V",
-	"/afXjIPmG3Rj/02TQ2oz0QevEBEw5cM/tXR/XHQd9RkbmKUaDbAGYD3q/mdhY/Xo80j6gC+0d259OufW",
-	"dtq8rX/L7fCqh2uNtu/q41ptf5Ph98TbMNIE7KQV2+WsKqVD0HK68iEGO23XPVlskyPrvK8CUkB1MCvH",
-	"1CZo0F4F/LmrJ+rzHtLndV+htMFJeOarayMIhsUm/97nVBD2Xqy9F2u7F+tuwvqBKwH7iCwNdVsTl6bG",
-	"jqtu2vWH0FSlwoQm1wy7GAF6rfO4vqqqQSstWkanAuFoserOnfmoILkxzaOpPLmaTF/VAlzU1nxGsF8V",
-	"ZpGvtKPaSYdQWss+2ej/cbiVv6/KoVzx+ZxgGocHm25K5zhJ0wrvqHVeFFoqS+jYXI1EnnvI1eZY+OGr",
-	"W+Vj1HGldvLkdO+4CM0z3ejh6FLCYfuk0b+xZoNjY5uMbo/XA6clsq+7jfb18eNu5+joUfd29rWHcmx5",
-	"j4kDKtzFjP99u90wzdvu/yZJ6PWNyFLeS7S9vXtno4KwjFbNCpJNDXLUy8gtYhSM1I8nQ0M8KKh+DW6i",
-	"OK6yHhYKpnZ1p3eb/VnrbFXfxZt/+8rBlGWIRsfzHD+TATETpGeeV441rAIkACdp2FgqntMdEjAMkQVz",
-	"fwd74fVSjb4Ym36fvfIZDPxzB4IQiF3pxS21Whvh1zX6ogjywZZcGUnQL+uHCLRWd/RX8QccIIBhCBa2",
-	"zS8VkPQ+Ii2HPjYQczVNs6fhT+ikqkHrYOnEJ/FaOZrdKUMwMi4+EnHupNnt2exn86OWngLWtZ3b0iNt",
-	"9U3k+AARWG+vLK20vklXej0for+Be6R4T2JgxScOPAxdqAvlIIYqsCOHz09Wuk9/sQs5oktuhqVUE9LE",
-	"lLi2zJbLvnJADoQIwSVVdoGCBRpS8CsmVTafuw6nGlnscm28y6dSm/pqk96EZs2m49z9tMe5wi1T+8Dk",
-	"H8X12Gw2vRaq4iJ0yJotp40NU4OivNoMZ1RdJlPMh7kcIZSJUOTXnpd5q9d6gCzB9duIgluZOHohjL+v",
-	"xFUsuoy/pkpVESIxeIdvnouRjSvRKhhQzG2JGg2ifb3Zmy6dadfqfnEN1xt5u6pf6C0gXwmzOo+B/aIu",
-	"HBZOUw8xDqC7FZeXIqlAGGUZIG38PZsVFq6DeDBRX1F1NuyYRxNE7QTxIR1Q9UaUh5dbEAoDYmpwL19f",
-	"+zvpOyfuVhLTq6XhnTCTsKMU/r/LZiAjOin9e0T/IqCqYlMCgKNy3lIIlvGlQbGAFnT9Ri93R6CrauYE",
-	"e8g4vBMgeQLKGwIQ6pw80X3lcK9q4IgTjbWD8IVvVBDCRMJyjaXqEVIiWil4MRO37vLDIJniBEkElMxk",
-	"KUbWODxV6+DHRYZYeu5ieALAGC7Za8tVxsuMvXX7xu4Z95XfyfZIz+73Ak7kIbzM7bwUAzbVeUboSOHL",
-	"6sYeI0alsChPYYju9YTZhW6CHf5fUcqxixDwBboTPMxrLoclLxEDaX287iaegpeYZS9t0lf+mGAcJQwc",
-	"jEhj+awYhATQ6jK6EyCNOcH6j9vVS4h45LJQr8j3P5AOxJ3CtYSPzGciziE1IdDQQwA6xDWEVZEZkg5J",
-	"/Btx33yXMgul2SRNq/NXDbS16mOPnbU3VobHN0AZvHPzByWv/RG7sfuwuL9vFIhqXSKN6DEbXHUSWuoh",
-	"N+LhccKMgDWzRLym4CNx89ACbd5qaO8+DvgKAsTtFBD5+9/XeeVTW10y2ibhXrlZHH5qwhycI+t4L4gb",
-	"WjNYGnFpvLFvz6P3PHrPo/c8es+jvzAe7a2IvS6959N7Pr3n03s+/WXzaXdL155P7/n0nk/v+fSeT3+h",
-	"fLq6WXHPqveses+q96x6z6q/MFZN4c6952PPpvdses+m92z6y2bTe8fHnk3v2fSeTe/Z9BfNpl3G8oWe",
-	"WyMzsefXe36959d7fr3n118qv977qfeces+p95x6z6m/TE79/v3/DwAA//8=",
+	"7L0Nc9s2tj/8VfDouTNJXFqRZDuJ5blzx/Umre82iW+S3ty2yoqQCElYUwCXgCyrbfaz/wfnACBIkZLs",
+	"Jml2RzuzjSWReD047+eH31pjOc+kYEKrVv+31ozRhOXw58WMpikTU2Y+JEyNc55pLkWr3/peLomWhC70",
+	"jAnNx1SzditqqfGMzal5XK8y1uq3lM65mLY+foxab5jOV+cTzfL15t7PmCBUXXMxJXRKuSBzuiIzlmYR",
+	"4YIoNpYiURGhmqSMKk265d7mXPD5Yt7qdyPXMxeaTVne+mj6zmhO50zbeb3OE5a/WsxHdUN5N2NEmgce",
+	"KCLgGdMVNz9lVM9aUUvQuekAf2xFrZz9Y8FzlrT6Ol+wcFj/kbNJq9/6/x8XS/wYf1WPbf9mdFd0NWdC",
+	"bxpRho98uTG9YZOFSDYNKYcnvtSIPpoWVCaFYrCH38pk9U7KH2iO5DmWQjOhzZ80y1JDkVyKx1kuRymb",
+	"f/N3Zcb92469XuFb2O36zEcyWRGuSGo6z4meUUGeHJO/8m/b5EImjMTmiaGWcgiPxO3Wx6j1QuYjniRM",
+	"fOnhXrMVSen4WhE9Y0SNZcbMmDXRM67ImKYpEYwlijyM4cfhnCvFxTR+BOO+FJrlgqZfctjnZEIXqSYz",
+	"lrM2eW8Gu6TKcAiWIGugN4zMaJYxwZI+UUwkMLsblq+IonNDnv9YMKWRnbh94XYucXsgcG43NOXJG3z2",
+	"DjNkt3SepUiKdC4X+MYNTReWGhPkQdD80I6lZaapKU9bffsSmS+UJiMWMLZW1GJ5Lg2n+uW34vnaByec",
+	"pYlvrPXxgzmCSlMxNr0vctHP6GqU82TK+nYM/dNJd/xk0knY01H3ODmiz+jxpDd5MumMn466tMcMX9VU",
+	"L1Srf9zpRC3Ndcr8kcc15YrMaTqR+ZwlLc9xy/3ZFetX1wB2+5PQdd1ozkiMqxcTw4AUYXQ8I7BObfKW",
+	"icRIGG6pgoypEFKDnCkopDRcPLqvpH4hFyL5wic3Z2ZuQhK1GM8sm42IzM0EuCJUSD1jOaFZ9kC58Qup",
+	"hxMzVhy5YeOKJfekbHY7NoyhjrSR+w/tE0Mrn0IK73U6HXLx6ic8tRHp9k7wc8ommsiJk2mk0+12Or1O",
+	"70nnqNPtnB51Ot1u7+j0tNPpdHtHx53Wp6bq04KqX0pcZOQswMkNY7cj1IXk3UbmDevxaagdGCC75Uor",
+	"kkhmaEITmqZySbg+I7HZk5goulJkOVu1yXuuZyQGhesQNK44qteujNAOFL7gjabR2qcfB9ocDPhHEeqC",
+	"X/SkvJJGxMHBgHUhcIKJFMwdikV5cHFl2u/fvz88Dx7YNvdCL3ZTv6E8paP0i2siWS5veGK4AteK0PHY",
+	"yAH8kKWLKRdmUQwVJ1TTEVVI60u6apNXUs8MQUwoT1lCJsBWNknSgUDaoWbTy9QVrLNbCZCwn4641CLL",
+	"ZK5Z8pIlnL6Dk/jnKH2GxOKwN9NLbKyUH9+9OHxWLIUf8nBuxjw07MMwZc8QUI/lKWhWNEm4aY6mV7nM",
+	"WK65YcETmiq2rhzNpMq4pukDRUY8TftkaRgEF2qRGy5JqN3DjK5Ybv4bwVdmj5czOW+T0MiJ4anYzC02",
+	"MjOJzbsCX+FaDUSM+gU8MpU35BuiWDoh3xCUP9+QMVUz8g1xc1DkkOQsWYzhQ5tcajKTaaJIxnJlpgjk",
+	"2LdiTGmZs4QwMc5XmWaJ6XcgBLsxok2oJctZgsSUBSvzW2s8o0KwdChkg8lkz8YDReyjXoQuQbaaFXIr",
+	"SWZUAcdoRa05vf2BiametfpHvahqyUatMderIU+292oIwUoR847pl49njojM14LinruuM6qNgtrqt/72",
+	"S+fw9PzwZ3r464ffutGzj//RqhnKhOFabKJrQ2EvzHMfUY5yvcDxbn/tMnj8Y9QCihlqe/hqRBRXJKMc",
+	"CA3sdl1ekKXMEyOISPzm+XfDq/OfYsOe4r9cnuOn6gqcH/78wfxn+OG3TnTUrV+CjCqlZ7lcTGfro/rv",
+	"t69fAdmbkRTnY7TIGV1ExLwLYh9eNyMDkmyTc03mUmnS6xw/I6OVZqpCGOaH2sGsmrlbuLJXcBLgFfzr",
+	"Du98DI3pX8JdKWizvNWWUHxnH/zQ5ejvbKzNOEwPFzNqvT13YEevBfMn3+ynP/nttSNbWErlJi4FmXMh",
+	"c7IQXMNSG22eanTjPDnGtbceno7/X7TR7+O+qemskS5fvHl++d3375Auv3/99ury3fkPwzfP//LjxfP7",
+	"kGdlq+wm2WVo2oUX9lDfYQ/AHWeEFE9TcwoTbuaWwCGsrGxlRxzLbj7RNEnMGZGFRHlgjnmuYckmOePT",
+	"mQbvj2bznbiRJbOPsKuX+Fav41eD5jldAaOlatYwLpgsnGJjDt8wVRrgfSioU0dBU3mzPoArw+JGK+jO",
+	"KP2frDcQp839obT1XOyTdVuI6mYi0PSaCSInk3oqoCThCpRPJ/AKFeWzkIZRQBpWapLLOY7SaRuBYoQa",
+	"8idbOi01OsbK49hJSfpEbK7KYmBETazlsiz/78Bh3gV7us5G0NlbXYZzFSz9tZBLI18rgrTbewbz859r",
+	"pKpo8EJfaud8JqH6W6PDbeygsoIwF99p00peebF9R1GJVGkOTZ1OYpdJz9jcaPUS3J46Z8ZsJQ9jfDl+",
+	"ZHRkp8YqOWdgnLBUwdFUoPFQkrOUan7DooEwLcEvD622/6hWo6Z5Mry70Lz8y/Di/M1fNsvHJ0f16htP",
+	"hmJDkMFur8TuzQDBnHA8f8bIlGq2pKvAfpAiXVVo4MnxdiKrJWEYgzGCwxHclYLrCayYeRSsfD29idBF",
+	"vZHgyjvKhM5X9bOCnwyJKUZolhGOJqPMmDDihqVSTI1Ura7k0daVxCa2cfvXGROXfzHPLxTLh9tf+FGx",
+	"3LxQWU33dmQn6/uvW8mLRZ4zMa5Zksu3r8lxr/s0MtYAY2SRZSw/HFPFSMoMTQO/ts7RVr918eqnGnL/",
+	"rYHKn9+wOr33rZwz9MJAPMbFM0Btu2G5Mhp110hUrhXBdWiTc/8T2shjEJkKnpkzKriYnhk7Zk5XBBw2",
+	"4P02Ro0YCPAVkyUbzaS8BnuNC4HqnRTMtVzHHIzJvm2LYJp/MQ/CyV6f8CvwyRs6Y+ZRYFRmEmcYmjIH",
+	"jSegb7iP+BwGcUobwG70EMRjyXPcCT3HJ8Nu3WYoc5TAmVwnULKUGkVhLmFX7ACU2wQwtiLUMboRWXI9",
+	"kwtNKJnSrF6gb7ZQ+JwpTedZQ0icY9xrmXOtmSh1kFDNDs37dVN0THzrZoEn7WPUshu/PozXExs1BOKD",
+	"U2Zm80v3w1ZVhPvYUNF+OOVgJyIkr7ojW9BUc6g+Cj1eEFMAO9Qo5y7S6SjJGDQjuUC1Vc/YiiyNEF3W",
+	"r3b5CEBfOy0rZBhYh8DcHv2tL125mEFkoys7vYWB+nqvQPOCvnZTaTLQN/X70liUYKClUrFhzqiqI533",
+	"s5VZUnjInBz8KzkjdKRgj4xivOSKBWTVolkGxzyDiXyoc78FPHzTKD2vL2mQuyQbmG3jyZDqhlMZulZ5",
+	"EjlbMHT9pXJ87Se6EJqn4FTd/QTnbMLyei5lyB75uFwK1E6ciwt2vV3P9LROWTIcrTYrWqWgFx4ecOlx",
+	"3TCdisvyw29HvXoZqPSG0IrXCswE3sKTa2pTkUnilsY16l0qAXU0kv4VRRdXRVO6cQlQFf6XJkxpMuG5",
+	"0meEzTO9Qmahi/gsinDBljubuqgPlKzcbqfGzBXsVg9pfc7Uubr2+26eIxmdMpBIhOuICLk0Zy6lupYi",
+	"Kotrp1/qccMKeqbWmKnUxHfPDInFSKeGsOIICVewCrHJCZgwhrlVHplKpsiIjq83ORh341/3YCVbVWor",
+	"ReY0Yc6zXHsi786TViwfNngcvFMM+dKU3jAbqBvLRSaFqroCK6cZQzHG+BT3UGMc52ukCBeBqV0I9/Yu",
+	"MRXD8Xji2JTOacI2z+R+bMhSuGVEUUstxmPGEvanCoUmfujsHr8L92KLb7zKsZvP/n3pKDaS13LGUwYm",
+	"eXU5wFc9poJolqb3ILovoQfInE95rWojbcoIxs3PiGKM4BKWtRludNsFRovNjqT4Dxem35TBB3ZrM+w+",
+	"1IeUdtEgAz5x7+OE3PaO52mDonKOdhzNMmRIFbZeiAjnwwGeOTIsFHynXJMRm3KhUKrF/4zvf6Jxb+56",
+	"oOdSGAuBOiL/coe6SDsK1R1Lj8UB336u3zWHa52/oV0SyGBL2S9QY4/7REhwMWKeqAZnIqTRiRWZy5y1",
+	"IYvADLjtVzaOii9tO9FA+K8w7yTug1w3OuQ804SJBIaDBBK01Q+2g1vp7x/zTYV7A0SmWDIQhuxyhqK5",
+	"eMlPrfSSpVOyyM4INSod8ctv+s0h1lWMzyrVcqEVT1jcJ1QMhOGeVMucKMoDIre0ZMjEDN+n70E2DuSh",
+	"zY2glHPWt3kPpHd7i3Etqazus5ILkkjIHzBHEh01jtsUm9iywXo7y4KeiiUNvlt7CBe05ezQ0kulNS8+",
+	"+zbql6aWtb3gLE2e57mssURdGmFTQGqZSzF12m4tW7DJsbU+Hqpn4ADgwgYMM5ny8crs+T8WLF8RXzDw",
+	"QIGFdYY53bHXuJczmbLtejUOwmdF1p3S76lIXk8m23Q64DXcUI8/hFMJZzWjqzOUsDblwlKPUbSvXr99",
+	"Rx7fdB8DOajHvyGD+fjYbrWK0XdiXh8IFNahAcgViTNMm43b5NwNAWjRZyIaSoS34msuEpuIqCTJUspF",
+	"uqrzJpoHN8zYdgM92D3uk3jJxjOqh39XNOMxefie8Vsu/vvtt5CJSaZMf5tTkby/uKIr6y5/FPm3jDKR",
+	"5XKa0znwIfc1S7gwqxAHDwyNKVX9LmcJz9lYm+/d38NFnprP/8iHkIMZkdgw/WEmlYZeaJYNubiR1yyu",
+	"HHJclRpxn9P5hvD/b+uvlNfw2xUxi3tmCGTEyJTfGFkmw2X1eS6tGnLE9GcQZPU2Z5gFqGdc3VPSAQX4",
+	"+Zb7rTsmlwkTmutVjYZq1rhB15GTCR9zmrrIrzGJzaYSu6u1nOOuAYwblvMJZ0mj+cNyyC9TfCpYYk4p",
+	"chFjE2fZGQbunKYEDxrBoWQwuJGUKaPryT927n7MwWDqFvEHKa8X2a6xpPJcnnMQV7ENuMSQcBuD8eF0",
+	"BhhDvG6W/5uGodaW9yVL+JjeNZ/Tc721YDBoI55WvG97QqhAVx8yRwq2FKZ9QzRCBE1lNNdWiY8VyzlN",
+	"h0LGhKZSGB50DkrakC70DL5P+Q1T5ogsNFNOvCgixZj1vZfc0Kh10YYCx3QxxyWABmXOf4UEx6F9OK4T",
+	"BVMmh6nEZNpaVTxngXHNVZ8YmuB6kbAopRr+qDgiD//rl87hafvDb92o++xjVP5Y65yE1dxmDdhdASvF",
+	"B4Ma2V9ArcedesPOLXv90cDuHihSWsv2etNbDoLpCJMEm7ik78nP6G6xc09X9c0H6cplN/MiSyVNjBXN",
+	"ajIs7xZVL8bwofZkauoimE2CNej8pNMpe7b/NhjcdjofDmqJZ5N7Pmdzml+ryApi1Pxt5InmRtX3qabA",
+	"CzlTEblmK4g4do3gPu5gBmpEoAYHfrAvDcRJx/4KOd0roxJqYx54i6ZNXkmi2DhnGo+zc1e77KiIZCmj",
+	"ivX9mFxGdjBMPLdzehuuWJCXFSw0+FbXyOBl4RryKdHWdCUPJwwl4sWrnx5FOOkg/akU9u32TjqfKDu0",
+	"qbb1qEcSPjUDBS0X4iuO30aEhiFG58koR6a3RaXvEjSx4qn2WBmBZagMReVCJAxNExCpD5QVp5Av49Ps",
+	"IzJaaKOBCElSOd2eyhKO9P87/OeHb+qHmSf1Zd0lr7RcMshNapPL+Xyh6ShlMBz0oZkh2jLyLx+UjKCm",
+	"A/N+nbD6w4FKTNtqlilBpGD3wOB93J6lvteSUGaGT1XTZ9f6xZmq2tn8CG4vpx2MqTCWR0Z5svu05gGD",
+	"3rjN7rl/yajuTvUBV/AQenKTxVg3pOS9W0rHqCxHLaTOeCb5mNWGZxsYTcmNu8WRah+Et/QiF8YKrs/+",
+	"RAIH0RdEBJhhP4KZ375grNrwwVLG1NccvS6f2QopODoqHcoSv6lTgWBw9cFvCPqOF7mSd40zFzwSD1BK",
+	"FT7QbtSya4Lsr9hyU5Dd6CTCVkjtFF736Tcbw+t1GTOqeenul4G5MXxWFo3VGNp9FKVPohmNbE3itmT9",
+	"qjhKGKA2+OzI+gzLM6JlQlfosbx49ZMvi0O/rtl2rL9e6FDemiY/bFO+d5Btdtl6T1FvNosMhZvkISUX",
+	"My6YYoZB5HQMDi56zRQ5ehQZhWkshc5lWvys1vSnp5v0JzQiDgeD2+5kMLh9OmmwJ+4lavtkxPSSMUF6",
+	"JfP9KUkgJTyXcyLkMnKrgZg6bdIjM7nIiweKHRgIyNfQgM1DcpYxarmsTb/msEnGTliyNCVUXSvPKSB5",
+	"E81JsB3uZSLfRyn4oyLWkXCns0bB2yUuLo/SUDqLHBEZv2qTTmeduP886VzxqzxQZJTLpWI55g1LdPAu",
+	"aZ6oMwjRuRknSc6UYipI8AEXHsARVA/ESbdXmuRM60z9V//x4+As9Dp4Fr7ZXj8Xyk4vM8N5NTLvt058",
+	"l1cBXJZxv6SyktiYBFxMq7HBGVVkxbQ5QGMpJjyfWwsRY6OmjYyuwphoJXw6EGMqIFTq8p6E+ZBrTtN0",
+	"NURbkrkIrP8YkYkErIc1bScuNCWLd1IJCGbMfLTzsX/ZSB+33vdK5z6C12DUXLnjdScHpwSqwtWxXIFc",
+	"QciNxCD145qzUZKjjQ5+tH4t18HzaAxjwpMzVFIy24+tbTdix+cLC+LIy8uFZ5vY+z3NYxzCTkwJV2WN",
+	"8m0LdfQdvrZO4DjrfpCBA/oGJlTwJG67DYByI1SP5dzY6eZbw9oUhs2pWEnBgsdmtoQp5eK6THbQJ8AT",
+	"5QB6hK82kVN9KuHrICsADlyasrEuHN+uZtuwJmBARr9XJJcLDZH6SS5/ZcILSl6Y2RX9DONCmyp/LOOz",
+	"ASRke6AW+Kh+rbJ7R7cFzbImGrdxEQySgPY9pmkKAYHanr8ixwNX2UKzTaFez14hagwqFk34WCsEtfCw",
+	"X2eEuto5oDxJcqZkCukadYGyT5ipOaMiGUoM0W+auYvkf4xaKZuqpnBg7lyLc3nDrJthrlh6w9SZJXAu",
+	"KCQhIK+32BSRIcVrbmSDYukk3tkcsofsBxbUhhQ5xvPxrInw5iw3trJ2FjdqN3wqCj0vqKj9wxmuO9VX",
+	"fK6E2LJ1tU+P/bdJj0Wqqk2TdczfHQLHhQvPjGdg9U4aOOZbPS/B+fujFTdNeTNGMtjsOLPBkWUR5OGY",
+	"qtkjcGv7kHAcmtVQSA9oIfhjrZRO2XS4uZwvZZiMxQWCT9lEsk9Lzymbfn5qrpCRnXrk8lU8FWDTG7b7",
+	"vppyRlc1QB1FNkNDhskukaA6Fffzh4eqfrbm8ly7cvfztGFy05BnmxfJGrARuby6OTYH4/Lq5kkICWUW",
+	"y4EVnEF1vadIRZZGGhp9GFdNSE0sCFmf0IGwThLI8aK5sYoxydPHT72746QG7OkFPZz02w02xAZtJlRT",
+	"UbPRZenHFeHirKigcdM041wotjXgXylzpoe/dg5P28PDhqHOizSYzV4bfOwOTpviXK0VMMHybCCqJg+A",
+	"5d1x39g9c641SwB2Niprp2apJP7jUx7BLnLZkRVnAR2PWaaZrV3CbZjT1UAYpf1uLgaGMcrQn4Cuvwfa",
+	"OS1Cp0OYDT0QvumETbjgmqUrlxndJnGYYI3Oj5cgRMZUoHaaUs364XOwAtYfYTrFHGaM3JaMQLuuADoF",
+	"K1TviPB5xEWOca2d6OE2KmnCCHRUIxLZBSirxqgowI45KNLWjkBmF+bd2WTJGZvDYiIeqHnBJ73ZNAul",
+	"6YooYwbTFLbU8AZwrGJOXyGe0FKDJkcrgjlXtdYKx/xGn/5c7+hQphX0l/u+PGSIndfOdoFPqayxCv4Y",
+	"KEMwmcjvUe3htKCLtXF66iF+jZlmjl1iNuPhmxcX5PT45OmjdTGJ6LQ7AT1emEc/RjtmmlORoEGqJUlk",
+	"BIZCxmSW1ke6HITzWqPod6mADEcBTDFSq+t3570MculrdrPAz60OqB5O19fT/9+hFcaHl+Vg/iLnTQrX",
+	"ooGCv3/37orgA+0wMnVyehpYUMedeqQlBOytaxdwFrkARJr6gHJ9AL0eyNdP3TS7fcr1CG84Wr8cnsiC",
+	"nYiQVjccigtLy5WQFuTNWALEJGbVHoiB+B0X4ne7xOR3hwZCfh+I3w8PD/3/zbNrNEh+J8edjnmrEUsb",
+	"AM8ATIRgG1VcXWijS3436iOC8F6zlX22DC0PTx6R36HNOoB6fKlAs4YXjrHpAA4bgB7kQjPIRi4hYtsm",
+	"5kzPZDI0LUGIwg3zxHaOHsMZLYC28Q37OiZOYmGUee3UvoZeSAt4eeYq2koOebPVjJYbshK8vimHjzCn",
+	"18xWHxl+V33fr99aAyNmthubKb3mUpqK16QkKTdjJcaa9qDXRWkXvo4+lrXFW+vZrbzTsu3bObvhcqGG",
+	"1pM7XAjrtAvaoYIwmqcc33ZVJ+FUzgit1B2U0IeLoZqXh1b/KY2zWhRWSqjG5icB/RSr7hp1foBg2H60",
+	"az7LNbfmJt9lpSOz1GVqcwmbgAQGMHwgIcZykSZkKjGl1NH6puRr32LKQuPAPQx3C9SmocPKRy4ZHGMH",
+	"iDisbeq323Ar91dDo72mfKwr5AI6zAMVLoZbc69iYeDU1UakgFOkySKrWSggD0CbLu924Df1aqU/o1xX",
+	"TqaPKg5ztlg7nUX9H7hhYazW5Cver4F+L1qZN2PMlxpYCHBkhCRmhywnxP5I7L0R3m/NUsXQdi21paUc",
+	"zqlYNRwDDNYajgeDw5dsVDuoNFhr0pgD9U0+UMhIUj7nmNHpGjXLZoF2S+2ZDYSyzPUN9FfLgF3h0g3c",
+	"QdASUcrXWkPmu605lBR47wm6SpZ0BfJ0xLGuDtux6Q2KJ4w8dDWd6pHttnLDi+mve+Q2O7gRxkvKWjhw",
+	"eO0EDzmpgoq7M+XuLCG/kxOQ0DS4HeWsSMxg5YtPvIj2kOzQgBmk8rhjFg6+uZUGfhsYeuuXnFTUArip",
+	"KRD+rajl5XoLkjwqAto5bYdhKevQm4wlSeg/u0xcFxcot7dBEhV1r0NvjFbZfvCVY9At7+eoZ7ctb9IV",
+	"3LDSjGdfYVqgZUI+Dl9zxUaZXxRfuENf/sYiDtSduvLXxfFpRa0yfcOm1lEwaLQWvQA23t+EUGfFv7kL",
+	"qFG/VOi0EPwfC7BwzWNRCUcg+M0uUuSR5azT88lxJd0rIkIOxHpGlxHVKaNwT0z8z9hh0VmEAhyedXT4",
+	"hP83z7877HV6Tw47nU73Lr60v/1zLSNs5ySxAq+jUmkBDpypNBMA1cCsBDg93NLY0AsqvugbQSG7O2D3",
+	"ZvCPciitTc7vBAXSLwNEDMS6rKuklO2IF7JjVNzjenze0Hh9hLi8sEjFdDyD+Eo533lnzwASSkPwF2rJ",
+	"gSmKpvo7qgvtFW6hSiQZsQkoNZiBaHWsaoY3SJg/IzC8K2pLn8Q04/GZyx5yMCQIPxKRERvThTKmGCZL",
+	"+oSUJbUXHRgz6mHs8V3iRxF6XZFnzWjijLGHcWp/D8wMs6n2+pWHcYEIEz8ylvetk/pN5P9VYMwwh96w",
+	"MYwHWeHOAY02GE1DH9p6ccAnDh3eE9qmvoZoPau4vrgB/ckNTY8ZvzHcqCn/6D04eV3WkXu+yDlqumBD",
+	"7fF7vi78Hpd/UFf4EaQSeGif3XIKCq6+M2LXy63JLgX+hzeZrL3J1T3yXprSBsoXmqZs+onIoil03xyq",
+	"x9c/Q2VHs25UluKGAmvLO858YfDSxgPcpXRcf7JCj90ZXHElzrPOZyiceNa5X6XEffLit+eUN1PK9iCy",
+	"MeThLK0YRIdzOWbKhnoVqN9GARjJhUaAlkoQVpcAQyDA7OO5RQR3IKwfswRs9YcQreqgrIjzegzEHaCs",
+	"GoLFbh6Y3G7H2hgy9stWigwH4WLvDdgFaOodn7OUizrYVyy534z7urOq7fp5DskIH7cUnLm+68it3NI6",
+	"i99gw3hUt93NF6Pl1oZgt8Y5J7mc1zN4dN2hoVBWj9D4XJZSkNca3gAQNZc3LOnb0EaAMofV2yi5Sjlu",
+	"TgJXPSi1tHJX20TLTfMH91mAbk8Vic2a2XqHwhFnFiNlNBd4AZ53dsJkt+OMQQGoTVHzOoiWLbe5dTRm",
+	"Y/e74ksb4bVQQQVdmEYG97nmXGBRv2a3+j63ZCg2XuRcr96aVfbgTn9lq/r6gFIR1vnVJeBm9El8Hvrj",
+	"+uRbRnOWk78+/yluk3dLCfWkGJ70Cs+K5BJyWMhzY24Hl2KDPRdcmg3FXSEqWUZXMXmI1aMuRgLQao8A",
+	"KIwmCBgGVImYSc4vaNkf0BRkg8BAi72eaZ3hdZRcTGrI7JyMFsoIXkXUSmk2Jw+pIAc0yw4eQRDRjIcc",
+	"HMDYDg4iiL8oQsnBgR3jwYHd2lI9hb3r4ODAcijzqjFl1ECY9T44mFGRHMrJ5OCgei8YJuFhrMjMXQVh",
+	"wtAewRool25UODxGKxgeLtfBAZET7LOMKm3dVQMxEAcH5yC01cEB7Cvg8tUoXDz3ilafBIpWRJTEq4m5",
+	"It1e+6RDVgsqbJ6PabG4cRtmRfVAgCIU6FnkYbfTIXOeplwKeP+Rq2plcI8q3EOY0VyxHBIDOVOE3dKx",
+	"TlfQky9yJhNzoOB6KJydEQRubm9eXJCjo6NTh/r0KxQF2B2Y83Eu0U/hoA1jdEoeHXa67zqn/aNOv9P5",
+	"pvOs3+nEbXJuA3emYbi89ML2iKzN9XkPNBSbPmfNU3/zLC5eSTmxPb6B2IMNRyg6YQcHxc0aYkXwWlgz",
+	"5CLgDDVG1tYMQngxeVj1FDtP8KPIj3Agtry45kZ+FM7Vvmzr2N453u6igjZQbdfXR0sHAm9wPqsEEYt0",
+	"XRt4CbSz485pTXyyTSAQQyiE3A7xNgsyyuU1E6ZZwcbuMkY6ECe3t9H2C/LtWRJELvRYzplPQ3LZjsJo",
+	"tAcH5qtep2ct+jAs1K8U7EBGg0+phPwpnqZkxIhiAEnYHog3jJbu7YgCdmGdcpamAMcelWeXC2DHDCi3",
+	"hlw1S1Mcg1OB+iSTShe3F5Zvv3moGCOx/aSsby6TaYqEFX/3HKEzERvfpf7B4pjdRKYgxZidWYRWOUH2",
+	"iTTqDwnKY9uou/IkrtwdY4gbkfLtNd52KXW+8LeToCvcXk/SB/4arBfe7muv6zNvIT6sWSKbUOTOdNx0",
+	"WXIc5taRK5tdRBI25ujYiS3KJfK25vuHBgJ1RhxjjNlPcZu8YkvIUlIB1i3cblbkJlcQbt1hs3ljOJ8f",
+	"bTDcJiMZ2qrAtiJfs1aSkV9KYvOUzLlSGUuxS0PgMAvFUyZ0uiJ8KiTUgzoGCVm7wUVKffvIZlhePE1h",
+	"OhKSwcFBgZsK/AD2bSUXfchvksJKDIjOQDvWO0FGMjFiw4okEEE2xOwtcSNm2uQ5NGAx+Zy0icNMvrhv",
+	"esxVVLr3xgbKBqKs1sXnhz8Tevgr6RyekjYZksM4QshKs4Dg8gOnNPmfhdRgakKjZknMUbV5H2BHor6T",
+	"8jETaHCgJjThRuFunWd0PGOHvXan5a5jC78Dr998To09hEXdKvK6llU4bBoDXh29Wiutspf+X9GVxYw9",
+	"v7oMLifqt7rtDvZkNCWa8Va/ddTuwoAyqmegkRYsAdEL9SYN2t4eNWIzbsQfQZCViMjAvIwK5o9MVxc8",
+	"asq0apNv2ZQLzzBiaq/0h5qNgYiLOzti4EeWo06BvJcyv4ZL8VApM1tidVfkon1vahjhe82zjMHVglTD",
+	"ueCe4cDhBoW5PRCGWwFMC3QTZlnX3IoCu440wKW4TFr91g9c6efuzpHi1Lb6v9StZXmGk2J+zrx0deNO",
+	"wYATAL5nYWNQ3LQFTKIgLrzmJAruhw8Nlmcll9TDzu+/dA9PPyBMQyfqPv34qLbWpbaO0hxWSwpauqNp",
+	"tqFpaJBGUxqaR6boVQDwjnoV79+W+0I/GMtRZVIotLB6nc6Gu/Tvdod+ccFOzS3657hncmKXom0O2jH2",
+	"XteoH+XjS0wxcX5aeK27/bUfK3ko8N7R9vdeQCpQwiAv/2S3AdroGrxwtNPQfKZEaPnCAXA27y8tIz5b",
+	"H8yWFazvSqYp8ff1aDpVwQU+H0xjhkMVGfiPR9aVYnShGl+vP7thYT86/wRexiertvZCQeXYeZr6sgSr",
+	"+xRZfEZO2bQDo94WtRH9gQiq+K1NgXbiwuGPuLIWNHTEynY/98ANPCepEZ6mW7S8cZwAd+mlrtE0lelu",
+	"hcwIvefkLZ0wTMI0dgfaFThZW2K/Y3ai1/GPO6cDUZf8aEbr9CMXEK/hht9ykfhiDHTsMKW/lclqh5Np",
+	"81DgLGdUc/toQTDm3MHXcKHs2MgZGweromMjDPeCBZjNLffMYfGMq0VsyR+zF88WLxfn//16+LKX3Y66",
+	"/3P666u/v2dvn8hWUEPixnV4/LTbRdawGz8Jbz79WPZ5GRX342dkZf62/VqAV6Bqe4dgtQwHYJT+NZjb",
+	"ced0+xtvUIuG57s79GDo9p2UP0DiGLx0sst0fHrZS5Zw6i6m/FPZrzvRVRZ8QdMU/QEsN2fJKNMOdSbg",
+	"yUEVVB1fTgGMvZkzv+BGmQ26KRhwGYTdGGZ1OOzkhYSEZ4VJV+b0N8PQE5mjfTmCl8DsOjPvzPFtz1Qx",
+	"mSDgfceuGpYSuG7CmVpCOrZqfabgFXEFuLVaoZTXP2b35oS7HewyBv6/Dlf5V+Eox9vfeCU1kOaepXiW",
+	"YqjSn/VFtoWLFECaW+xPae1kESBsoitzCm4EdCG2a+0ztLG32WevXT6n9drZEgLvtGyycErpMDudnVIM",
+	"v3YYThW0KprHk67r36Xg7NZ3Gdl1U+fgECluR/HrW6QLh175Tr9TeOUbRuozgdbM1XuAKtYbqHGAALvF",
+	"wnbAP4gPBlCvgLxlxoJePdB3gbjEyk+/dmKIONtggPdOnuyIQ/DP/zxsAJ5oNMbtZv1bG+MF4O9GYxyX",
+	"Ym+M38sY/4F7YgpYtoMSBui/OtXupQvOBmawY/4ORxLDpXEBBosRCOfQhPCKMVeFi42MVqX8cPLWB6MG",
+	"AgzpmhgTGKhIbFFYztfrdIh/Bwfpbo0y1k3ocRMJscfBXlAxEJizSotr/OuUvQtga699duR9bd6cTbnS",
+	"ub8/JjR8xykXfPzAiKPiITJhQPhFtDe0e11aH940Ud62N5VWIuKKXwjUAnHBWmXU2oRlNNeYXO0rZQ79",
+	"w+UUtkohyR3s5BJA9RdWaS3Ydr1Gi6SDgU9CU3OEVhEpU6MdBXCgHrKSP7D9DRsZVn+UJHAX4+Ltbu/o",
+	"5zAjtx7EejcKCAGcS50dYWc/35lKXFbSbpeLWDAdBztqgTjX4I4R47iZAH0OLgLJ3pUeN9NEkf21d5T8",
+	"y1s1GV0zaF4CiIGVcHWysWTK+IspA5umLC6+Y7qQFX8eKwul4L+pRf7VKVmQJbKJlNZM1LqhFI/gPrsU",
+	"zg/1hPgYMozRqX7/tjcrgGqRs1oM8UDr8sBe53A3X4iRYWvLqogTwO37kKXj61kCILAZVQ5cjCVtUkHn",
+	"NGx5QpW2KUklmBOX1ueytTw0WSUQEmCmtMkF1mkT6obr5uUVzTZ5B6shJDGLUKsrmle/huPvV91qK70/",
+	"oXMupmfrsHEWihC3FasP4Ny4OD9aCcbExXQ6WL0gf6tpfPbpx/AoPgmD/Df0RN5Rxn9tEvfCHsW7ilx/",
+	"F/TnYnbnykI7OTzSglVB2ijgFGN2SjVpcsf7r4Pc0BlVAxHUu1u0nOKCh5JnipxDqiKekLJZYq+1wA6M",
+	"fR2Yx/ZJqgH8D7qBKz+0Ii43OiI5E2zJEp9jBcXTI0Ye9jqdR2cuto1xFexM5g6w099QB8uG8EhBX3Uc",
+	"nzyEbNGNmEtOHmCWYCIFe9TGdM4CJ98nfA7EitnysxEbBxijYwpV+pswmZoN/qugCOO+Jr+LSZ8XxbPF",
+	"MbiEKFM1tG2ojgKQhTcQA8DYVq9z1O60u92j9lMPFV0b+/bG1W5B8I93MJoq6LdfOjJl92WTBHpQQAOV",
+	"TfozD68ZHoF7WvQ1u1sY9e47tGkP3dWyRfGetfftdQqt5S3tlP7XbW11BnSbnQH+PgNbErqBUsJbA7Ca",
+	"qRVeYN8q3fWeZZeNoxVSjNlbbaz/k78+6z05vvzh3V8vvu8+ufif3kmn9/by2c+vXr57+eTp/76FRsfX",
+	"cMlbK8tZRldDnvzn8rbX6R53O72nvU7n9Oj05KTXe3LylD457Rw9O+09O+l2MMVx9ZZPzY7LN6fJs6vF",
+	"TFyOv/np52fjb79/cbGcTDP619Np8vSGtqKW4lPxDt0Ib96eQ3blnL3VdG6OU/fp095R79mTTnftSvmK",
+	"P6R3Av4QD4jxS9VxY5fO4pS7kmL32TkoHMasEUL2QoNW9zRcRO9A6XYrDpRu6EDp+Irt3XwtHtrfbu6h",
+	"29y1kd2ZEWyIEsMRdB6UjYev96UYRGiXuKz/sybp4cuGnASrFhrs9dRPp6fufVGvM7jCrqj/dJqx13y9",
+	"buy+qXNINRO99wohAWM+/KXGK/GC27jPSKxWYhxDDcB61P07pkP16M+R9B5faO/c+nLOrc20eVf/lt3h",
+	"qodrjbbv6+Oqtt9k+F04G4Yrj51UsV3OilI6QFXHWyxCNNZ22ZNFmhxZ5wPhkQKKg1k4ppqgQ/sFMOiu",
+	"nqg/95C+KvsKufZOwjNXXRtAMCyb/Ht/poKw92LtvVibvVj3E9aPbQnYZ2RpoNuqsDQ1dFz1Oj13CFVR",
+	"KoxocvWwiwGg1zqPG4iiGrTQonlwKgCuFqru7JkPCpJr0zzqypOLyQxEKcCFbS3mCPtVYBa5SjusnbQI",
+	"paXsk0b/j8Wt/GNVDnnF53MCaRwODbsuneOk0ynwjlrnWSa50AjfTcWYpamDXK2PhR++uVM+RhlXaidP",
+	"Tu+ei1A/00YPRw8TDtsntf6NNRscGmsyuh1ejzktgX3dq7Wvj5/1ukdHT3t3s68dlGPLeUwsUOEuZvwf",
+	"2+2aad51/5skodM3Akt5L9H29u69jQrEMqqaFSibauSok5EbxKgxUj+fDPXxIK/61biJwrjKeljIm9rF",
+	"NeVt8p2USVXfhcuMB8LClCWARkfTFD6jATFnqGeeF441qAJEACeuyIQLmuIlF2YYLPHm/g72wtuVGH81",
+	"Nv0+e+VPMPDPLQiCJ3Yhl3fUanWAX1fri0LIB51ToThCv6wfIqO12qNfxR+wgACKAFjYJr+UR9L7jLTs",
+	"+2gg5mKaak/DX9BJVYLWgdKJL+K1sjS7U4ZgYFx8JuLcSbPbs9k/zY+aOwpY13buSo+41dvI8TEgsN5d",
+	"Waq03qQrvV2MwN9AHVK8IzG8kwnBw8CFuhQWYqgAO7L4/Gilu/QXveRjvARnlHMxRU1MsFtNdL4aCAvk",
+	"gIgQlGNll1GwjIbk/YpRkc1nr8spRha6XGvv+inUpoFo0pvArGk6zr0ve5wL3DKxD0z+u7ge682mt0wU",
+	"XAQPWb3l1NgwNsjym2Y4o+IymWwxSvkYoEyYQL/2Ik9b/dZjYAm231oU3MLEkUum3H0ltmLRZvzVVaoy",
+	"H4mBS4bTlI11WIlWwIBCbkvQqBft681uu3SmXar7hTVcb+R9Vb+QG0C+IqJlGgL7BV1YLJy6HkIcQHtt",
+	"L81ZVIAw8txD2riLQAssXAvxoIK+gupss2MOTRC0E8CHtEDVjSgPVxsQCj1iqncv3966a/a7J/ZWEtUv",
+	"peGdEBWRo475b4/MjYzodvDfI/wXAFUFmSEAHJbz5oyRhK4UiAWwoMs3ftlLDG1VM0XYQ0LNOx6Sx6O8",
+	"AQChTNETPRAW96oEjjiVUDtovnCNMkSYiEgqoVQ9QEoEKwUuZqLa3s7oJVOYIAmAkgnP2Vgri6eqLfw4",
+	"SwBLz951jwAYoxV5q6lIaJ6Q93bfyENlv3I72R7L+aO+x4k8NC9TvchZTGYyTRAdyX9Z3Nij2DhnGuSp",
+	"GaJ9PSJ6Ketgh/+X5XxiIwR0Ce4EB/Oa8lFOc8BAWh+vvYknozlk2XMdDYQ7JhBH8QM3RqTSdJ7FPgG0",
+	"uKzuxJDGAmH9J+3iJUA8slmoN+j7j7kFccdwLeIj0zkLc0iVDzT0AYAOcA3NqvAESAcl/lbcN9clT3xp",
+	"NkrT4vwVA21Vfeyhs3ZrZXh4A5SCS0F/FPzWHbGt3fvF/WOjAFTrHGhETkh8041wqUdUsSfHEVHMrJlG",
+	"4lUZHbPtQ/O0eaehffg84CsAELdTQOT//m+dV17q4hbUNgr3ws1i8VMjYuEcSdd5QezQ6sHSkEvDjX57",
+	"Hr3n0XsevefRex79lfFoZ0Xsdek9n97z6T2f3vPpr5tP21u69nx6z6f3fHrPp/d8+ivl08XNintWvWfV",
+	"e1a9Z9V7Vv2VsWoMd+49H3s2vWfTeza9Z9NfN5veOz72bHrPpvdses+mv2o2bTOWh3KhFU/Ynl/v+fWe",
+	"X+/59Z5ff638eu+n3nPqPafec+o9p/46OfXHj/8vAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -20,7 +20,7 @@ const (
 
 // patient and payer are made up, with numbers whose check digits are right.
 var (
-	patient = sdk.Person{Name: "测试甲", IDNumber: "44030019000101123x", CardType: "ID_CARD"}
+	patient = sdk.Person{Name: "测试甲", IDNumber: "440300190001011237", CardType: "ID_CARD"}
 	payer   = sdk.Person{Name: "测试乙", IDNumber: "11010519491231002X", CardType: "ID_CARD"}
 )
 

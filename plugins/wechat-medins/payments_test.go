@@ -135,7 +135,7 @@ func TestWhatWeChatRefuses(t *testing.T) {
 				row.spoil(r.Details.Medical)
 			}
 			got, state := w.made(r)
-			if got.Verdict != sdk.VerdictRejected || got.Reason != row.reason || got.Remedy != "" && got.Attention == 0 {
+			if got.Verdict != sdk.VerdictRejected || got.Reason != row.reason || got.Remedy == "" || !strings.HasSuffix(got.Message, got.Remedy) {
 				t.Errorf("got %+v", got)
 			}
 			for _, personal := range []string{patient.Name, payer.Name, patient.IDNumber, wechat.IDDigest(patient.IDNumber, "")} {

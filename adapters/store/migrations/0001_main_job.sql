@@ -13,6 +13,7 @@ create table orders (
     payer_id     text   not null,
     return_url   text   not null,
     metadata     text   not null,
+    bill         text   not null default '', -- sealed: personal data; empty for an ordinary order
     expires_at   bigint not null,
     state        text   not null check (state in ('open', 'closing', 'closed', 'paid', 'partially_refunded', 'refunded')),
     close_reason text   not null,
