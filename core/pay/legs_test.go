@@ -10,7 +10,7 @@ import (
 
 func mixedRows(state PaymentState) Rows {
 	amount := func(fen int64) money.Amount { return money.Amount{Minor: fen, Currency: "CNY"} }
-	number := "03101202611242115000000000000012"
+	number := "03101202611242115000000000000015"
 	return Rows{
 		Order: Order{Number: "o", State: OrderOpen, Amount: amount(1000)},
 		Payments: []Payment{{

@@ -41,6 +41,7 @@ func build(dir string) error {
 		{"go", "build", "-o", filepath.Join(dir, "paybridge"), "./cmd/paybridge"},
 		{"go", "build", "-tags", "crashpoints", "-o", filepath.Join(dir, "crash", "paybridge"), "./cmd/paybridge"},
 		{"go", "build", "-o", filepath.Join(plugins, provider), "./plugins/" + provider},
+		{"go", "build", "-o", filepath.Join(plugins, insurance), "./plugins/" + insurance},
 		{filepath.Join(dir, "paybridge"), "plugin", "lock", plugins},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)
