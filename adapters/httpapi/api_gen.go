@@ -207,16 +207,16 @@ func (e PayerPolicy) Valid() bool {
 
 // Defines values for PaymentLegKind.
 const (
-	Insurance PaymentLegKind = "insurance"
-	Self      PaymentLegKind = "self"
+	PaymentLegKindInsurance PaymentLegKind = "insurance"
+	PaymentLegKindSelf      PaymentLegKind = "self"
 )
 
 // Valid indicates whether the value is a known member of the PaymentLegKind enum.
 func (e PaymentLegKind) Valid() bool {
 	switch e {
-	case Insurance:
+	case PaymentLegKindInsurance:
 		return true
-	case Self:
+	case PaymentLegKindSelf:
 		return true
 	default:
 		return false
@@ -274,6 +274,8 @@ const (
 	ProblemCodePreviousAttemptUnresolved   ProblemCode = "previous_attempt_unresolved"
 	ProblemCodeReferenceReused             ProblemCode = "reference_reused"
 	ProblemCodeRefundExceedsPayment        ProblemCode = "refund_exceeds_payment"
+	ProblemCodeRefundLegNotPossible        ProblemCode = "refund_leg_not_possible"
+	ProblemCodeRefundLegsRequired          ProblemCode = "refund_legs_required"
 	ProblemCodeRefundNotRetryable          ProblemCode = "refund_not_retryable"
 	ProblemCodeRefundNotSettleable         ProblemCode = "refund_not_settleable"
 	ProblemCodeRefundTooLate               ProblemCode = "refund_too_late"
@@ -326,6 +328,10 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRefundExceedsPayment:
 		return true
+	case ProblemCodeRefundLegNotPossible:
+		return true
+	case ProblemCodeRefundLegsRequired:
+		return true
 	case ProblemCodeRefundNotRetryable:
 		return true
 	case ProblemCodeRefundNotSettleable:
@@ -370,6 +376,24 @@ func (e RefundOrigin) Valid() bool {
 	case RefundOriginIncomplete:
 		return true
 	case RefundOriginLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundLegRequestLegID.
+const (
+	RefundLegRequestLegIDInsurance RefundLegRequestLegID = "insurance"
+	RefundLegRequestLegIDSelf      RefundLegRequestLegID = "self"
+)
+
+// Valid indicates whether the value is a known member of the RefundLegRequestLegID enum.
+func (e RefundLegRequestLegID) Valid() bool {
+	switch e {
+	case RefundLegRequestLegIDInsurance:
+		return true
+	case RefundLegRequestLegIDSelf:
 		return true
 	default:
 		return false
@@ -523,6 +547,24 @@ type BindRequest struct {
 
 	// UserID The app's own name for its user. 1 to 128 characters of printable text.
 	UserID UserID `json:"user_id"`
+}
+
+// BureauRefund What the insurance bureau gave back, in minor units.
+type BureauRefund struct {
+	// BureauRefundNo The bureau's number of it.
+	BureauRefundNo string `json:"bureau_refund_no"`
+
+	// Gov To the fund.
+	Gov *int64 `json:"gov,omitempty"`
+
+	// Other To other insurance.
+	Other *int64 `json:"other,omitempty"`
+
+	// RefundedAt When the bureau gave it back.
+	RefundedAt time.Time `json:"refunded_at"`
+
+	// Self To the personal insurance account.
+	Self *int64 `json:"self,omitempty"`
 }
 
 // Currency ISO 4217, three upper-case letters.
@@ -1024,6 +1066,8 @@ type Problem struct {
 	// | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 	// | `reference_reused` | 409 | the reference has other content |
 	// | `refund_exceeds_payment` | 409 | more is asked than is left |
+	// | `refund_legs_required` | 409 | say by `legs` how much goes back of each part of the payment |
+	// | `refund_leg_not_possible` | 409 | the refund's insurance part does not allow it; look at the refund |
 	// | `refund_unknown` | 409 | a refund of unknown amount was made elsewhere |
 	// | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 	// | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
@@ -1077,6 +1121,8 @@ type Problem struct {
 // | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 // | `reference_reused` | 409 | the reference has other content |
 // | `refund_exceeds_payment` | 409 | more is asked than is left |
+// | `refund_legs_required` | 409 | say by `legs` how much goes back of each part of the payment |
+// | `refund_leg_not_possible` | 409 | the refund's insurance part does not allow it; look at the refund |
 // | `refund_unknown` | 409 | a refund of unknown amount was made elsewhere |
 // | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 // | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
@@ -1165,10 +1211,26 @@ type RefundLeg struct {
 	State RefundState `json:"state"`
 }
 
+// RefundLegRequest What goes back of one part of a payment.
+type RefundLegRequest struct {
+	// Amount In minor units.
+	Amount int64 `json:"amount"`
+
+	// LegID The part: `self` (cash) or `insurance`.
+	LegID RefundLegRequestLegID `json:"leg_id"`
+}
+
+// RefundLegRequestLegID The part: `self` (cash) or `insurance`.
+type RefundLegRequestLegID string
+
 // RefundRequest defines model for RefundRequest.
 type RefundRequest struct {
 	// Amount What goes back, in minor units of the payment's currency (fen for CNY); at most what is left of it.
 	Amount int64 `json:"amount"`
+
+	// Legs Of a payment with several parts: how much of each goes back, `amount` in all. Left out, all that is left of it goes
+	// back. The insurance part waits until the app says that the bureau refunded it.
+	Legs *[]RefundLegRequest `json:"legs,omitempty"`
 
 	// Reason Shown to the payer. At most 80 bytes of UTF-8 (a Chinese character takes 3), no control characters.
 	Reason *string `json:"reason,omitempty"`
@@ -1402,6 +1464,9 @@ type CreatePaymentJSONRequestBody = PaymentRequest
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
+// RefundInsuranceLegJSONRequestBody defines body for RefundInsuranceLeg for application/json ContentType.
+type RefundInsuranceLegJSONRequestBody = BureauRefund
+
 // OrderClosedJSONRequestBody defines body for OrderClosed for application/json ContentType.
 type OrderClosedJSONRequestBody = Event
 
@@ -1473,6 +1538,12 @@ type ServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{number})
 	GetRefund(w http.ResponseWriter, r *http.Request, number RefundNumber)
+	// RefundInsuranceLeg Say that the bureau refunded the insurance part
+	// (POST /v1/refunds/{number}/legs/insurance)
+	RefundInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber)
+	// CancelInsuranceLeg Give the insurance part up
+	// (POST /v1/refunds/{number}/legs/insurance/cancel)
+	CancelInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber)
 	// RetryRefund Send a refund again
 	// (POST /v1/refunds/{number}/retry)
 	RetryRefund(w http.ResponseWriter, r *http.Request, number RefundNumber)
@@ -1894,6 +1965,58 @@ func (siw *ServerInterfaceWrapper) GetRefund(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// RefundInsuranceLeg operation middleware
+func (siw *ServerInterfaceWrapper) RefundInsuranceLeg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number RefundNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RefundInsuranceLeg(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelInsuranceLeg operation middleware
+func (siw *ServerInterfaceWrapper) CancelInsuranceLeg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number RefundNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelInsuranceLeg(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RetryRefund operation middleware
 func (siw *ServerInterfaceWrapper) RetryRefund(w http.ResponseWriter, r *http.Request) {
 
@@ -2056,6 +2179,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}", wrapper.GetRefund).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/legs/insurance", wrapper.RefundInsuranceLeg).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/legs/insurance/cancel", wrapper.CancelInsuranceLeg).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
 
@@ -5030,6 +5157,313 @@ func (response GetRefund503ApplicationProblemPlusJSONResponse) VisitGetRefundRes
 	return err
 }
 
+type RefundInsuranceLegRequestObject struct {
+	Number RefundNumber `json:"number"`
+	Body   *RefundInsuranceLegJSONRequestBody
+}
+
+type RefundInsuranceLegResponseObject interface {
+	VisitRefundInsuranceLegResponse(w http.ResponseWriter) error
+}
+
+type RefundInsuranceLeg202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundInsuranceLeg202JSONResponse struct {
+	Body    Refund
+	Headers RefundInsuranceLeg202ResponseHeaders
+}
+
+func (response RefundInsuranceLeg202JSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg400ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg401ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg403ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg404ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg409ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg500ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg503ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLegRequestObject struct {
+	Number RefundNumber `json:"number"`
+}
+
+type CancelInsuranceLegResponseObject interface {
+	VisitCancelInsuranceLegResponse(w http.ResponseWriter) error
+}
+
+type CancelInsuranceLeg202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelInsuranceLeg202JSONResponse struct {
+	Body    Refund
+	Headers CancelInsuranceLeg202ResponseHeaders
+}
+
+func (response CancelInsuranceLeg202JSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg400ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg401ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg403ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg404ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg409ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg500ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg503ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryRefundRequestObject struct {
 	Number RefundNumber `json:"number"`
 }
@@ -5227,6 +5661,12 @@ type StrictServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{number})
 	GetRefund(ctx context.Context, request GetRefundRequestObject) (GetRefundResponseObject, error)
+	// RefundInsuranceLeg Say that the bureau refunded the insurance part
+	// (POST /v1/refunds/{number}/legs/insurance)
+	RefundInsuranceLeg(ctx context.Context, request RefundInsuranceLegRequestObject) (RefundInsuranceLegResponseObject, error)
+	// CancelInsuranceLeg Give the insurance part up
+	// (POST /v1/refunds/{number}/legs/insurance/cancel)
+	CancelInsuranceLeg(ctx context.Context, request CancelInsuranceLegRequestObject) (CancelInsuranceLegResponseObject, error)
 	// RetryRefund Send a refund again
 	// (POST /v1/refunds/{number}/retry)
 	RetryRefund(ctx context.Context, request RetryRefundRequestObject) (RetryRefundResponseObject, error)
@@ -5664,6 +6104,65 @@ func (sh *strictHandler) GetRefund(w http.ResponseWriter, r *http.Request, numbe
 	}
 }
 
+// RefundInsuranceLeg operation middleware
+func (sh *strictHandler) RefundInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber) {
+	var request RefundInsuranceLegRequestObject
+
+	request.Number = number
+
+	var body RefundInsuranceLegJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RefundInsuranceLeg(ctx, request.(RefundInsuranceLegRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefundInsuranceLeg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RefundInsuranceLegResponseObject); ok {
+		if err := validResponse.VisitRefundInsuranceLegResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelInsuranceLeg operation middleware
+func (sh *strictHandler) CancelInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber) {
+	var request CancelInsuranceLegRequestObject
+
+	request.Number = number
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelInsuranceLeg(ctx, request.(CancelInsuranceLegRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelInsuranceLeg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelInsuranceLegResponseObject); ok {
+		if err := validResponse.VisitCancelInsuranceLegResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RetryRefund operation middleware
 func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, number RefundNumber) {
 	var request RetryRefundRequestObject
@@ -5695,212 +6194,222 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Nc9s2tj/8VfDouTNJXFqRZDuJ5blzx/Umre82iW+S3ty2yoqQCElYUwCXgCyrbfaz/wfnACBIkZLs",
-	"Jml2RzuzjSWReD047+eH31pjOc+kYEKrVv+31ozRhOXw58WMpikTU2Y+JEyNc55pLkWr3/peLomWhC70",
-	"jAnNx1SzditqqfGMzal5XK8y1uq3lM65mLY+foxab5jOV+cTzfL15t7PmCBUXXMxJXRKuSBzuiIzlmYR",
-	"4YIoNpYiURGhmqSMKk265d7mXPD5Yt7qdyPXMxeaTVne+mj6zmhO50zbeb3OE5a/WsxHdUN5N2NEmgce",
-	"KCLgGdMVNz9lVM9aUUvQuekAf2xFrZz9Y8FzlrT6Ol+wcFj/kbNJq9/6/x8XS/wYf1WPbf9mdFd0NWdC",
-	"bxpRho98uTG9YZOFSDYNKYcnvtSIPpoWVCaFYrCH38pk9U7KH2iO5DmWQjOhzZ80y1JDkVyKx1kuRymb",
-	"f/N3Zcb92469XuFb2O36zEcyWRGuSGo6z4meUUGeHJO/8m/b5EImjMTmiaGWcgiPxO3Wx6j1QuYjniRM",
-	"fOnhXrMVSen4WhE9Y0SNZcbMmDXRM67ImKYpEYwlijyM4cfhnCvFxTR+BOO+FJrlgqZfctjnZEIXqSYz",
-	"lrM2eW8Gu6TKcAiWIGugN4zMaJYxwZI+UUwkMLsblq+IonNDnv9YMKWRnbh94XYucXsgcG43NOXJG3z2",
-	"DjNkt3SepUiKdC4X+MYNTReWGhPkQdD80I6lZaapKU9bffsSmS+UJiMWMLZW1GJ5Lg2n+uW34vnaByec",
-	"pYlvrPXxgzmCSlMxNr0vctHP6GqU82TK+nYM/dNJd/xk0knY01H3ODmiz+jxpDd5MumMn466tMcMX9VU",
-	"L1Srf9zpRC3Ndcr8kcc15YrMaTqR+ZwlLc9xy/3ZFetX1wB2+5PQdd1ozkiMqxcTw4AUYXQ8I7BObfKW",
-	"icRIGG6pgoypEFKDnCkopDRcPLqvpH4hFyL5wic3Z2ZuQhK1GM8sm42IzM0EuCJUSD1jOaFZ9kC58Qup",
-	"hxMzVhy5YeOKJfekbHY7NoyhjrSR+w/tE0Mrn0IK73U6HXLx6ic8tRHp9k7wc8ommsiJk2mk0+12Or1O",
-	"70nnqNPtnB51Ot1u7+j0tNPpdHtHx53Wp6bq04KqX0pcZOQswMkNY7cj1IXk3UbmDevxaagdGCC75Uor",
-	"kkhmaEITmqZySbg+I7HZk5goulJkOVu1yXuuZyQGhesQNK44qteujNAOFL7gjabR2qcfB9ocDPhHEeqC",
-	"X/SkvJJGxMHBgHUhcIKJFMwdikV5cHFl2u/fvz88Dx7YNvdCL3ZTv6E8paP0i2siWS5veGK4AteK0PHY",
-	"yAH8kKWLKRdmUQwVJ1TTEVVI60u6apNXUs8MQUwoT1lCJsBWNknSgUDaoWbTy9QVrLNbCZCwn4641CLL",
-	"ZK5Z8pIlnL6Dk/jnKH2GxOKwN9NLbKyUH9+9OHxWLIUf8nBuxjw07MMwZc8QUI/lKWhWNEm4aY6mV7nM",
-	"WK65YcETmiq2rhzNpMq4pukDRUY8TftkaRgEF2qRGy5JqN3DjK5Ybv4bwVdmj5czOW+T0MiJ4anYzC02",
-	"MjOJzbsCX+FaDUSM+gU8MpU35BuiWDoh3xCUP9+QMVUz8g1xc1DkkOQsWYzhQ5tcajKTaaJIxnJlpgjk",
-	"2LdiTGmZs4QwMc5XmWaJ6XcgBLsxok2oJctZgsSUBSvzW2s8o0KwdChkg8lkz8YDReyjXoQuQbaaFXIr",
-	"SWZUAcdoRa05vf2BiametfpHvahqyUatMderIU+292oIwUoR847pl49njojM14LinruuM6qNgtrqt/72",
-	"S+fw9PzwZ3r464ffutGzj//RqhnKhOFabKJrQ2EvzHMfUY5yvcDxbn/tMnj8Y9QCihlqe/hqRBRXJKMc",
-	"CA3sdl1ekKXMEyOISPzm+XfDq/OfYsOe4r9cnuOn6gqcH/78wfxn+OG3TnTUrV+CjCqlZ7lcTGfro/rv",
-	"t69fAdmbkRTnY7TIGV1ExLwLYh9eNyMDkmyTc03mUmnS6xw/I6OVZqpCGOaH2sGsmrlbuLJXcBLgFfzr",
-	"Du98DI3pX8JdKWizvNWWUHxnH/zQ5ejvbKzNOEwPFzNqvT13YEevBfMn3+ynP/nttSNbWErlJi4FmXMh",
-	"c7IQXMNSG22eanTjPDnGtbceno7/X7TR7+O+qemskS5fvHl++d3375Auv3/99ury3fkPwzfP//LjxfP7",
-	"kGdlq+wm2WVo2oUX9lDfYQ/AHWeEFE9TcwoTbuaWwCGsrGxlRxzLbj7RNEnMGZGFRHlgjnmuYckmOePT",
-	"mQbvj2bznbiRJbOPsKuX+Fav41eD5jldAaOlatYwLpgsnGJjDt8wVRrgfSioU0dBU3mzPoArw+JGK+jO",
-	"KP2frDcQp839obT1XOyTdVuI6mYi0PSaCSInk3oqoCThCpRPJ/AKFeWzkIZRQBpWapLLOY7SaRuBYoQa",
-	"8idbOi01OsbK49hJSfpEbK7KYmBETazlsiz/78Bh3gV7us5G0NlbXYZzFSz9tZBLI18rgrTbewbz859r",
-	"pKpo8EJfaud8JqH6W6PDbeygsoIwF99p00peebF9R1GJVGkOTZ1OYpdJz9jcaPUS3J46Z8ZsJQ9jfDl+",
-	"ZHRkp8YqOWdgnLBUwdFUoPFQkrOUan7DooEwLcEvD622/6hWo6Z5Mry70Lz8y/Di/M1fNsvHJ0f16htP",
-	"hmJDkMFur8TuzQDBnHA8f8bIlGq2pKvAfpAiXVVo4MnxdiKrJWEYgzGCwxHclYLrCayYeRSsfD29idBF",
-	"vZHgyjvKhM5X9bOCnwyJKUZolhGOJqPMmDDihqVSTI1Ura7k0daVxCa2cfvXGROXfzHPLxTLh9tf+FGx",
-	"3LxQWU33dmQn6/uvW8mLRZ4zMa5Zksu3r8lxr/s0MtYAY2SRZSw/HFPFSMoMTQO/ts7RVr918eqnGnL/",
-	"rYHKn9+wOr33rZwz9MJAPMbFM0Btu2G5Mhp110hUrhXBdWiTc/8T2shjEJkKnpkzKriYnhk7Zk5XBBw2",
-	"4P02Ro0YCPAVkyUbzaS8BnuNC4HqnRTMtVzHHIzJvm2LYJp/MQ/CyV6f8CvwyRs6Y+ZRYFRmEmcYmjIH",
-	"jSegb7iP+BwGcUobwG70EMRjyXPcCT3HJ8Nu3WYoc5TAmVwnULKUGkVhLmFX7ACU2wQwtiLUMboRWXI9",
-	"kwtNKJnSrF6gb7ZQ+JwpTedZQ0icY9xrmXOtmSh1kFDNDs37dVN0THzrZoEn7WPUshu/PozXExs1BOKD",
-	"U2Zm80v3w1ZVhPvYUNF+OOVgJyIkr7ojW9BUc6g+Cj1eEFMAO9Qo5y7S6SjJGDQjuUC1Vc/YiiyNEF3W",
-	"r3b5CEBfOy0rZBhYh8DcHv2tL125mEFkoys7vYWB+nqvQPOCvnZTaTLQN/X70liUYKClUrFhzqiqI533",
-	"s5VZUnjInBz8KzkjdKRgj4xivOSKBWTVolkGxzyDiXyoc78FPHzTKD2vL2mQuyQbmG3jyZDqhlMZulZ5",
-	"EjlbMHT9pXJ87Se6EJqn4FTd/QTnbMLyei5lyB75uFwK1E6ciwt2vV3P9LROWTIcrTYrWqWgFx4ecOlx",
-	"3TCdisvyw29HvXoZqPSG0IrXCswE3sKTa2pTkUnilsY16l0qAXU0kv4VRRdXRVO6cQlQFf6XJkxpMuG5",
-	"0meEzTO9Qmahi/gsinDBljubuqgPlKzcbqfGzBXsVg9pfc7Uubr2+26eIxmdMpBIhOuICLk0Zy6lupYi",
-	"Kotrp1/qccMKeqbWmKnUxHfPDInFSKeGsOIICVewCrHJCZgwhrlVHplKpsiIjq83ORh341/3YCVbVWor",
-	"ReY0Yc6zXHsi786TViwfNngcvFMM+dKU3jAbqBvLRSaFqroCK6cZQzHG+BT3UGMc52ukCBeBqV0I9/Yu",
-	"MRXD8Xji2JTOacI2z+R+bMhSuGVEUUstxmPGEvanCoUmfujsHr8L92KLb7zKsZvP/n3pKDaS13LGUwYm",
-	"eXU5wFc9poJolqb3ILovoQfInE95rWojbcoIxs3PiGKM4BKWtRludNsFRovNjqT4Dxem35TBB3ZrM+w+",
-	"1IeUdtEgAz5x7+OE3PaO52mDonKOdhzNMmRIFbZeiAjnwwGeOTIsFHynXJMRm3KhUKrF/4zvf6Jxb+56",
-	"oOdSGAuBOiL/coe6SDsK1R1Lj8UB336u3zWHa52/oV0SyGBL2S9QY4/7REhwMWKeqAZnIqTRiRWZy5y1",
-	"IYvADLjtVzaOii9tO9FA+K8w7yTug1w3OuQ804SJBIaDBBK01Q+2g1vp7x/zTYV7A0SmWDIQhuxyhqK5",
-	"eMlPrfSSpVOyyM4INSod8ctv+s0h1lWMzyrVcqEVT1jcJ1QMhOGeVMucKMoDIre0ZMjEDN+n70E2DuSh",
-	"zY2glHPWt3kPpHd7i3Etqazus5ILkkjIHzBHEh01jtsUm9iywXo7y4KeiiUNvlt7CBe05ezQ0kulNS8+",
-	"+zbql6aWtb3gLE2e57mssURdGmFTQGqZSzF12m4tW7DJsbU+Hqpn4ADgwgYMM5ny8crs+T8WLF8RXzDw",
-	"QIGFdYY53bHXuJczmbLtejUOwmdF1p3S76lIXk8m23Q64DXcUI8/hFMJZzWjqzOUsDblwlKPUbSvXr99",
-	"Rx7fdB8DOajHvyGD+fjYbrWK0XdiXh8IFNahAcgViTNMm43b5NwNAWjRZyIaSoS34msuEpuIqCTJUspF",
-	"uqrzJpoHN8zYdgM92D3uk3jJxjOqh39XNOMxefie8Vsu/vvtt5CJSaZMf5tTkby/uKIr6y5/FPm3jDKR",
-	"5XKa0znwIfc1S7gwqxAHDwyNKVX9LmcJz9lYm+/d38NFnprP/8iHkIMZkdgw/WEmlYZeaJYNubiR1yyu",
-	"HHJclRpxn9P5hvD/b+uvlNfw2xUxi3tmCGTEyJTfGFkmw2X1eS6tGnLE9GcQZPU2Z5gFqGdc3VPSAQX4",
-	"+Zb7rTsmlwkTmutVjYZq1rhB15GTCR9zmrrIrzGJzaYSu6u1nOOuAYwblvMJZ0mj+cNyyC9TfCpYYk4p",
-	"chFjE2fZGQbunKYEDxrBoWQwuJGUKaPryT927n7MwWDqFvEHKa8X2a6xpPJcnnMQV7ENuMSQcBuD8eF0",
-	"BhhDvG6W/5uGodaW9yVL+JjeNZ/Tc721YDBoI55WvG97QqhAVx8yRwq2FKZ9QzRCBE1lNNdWiY8VyzlN",
-	"h0LGhKZSGB50DkrakC70DL5P+Q1T5ogsNFNOvCgixZj1vZfc0Kh10YYCx3QxxyWABmXOf4UEx6F9OK4T",
-	"BVMmh6nEZNpaVTxngXHNVZ8YmuB6kbAopRr+qDgiD//rl87hafvDb92o++xjVP5Y65yE1dxmDdhdASvF",
-	"B4Ma2V9ArcedesPOLXv90cDuHihSWsv2etNbDoLpCJMEm7ik78nP6G6xc09X9c0H6cplN/MiSyVNjBXN",
-	"ajIs7xZVL8bwofZkauoimE2CNej8pNMpe7b/NhjcdjofDmqJZ5N7Pmdzml+ryApi1Pxt5InmRtX3qabA",
-	"CzlTEblmK4g4do3gPu5gBmpEoAYHfrAvDcRJx/4KOd0roxJqYx54i6ZNXkmi2DhnGo+zc1e77KiIZCmj",
-	"ivX9mFxGdjBMPLdzehuuWJCXFSw0+FbXyOBl4RryKdHWdCUPJwwl4sWrnx5FOOkg/akU9u32TjqfKDu0",
-	"qbb1qEcSPjUDBS0X4iuO30aEhiFG58koR6a3RaXvEjSx4qn2WBmBZagMReVCJAxNExCpD5QVp5Av49Ps",
-	"IzJaaKOBCElSOd2eyhKO9P87/OeHb+qHmSf1Zd0lr7RcMshNapPL+Xyh6ShlMBz0oZkh2jLyLx+UjKCm",
-	"A/N+nbD6w4FKTNtqlilBpGD3wOB93J6lvteSUGaGT1XTZ9f6xZmq2tn8CG4vpx2MqTCWR0Z5svu05gGD",
-	"3rjN7rl/yajuTvUBV/AQenKTxVg3pOS9W0rHqCxHLaTOeCb5mNWGZxsYTcmNu8WRah+Et/QiF8YKrs/+",
-	"RAIH0RdEBJhhP4KZ375grNrwwVLG1NccvS6f2QopODoqHcoSv6lTgWBw9cFvCPqOF7mSd40zFzwSD1BK",
-	"FT7QbtSya4Lsr9hyU5Dd6CTCVkjtFF736Tcbw+t1GTOqeenul4G5MXxWFo3VGNp9FKVPohmNbE3itmT9",
-	"qjhKGKA2+OzI+gzLM6JlQlfosbx49ZMvi0O/rtl2rL9e6FDemiY/bFO+d5Btdtl6T1FvNosMhZvkISUX",
-	"My6YYoZB5HQMDi56zRQ5ehQZhWkshc5lWvys1vSnp5v0JzQiDgeD2+5kMLh9OmmwJ+4lavtkxPSSMUF6",
-	"JfP9KUkgJTyXcyLkMnKrgZg6bdIjM7nIiweKHRgIyNfQgM1DcpYxarmsTb/msEnGTliyNCVUXSvPKSB5",
-	"E81JsB3uZSLfRyn4oyLWkXCns0bB2yUuLo/SUDqLHBEZv2qTTmeduP886VzxqzxQZJTLpWI55g1LdPAu",
-	"aZ6oMwjRuRknSc6UYipI8AEXHsARVA/ESbdXmuRM60z9V//x4+As9Dp4Fr7ZXj8Xyk4vM8N5NTLvt058",
-	"l1cBXJZxv6SyktiYBFxMq7HBGVVkxbQ5QGMpJjyfWwsRY6OmjYyuwphoJXw6EGMqIFTq8p6E+ZBrTtN0",
-	"NURbkrkIrP8YkYkErIc1bScuNCWLd1IJCGbMfLTzsX/ZSB+33vdK5z6C12DUXLnjdScHpwSqwtWxXIFc",
-	"QciNxCD145qzUZKjjQ5+tH4t18HzaAxjwpMzVFIy24+tbTdix+cLC+LIy8uFZ5vY+z3NYxzCTkwJV2WN",
-	"8m0LdfQdvrZO4DjrfpCBA/oGJlTwJG67DYByI1SP5dzY6eZbw9oUhs2pWEnBgsdmtoQp5eK6THbQJ8AT",
-	"5QB6hK82kVN9KuHrICsADlyasrEuHN+uZtuwJmBARr9XJJcLDZH6SS5/ZcILSl6Y2RX9DONCmyp/LOOz",
-	"ASRke6AW+Kh+rbJ7R7cFzbImGrdxEQySgPY9pmkKAYHanr8ixwNX2UKzTaFez14hagwqFk34WCsEtfCw",
-	"X2eEuto5oDxJcqZkCukadYGyT5ipOaMiGUoM0W+auYvkf4xaKZuqpnBg7lyLc3nDrJthrlh6w9SZJXAu",
-	"KCQhIK+32BSRIcVrbmSDYukk3tkcsofsBxbUhhQ5xvPxrInw5iw3trJ2FjdqN3wqCj0vqKj9wxmuO9VX",
-	"fK6E2LJ1tU+P/bdJj0Wqqk2TdczfHQLHhQvPjGdg9U4aOOZbPS/B+fujFTdNeTNGMtjsOLPBkWUR5OGY",
-	"qtkjcGv7kHAcmtVQSA9oIfhjrZRO2XS4uZwvZZiMxQWCT9lEsk9Lzymbfn5qrpCRnXrk8lU8FWDTG7b7",
-	"vppyRlc1QB1FNkNDhskukaA6Fffzh4eqfrbm8ly7cvfztGFy05BnmxfJGrARuby6OTYH4/Lq5kkICWUW",
-	"y4EVnEF1vadIRZZGGhp9GFdNSE0sCFmf0IGwThLI8aK5sYoxydPHT72746QG7OkFPZz02w02xAZtJlRT",
-	"UbPRZenHFeHirKigcdM041wotjXgXylzpoe/dg5P28PDhqHOizSYzV4bfOwOTpviXK0VMMHybCCqJg+A",
-	"5d1x39g9c641SwB2Niprp2apJP7jUx7BLnLZkRVnAR2PWaaZrV3CbZjT1UAYpf1uLgaGMcrQn4Cuvwfa",
-	"OS1Cp0OYDT0QvumETbjgmqUrlxndJnGYYI3Oj5cgRMZUoHaaUs364XOwAtYfYTrFHGaM3JaMQLuuADoF",
-	"K1TviPB5xEWOca2d6OE2KmnCCHRUIxLZBSirxqgowI45KNLWjkBmF+bd2WTJGZvDYiIeqHnBJ73ZNAul",
-	"6YooYwbTFLbU8AZwrGJOXyGe0FKDJkcrgjlXtdYKx/xGn/5c7+hQphX0l/u+PGSIndfOdoFPqayxCv4Y",
-	"KEMwmcjvUe3htKCLtXF66iF+jZlmjl1iNuPhmxcX5PT45OmjdTGJ6LQ7AT1emEc/RjtmmlORoEGqJUlk",
-	"BIZCxmSW1ke6HITzWqPod6mADEcBTDFSq+t3570MculrdrPAz60OqB5O19fT/9+hFcaHl+Vg/iLnTQrX",
-	"ooGCv3/37orgA+0wMnVyehpYUMedeqQlBOytaxdwFrkARJr6gHJ9AL0eyNdP3TS7fcr1CG84Wr8cnsiC",
-	"nYiQVjccigtLy5WQFuTNWALEJGbVHoiB+B0X4ne7xOR3hwZCfh+I3w8PD/3/zbNrNEh+J8edjnmrEUsb",
-	"AM8ATIRgG1VcXWijS3436iOC8F6zlX22DC0PTx6R36HNOoB6fKlAs4YXjrHpAA4bgB7kQjPIRi4hYtsm",
-	"5kzPZDI0LUGIwg3zxHaOHsMZLYC28Q37OiZOYmGUee3UvoZeSAt4eeYq2koOebPVjJYbshK8vimHjzCn",
-	"18xWHxl+V33fr99aAyNmthubKb3mUpqK16QkKTdjJcaa9qDXRWkXvo4+lrXFW+vZrbzTsu3bObvhcqGG",
-	"1pM7XAjrtAvaoYIwmqcc33ZVJ+FUzgit1B2U0IeLoZqXh1b/KY2zWhRWSqjG5icB/RSr7hp1foBg2H60",
-	"az7LNbfmJt9lpSOz1GVqcwmbgAQGMHwgIcZykSZkKjGl1NH6puRr32LKQuPAPQx3C9SmocPKRy4ZHGMH",
-	"iDisbeq323Ar91dDo72mfKwr5AI6zAMVLoZbc69iYeDU1UakgFOkySKrWSggD0CbLu924Df1aqU/o1xX",
-	"TqaPKg5ztlg7nUX9H7hhYazW5Cver4F+L1qZN2PMlxpYCHBkhCRmhywnxP5I7L0R3m/NUsXQdi21paUc",
-	"zqlYNRwDDNYajgeDw5dsVDuoNFhr0pgD9U0+UMhIUj7nmNHpGjXLZoF2S+2ZDYSyzPUN9FfLgF3h0g3c",
-	"QdASUcrXWkPmu605lBR47wm6SpZ0BfJ0xLGuDtux6Q2KJ4w8dDWd6pHttnLDi+mve+Q2O7gRxkvKWjhw",
-	"eO0EDzmpgoq7M+XuLCG/kxOQ0DS4HeWsSMxg5YtPvIj2kOzQgBmk8rhjFg6+uZUGfhsYeuuXnFTUArip",
-	"KRD+rajl5XoLkjwqAto5bYdhKevQm4wlSeg/u0xcFxcot7dBEhV1r0NvjFbZfvCVY9At7+eoZ7ctb9IV",
-	"3LDSjGdfYVqgZUI+Dl9zxUaZXxRfuENf/sYiDtSduvLXxfFpRa0yfcOm1lEwaLQWvQA23t+EUGfFv7kL",
-	"qFG/VOi0EPwfC7BwzWNRCUcg+M0uUuSR5azT88lxJd0rIkIOxHpGlxHVKaNwT0z8z9hh0VmEAhyedXT4",
-	"hP83z7877HV6Tw47nU73Lr60v/1zLSNs5ySxAq+jUmkBDpypNBMA1cCsBDg93NLY0AsqvugbQSG7O2D3",
-	"ZvCPciitTc7vBAXSLwNEDMS6rKuklO2IF7JjVNzjenze0Hh9hLi8sEjFdDyD+Eo533lnzwASSkPwF2rJ",
-	"gSmKpvo7qgvtFW6hSiQZsQkoNZiBaHWsaoY3SJg/IzC8K2pLn8Q04/GZyx5yMCQIPxKRERvThTKmGCZL",
-	"+oSUJbUXHRgz6mHs8V3iRxF6XZFnzWjijLGHcWp/D8wMs6n2+pWHcYEIEz8ylvetk/pN5P9VYMwwh96w",
-	"MYwHWeHOAY02GE1DH9p6ccAnDh3eE9qmvoZoPau4vrgB/ckNTY8ZvzHcqCn/6D04eV3WkXu+yDlqumBD",
-	"7fF7vi78Hpd/UFf4EaQSeGif3XIKCq6+M2LXy63JLgX+hzeZrL3J1T3yXprSBsoXmqZs+onIoil03xyq",
-	"x9c/Q2VHs25UluKGAmvLO858YfDSxgPcpXRcf7JCj90ZXHElzrPOZyiceNa5X6XEffLit+eUN1PK9iCy",
-	"MeThLK0YRIdzOWbKhnoVqN9GARjJhUaAlkoQVpcAQyDA7OO5RQR3IKwfswRs9YcQreqgrIjzegzEHaCs",
-	"GoLFbh6Y3G7H2hgy9stWigwH4WLvDdgFaOodn7OUizrYVyy534z7urOq7fp5DskIH7cUnLm+68it3NI6",
-	"i99gw3hUt93NF6Pl1oZgt8Y5J7mc1zN4dN2hoVBWj9D4XJZSkNca3gAQNZc3LOnb0EaAMofV2yi5Sjlu",
-	"TgJXPSi1tHJX20TLTfMH91mAbk8Vic2a2XqHwhFnFiNlNBd4AZ53dsJkt+OMQQGoTVHzOoiWLbe5dTRm",
-	"Y/e74ksb4bVQQQVdmEYG97nmXGBRv2a3+j63ZCg2XuRcr96aVfbgTn9lq/r6gFIR1vnVJeBm9El8Hvrj",
-	"+uRbRnOWk78+/yluk3dLCfWkGJ70Cs+K5BJyWMhzY24Hl2KDPRdcmg3FXSEqWUZXMXmI1aMuRgLQao8A",
-	"KIwmCBgGVImYSc4vaNkf0BRkg8BAi72eaZ3hdZRcTGrI7JyMFsoIXkXUSmk2Jw+pIAc0yw4eQRDRjIcc",
-	"HMDYDg4iiL8oQsnBgR3jwYHd2lI9hb3r4ODAcijzqjFl1ECY9T44mFGRHMrJ5OCgei8YJuFhrMjMXQVh",
-	"wtAewRool25UODxGKxgeLtfBAZET7LOMKm3dVQMxEAcH5yC01cEB7Cvg8tUoXDz3ilafBIpWRJTEq4m5",
-	"It1e+6RDVgsqbJ6PabG4cRtmRfVAgCIU6FnkYbfTIXOeplwKeP+Rq2plcI8q3EOY0VyxHBIDOVOE3dKx",
-	"TlfQky9yJhNzoOB6KJydEQRubm9eXJCjo6NTh/r0KxQF2B2Y83Eu0U/hoA1jdEoeHXa67zqn/aNOv9P5",
-	"pvOs3+nEbXJuA3emYbi89ML2iKzN9XkPNBSbPmfNU3/zLC5eSTmxPb6B2IMNRyg6YQcHxc0aYkXwWlgz",
-	"5CLgDDVG1tYMQngxeVj1FDtP8KPIj3Agtry45kZ+FM7Vvmzr2N453u6igjZQbdfXR0sHAm9wPqsEEYt0",
-	"XRt4CbSz485pTXyyTSAQQyiE3A7xNgsyyuU1E6ZZwcbuMkY6ECe3t9H2C/LtWRJELvRYzplPQ3LZjsJo",
-	"tAcH5qtep2ct+jAs1K8U7EBGg0+phPwpnqZkxIhiAEnYHog3jJbu7YgCdmGdcpamAMcelWeXC2DHDCi3",
-	"hlw1S1Mcg1OB+iSTShe3F5Zvv3moGCOx/aSsby6TaYqEFX/3HKEzERvfpf7B4pjdRKYgxZidWYRWOUH2",
-	"iTTqDwnKY9uou/IkrtwdY4gbkfLtNd52KXW+8LeToCvcXk/SB/4arBfe7muv6zNvIT6sWSKbUOTOdNx0",
-	"WXIc5taRK5tdRBI25ujYiS3KJfK25vuHBgJ1RhxjjNlPcZu8YkvIUlIB1i3cblbkJlcQbt1hs3ljOJ8f",
-	"bTDcJiMZ2qrAtiJfs1aSkV9KYvOUzLlSGUuxS0PgMAvFUyZ0uiJ8KiTUgzoGCVm7wUVKffvIZlhePE1h",
-	"OhKSwcFBgZsK/AD2bSUXfchvksJKDIjOQDvWO0FGMjFiw4okEEE2xOwtcSNm2uQ5NGAx+Zy0icNMvrhv",
-	"esxVVLr3xgbKBqKs1sXnhz8Tevgr6RyekjYZksM4QshKs4Dg8gOnNPmfhdRgakKjZknMUbV5H2BHor6T",
-	"8jETaHCgJjThRuFunWd0PGOHvXan5a5jC78Dr998To09hEXdKvK6llU4bBoDXh29Wiutspf+X9GVxYw9",
-	"v7oMLifqt7rtDvZkNCWa8Va/ddTuwoAyqmegkRYsAdEL9SYN2t4eNWIzbsQfQZCViMjAvIwK5o9MVxc8",
-	"asq0apNv2ZQLzzBiaq/0h5qNgYiLOzti4EeWo06BvJcyv4ZL8VApM1tidVfkon1vahjhe82zjMHVglTD",
-	"ueCe4cDhBoW5PRCGWwFMC3QTZlnX3IoCu440wKW4TFr91g9c6efuzpHi1Lb6v9StZXmGk2J+zrx0deNO",
-	"wYATAL5nYWNQ3LQFTKIgLrzmJAruhw8Nlmcll9TDzu+/dA9PPyBMQyfqPv34qLbWpbaO0hxWSwpauqNp",
-	"tqFpaJBGUxqaR6boVQDwjnoV79+W+0I/GMtRZVIotLB6nc6Gu/Tvdod+ccFOzS3657hncmKXom0O2jH2",
-	"XteoH+XjS0wxcX5aeK27/bUfK3ko8N7R9vdeQCpQwiAv/2S3AdroGrxwtNPQfKZEaPnCAXA27y8tIz5b",
-	"H8yWFazvSqYp8ff1aDpVwQU+H0xjhkMVGfiPR9aVYnShGl+vP7thYT86/wRexiertvZCQeXYeZr6sgSr",
-	"+xRZfEZO2bQDo94WtRH9gQiq+K1NgXbiwuGPuLIWNHTEynY/98ANPCepEZ6mW7S8cZwAd+mlrtE0lelu",
-	"hcwIvefkLZ0wTMI0dgfaFThZW2K/Y3ai1/GPO6cDUZf8aEbr9CMXEK/hht9ykfhiDHTsMKW/lclqh5Np",
-	"81DgLGdUc/toQTDm3MHXcKHs2MgZGweromMjDPeCBZjNLffMYfGMq0VsyR+zF88WLxfn//16+LKX3Y66",
-	"/3P666u/v2dvn8hWUEPixnV4/LTbRdawGz8Jbz79WPZ5GRX342dkZf62/VqAV6Bqe4dgtQwHYJT+NZjb",
-	"ced0+xtvUIuG57s79GDo9p2UP0DiGLx0sst0fHrZS5Zw6i6m/FPZrzvRVRZ8QdMU/QEsN2fJKNMOdSbg",
-	"yUEVVB1fTgGMvZkzv+BGmQ26KRhwGYTdGGZ1OOzkhYSEZ4VJV+b0N8PQE5mjfTmCl8DsOjPvzPFtz1Qx",
-	"mSDgfceuGpYSuG7CmVpCOrZqfabgFXEFuLVaoZTXP2b35oS7HewyBv6/Dlf5V+Eox9vfeCU1kOaepXiW",
-	"YqjSn/VFtoWLFECaW+xPae1kESBsoitzCm4EdCG2a+0ztLG32WevXT6n9drZEgLvtGyycErpMDudnVIM",
-	"v3YYThW0KprHk67r36Xg7NZ3Gdl1U+fgECluR/HrW6QLh175Tr9TeOUbRuozgdbM1XuAKtYbqHGAALvF",
-	"wnbAP4gPBlCvgLxlxoJePdB3gbjEyk+/dmKIONtggPdOnuyIQ/DP/zxsAJ5oNMbtZv1bG+MF4O9GYxyX",
-	"Ym+M38sY/4F7YgpYtoMSBui/OtXupQvOBmawY/4ORxLDpXEBBosRCOfQhPCKMVeFi42MVqX8cPLWB6MG",
-	"AgzpmhgTGKhIbFFYztfrdIh/Bwfpbo0y1k3ocRMJscfBXlAxEJizSotr/OuUvQtga699duR9bd6cTbnS",
-	"ub8/JjR8xykXfPzAiKPiITJhQPhFtDe0e11aH940Ud62N5VWIuKKXwjUAnHBWmXU2oRlNNeYXO0rZQ79",
-	"w+UUtkohyR3s5BJA9RdWaS3Ydr1Gi6SDgU9CU3OEVhEpU6MdBXCgHrKSP7D9DRsZVn+UJHAX4+Ltbu/o",
-	"5zAjtx7EejcKCAGcS50dYWc/35lKXFbSbpeLWDAdBztqgTjX4I4R47iZAH0OLgLJ3pUeN9NEkf21d5T8",
-	"y1s1GV0zaF4CiIGVcHWysWTK+IspA5umLC6+Y7qQFX8eKwul4L+pRf7VKVmQJbKJlNZM1LqhFI/gPrsU",
-	"zg/1hPgYMozRqX7/tjcrgGqRs1oM8UDr8sBe53A3X4iRYWvLqogTwO37kKXj61kCILAZVQ5cjCVtUkHn",
-	"NGx5QpW2KUklmBOX1ueytTw0WSUQEmCmtMkF1mkT6obr5uUVzTZ5B6shJDGLUKsrmle/huPvV91qK70/",
-	"oXMupmfrsHEWihC3FasP4Ny4OD9aCcbExXQ6WL0gf6tpfPbpx/AoPgmD/Df0RN5Rxn9tEvfCHsW7ilx/",
-	"F/TnYnbnykI7OTzSglVB2ijgFGN2SjVpcsf7r4Pc0BlVAxHUu1u0nOKCh5JnipxDqiKekLJZYq+1wA6M",
-	"fR2Yx/ZJqgH8D7qBKz+0Ii43OiI5E2zJEp9jBcXTI0Ye9jqdR2cuto1xFexM5g6w099QB8uG8EhBX3Uc",
-	"nzyEbNGNmEtOHmCWYCIFe9TGdM4CJ98nfA7EitnysxEbBxijYwpV+pswmZoN/qugCOO+Jr+LSZ8XxbPF",
-	"MbiEKFM1tG2ojgKQhTcQA8DYVq9z1O60u92j9lMPFV0b+/bG1W5B8I93MJoq6LdfOjJl92WTBHpQQAOV",
-	"TfozD68ZHoF7WvQ1u1sY9e47tGkP3dWyRfGetfftdQqt5S3tlP7XbW11BnSbnQH+PgNbErqBUsJbA7Ca",
-	"qRVeYN8q3fWeZZeNoxVSjNlbbaz/k78+6z05vvzh3V8vvu8+ufif3kmn9/by2c+vXr57+eTp/76FRsfX",
-	"cMlbK8tZRldDnvzn8rbX6R53O72nvU7n9Oj05KTXe3LylD457Rw9O+09O+l2MMVx9ZZPzY7LN6fJs6vF",
-	"TFyOv/np52fjb79/cbGcTDP619Np8vSGtqKW4lPxDt0Ib96eQ3blnL3VdG6OU/fp095R79mTTnftSvmK",
-	"P6R3Av4QD4jxS9VxY5fO4pS7kmL32TkoHMasEUL2QoNW9zRcRO9A6XYrDpRu6EDp+Irt3XwtHtrfbu6h",
-	"29y1kd2ZEWyIEsMRdB6UjYev96UYRGiXuKz/sybp4cuGnASrFhrs9dRPp6fufVGvM7jCrqj/dJqx13y9",
-	"buy+qXNINRO99wohAWM+/KXGK/GC27jPSKxWYhxDDcB61P07pkP16M+R9B5faO/c+nLOrc20eVf/lt3h",
-	"qodrjbbv6+Oqtt9k+F04G4Yrj51UsV3OilI6QFXHWyxCNNZ22ZNFmhxZ5wPhkQKKg1k4ppqgQ/sFMOiu",
-	"nqg/95C+KvsKufZOwjNXXRtAMCyb/Ht/poKw92LtvVibvVj3E9aPbQnYZ2RpoNuqsDQ1dFz1Oj13CFVR",
-	"KoxocvWwiwGg1zqPG4iiGrTQonlwKgCuFqru7JkPCpJr0zzqypOLyQxEKcCFbS3mCPtVYBa5SjusnbQI",
-	"paXsk0b/j8Wt/GNVDnnF53MCaRwODbsuneOk0ynwjlrnWSa50AjfTcWYpamDXK2PhR++uVM+RhlXaidP",
-	"Tu+ei1A/00YPRw8TDtsntf6NNRscGmsyuh1ejzktgX3dq7Wvj5/1ukdHT3t3s68dlGPLeUwsUOEuZvwf",
-	"2+2aad51/5skodM3Akt5L9H29u69jQrEMqqaFSibauSok5EbxKgxUj+fDPXxIK/61biJwrjKeljIm9rF",
-	"NeVt8p2USVXfhcuMB8LClCWARkfTFD6jATFnqGeeF441qAJEACeuyIQLmuIlF2YYLPHm/g72wtuVGH81",
-	"Nv0+e+VPMPDPLQiCJ3Yhl3fUanWAX1fri0LIB51ToThCv6wfIqO12qNfxR+wgACKAFjYJr+UR9L7jLTs",
-	"+2gg5mKaak/DX9BJVYLWgdKJL+K1sjS7U4ZgYFx8JuLcSbPbs9k/zY+aOwpY13buSo+41dvI8TEgsN5d",
-	"Waq03qQrvV2MwN9AHVK8IzG8kwnBw8CFuhQWYqgAO7L4/Gilu/QXveRjvARnlHMxRU1MsFtNdL4aCAvk",
-	"gIgQlGNll1GwjIbk/YpRkc1nr8spRha6XGvv+inUpoFo0pvArGk6zr0ve5wL3DKxD0z+u7ge682mt0wU",
-	"XAQPWb3l1NgwNsjym2Y4o+IymWwxSvkYoEyYQL/2Ik9b/dZjYAm231oU3MLEkUum3H0ltmLRZvzVVaoy",
-	"H4mBS4bTlI11WIlWwIBCbkvQqBft681uu3SmXar7hTVcb+R9Vb+QG0C+IqJlGgL7BV1YLJy6HkIcQHtt",
-	"L81ZVIAw8txD2riLQAssXAvxoIK+gupss2MOTRC0E8CHtEDVjSgPVxsQCj1iqncv3966a/a7J/ZWEtUv",
-	"peGdEBWRo475b4/MjYzodvDfI/wXAFUFmSEAHJbz5oyRhK4UiAWwoMs3ftlLDG1VM0XYQ0LNOx6Sx6O8",
-	"AQChTNETPRAW96oEjjiVUDtovnCNMkSYiEgqoVQ9QEoEKwUuZqLa3s7oJVOYIAmAkgnP2Vgri6eqLfw4",
-	"SwBLz951jwAYoxV5q6lIaJ6Q93bfyENlv3I72R7L+aO+x4k8NC9TvchZTGYyTRAdyX9Z3Nij2DhnGuSp",
-	"GaJ9PSJ6Ketgh/+X5XxiIwR0Ce4EB/Oa8lFOc8BAWh+vvYknozlk2XMdDYQ7JhBH8QM3RqTSdJ7FPgG0",
-	"uKzuxJDGAmH9J+3iJUA8slmoN+j7j7kFccdwLeIj0zkLc0iVDzT0AYAOcA3NqvAESAcl/lbcN9clT3xp",
-	"NkrT4vwVA21Vfeyhs3ZrZXh4A5SCS0F/FPzWHbGt3fvF/WOjAFTrHGhETkh8041wqUdUsSfHEVHMrJlG",
-	"4lUZHbPtQ/O0eaehffg84CsAELdTQOT//m+dV17q4hbUNgr3ws1i8VMjYuEcSdd5QezQ6sHSkEvDjX57",
-	"Hr3n0XsevefRex79lfFoZ0Xsdek9n97z6T2f3vPpr5tP21u69nx6z6f3fHrPp/d8+ivl08XNintWvWfV",
-	"e1a9Z9V7Vv2VsWoMd+49H3s2vWfTeza9Z9NfN5veOz72bHrPpvdses+mv2o2bTOWh3KhFU/Ynl/v+fWe",
-	"X+/59Z5ff638eu+n3nPqPafec+o9p/46OfXHj/8vAAD//w==",
+	"7L0Nc9s2tj/8VfDouTNNXFqRZDuJ5blzx/Umre82iW+S3ty2yoqQCElYUwCXgCxr2+xn/w/OAUCQIiXZ",
+	"zdt2tDPbWBKJ14Pzfn74rTWW80wKJrRq9X9rzRhNWA5/XsxomjIxZeZDwtQ455nmUrT6rR/kkmhJ6ELP",
+	"mNB8TDVrt6KWGs/YnJrH9SpjrX5L6ZyLaevDh6j1mul8dT7RLF9v7t2MCULVNRdTQqeUCzKnKzJjaRYR",
+	"LohiYykSFRGqScqo0qRb7m3OBZ8v5q1+N3I9c6HZlOWtD6bvjOZ0zrSd16s8YfnLxXxUN5S3M0akeeAb",
+	"RQQ8Y7ri5qeM6lkragk6Nx3gj62olbN/LHjOklZf5wsWDus/cjZp9Vv//6NiiR/hr+qR7d+M7oqu5kzo",
+	"TSPK8JHPN6bXbLIQyaYh5fDE5xrRB9OCyqRQDPbwO5ms3kr5I82RPMdSaCa0+ZNmWWookkvxKMvlKGXz",
+	"b/+uzLh/27HXK3wLu12f+UgmK8IVSU3nOdEzKsjjY/JX/l2bXMiEkdg8MdRSDuGRuN36ELWey3zEk4SJ",
+	"zz3ca7YiKR1fK6JnjKixzJgZsyZ6xhUZ0zQlgrFEkQcx/Dicc6W4mMYPYdyXQrNc0PRzDvucTOgi1WTG",
+	"ctYm78xgl1QZDsESZA30hpEZzTImWNIniokEZnfD8hVRdG7I8x8LpjSyE7cv3M4lbg8Ezu2Gpjx5jc/e",
+	"YYbsls6zFEmRzuUC37ih6cJSY4I8CJof2rG0zDQ15Wmrb18i84XSZMQCxtaKWizPpeFUv/5WPF/74ISz",
+	"NPGNtT68N0dQaSrGpvdFLvoZXY1ynkxZ346hfzrpjh9POgl7MuoeJ0f0KT2e9CaPJ53xk1GX9pjhq5rq",
+	"hWr1jzudqKW5Tpk/8rimXJE5TScyn7Ok5TluuT+7Yv3qGsBufxS6rhvNGYlx9WJiGJAijI5nBNapTd4w",
+	"kRgJwy1VkDEVQmqQMwWFlIaLR/el1M/lQiSf+eTmzMxNSKIW45llsxGRuZkAV4QKqWcsJzTLvlFu/ELq",
+	"4cSMFUdu2LhiyT0pm92ODWOoI23k/kP7xNDKp5DCe51Oh1y8/BlPbUS6vRP8nLKJJnLiZBrpdLudTq/T",
+	"e9w56nQ7p0edTrfbOzo97XQ63d7Rcaf1san6tKDqFxIXGTkLcHLD2O0IdSF5t5F5w3p8HGoHBshuudKK",
+	"JJIZmtCEpqlcEq7PSGz2JCaKrhRZzlZt8o7rGYlB4ToEjSuO6rUrI7QDhS94o2m09ulHgTYHA/5JhLrg",
+	"Zz0pL6URcXAwYF0InGAiBXOHYlEeXFyZ9rt37w7Pgwe2zb3Qi93UbyhP6Sj97JpIlssbnhiuwLUidDw2",
+	"cgA/ZOliyoVZFEPFCdV0RBXS+pKu2uSl1DNDEBPKU5aQCbCVTZJ0IJB2qNn0MnUF6+xWAiTsxyMutcgy",
+	"mWuWvGAJp2/hJH4Zpc+QWBz2ZnqJjZXy09vnh0+LpfBDHs7NmIeGfRim7BkC6rE8Bc2KJgk3zdH0KpcZ",
+	"yzU3LHhCU8XWlaOZVBnXNP1GkRFP0z5ZGgbBhVrkhksSavcwoyuWm/9G8JXZ4+VMztskNHJieCo2c4uN",
+	"zExi867AV7hWAxGjfgGPTOUN+ZYolk7ItwTlz7dkTNWMfEvcHBQ5JDlLFmP40CaXmsxkmiiSsVyZKQI5",
+	"9q0YU1rmLCFMjPNVplli+h0IwW6MaBNqyXKWIDFlwcr81hrPqBAsHQrZYDLZs/GNIvZRL0KXIFvNCrmV",
+	"JDOqgGO0otac3v7IxFTPWv2jXlS1ZKPWmOvVkCfbezWEYKWIecf0y8czR0Tma0Fxz13XGdVGQW31W3/7",
+	"tXN4en74Cz385/vfutHTD//RqhnKhOFabKJrQ2HPzXMfUI5yvcDxbn/tMnj8Q9QCihlqe/hqRBRXJKMc",
+	"CA3sdl1ekKXMEyOISPz62ffDq/OfY8Oe4r9cnuOn6gqcH/7y3vxn+P63TnTUrV+CjCqlZ7lcTGfro/rv",
+	"N69eAtmbkRTnY7TIGV1ExLwLYh9eNyMDkmyTc03mUmnS6xw/JaOVZqpCGOaH2sGsmrlbuLJXcBLgFfzr",
+	"Du98CI3pX8NdKWizvNWWUHxn7/3Q5ejvbKzNOEwPFzNqvT13YEevBPMn3+ynP/nttSNbWErlJi4FmXMh",
+	"c7IQXMNSG22eanTjPD7Gtbceno7/X7TR7+O+qemskS6fv352+f0Pb5Euf3j15ury7fmPw9fP/vLTxbP7",
+	"kGdlq+wm2WVo2oXn9lDfYQ/AHWeEFE9TcwoTbuaWwCGsrGxlRxzLbj7RNEnMGZGFRPnGHPNcw5JNcsan",
+	"Mw3eH83mO3EjS2YfYFcv8a1ex68GzXO6AkZL1axhXDBZOMXGHL5hqjTA+1BQp46CpvJmfQBXhsWNVtCd",
+	"Ufo/Wm8gTpv7Q2nrudhH67YQ1c1EoOk1E0ROJvVUQEnCFSifTuAVKsonIQ2jgDSs1CSXcxyl0zYCxQg1",
+	"5I+2dFpqdIyVx7GTkvSR2FyVxcCImljLZVn+34HDvA32dJ2NoLO3ugznKlj6ayGXRr5WBGm39xTm5z/X",
+	"SFXR4IW+1M75TEL1t0aH29hBZQVhLr7TppW88mL7jqISqdIcmjqdxC6TnrG50eoluD11zozZSh7E+HL8",
+	"0OjITo1Vcs7AOGGpgqOpQOOhJGcp1fyGRQNhWoJfHlht/2GtRk3zZHh3oXn5l+HF+eu/bJaPj4/q1Tee",
+	"DMWGIIPdXondmwGCOeF4/oyRKdVsSVeB/SBFuqrQwOPj7URWS8IwBmMEhyO4KwXXE1gx8yhY+Xp6E6GL",
+	"eiPBlXeUCZ2v6mcFPxkSU4zQLCMcTUaZMWHEDUulmBqpWl3Jo60riU1s4/avMiYu/2KeXyiWD7e/8JNi",
+	"uXmhspru7chO1vdfu5JwyDC2dcez69WOtSM7pTeMjOj4eru6hW8MrbOwyXLFp3xkzYjUNb65TtHh0fv/",
+	"Dv/1/tva81ar0byVn02ZeSs/oR5jJsCSIdUNEeZAa4RN4xr2rTSChGp2qDkc0WC9jzs1i1mvhdjV/OTq",
+	"R+UgrNFWeUXqjsPFIs+ZGNdwiMs3r8hxr/skMsYxY2SRZSw/HFPFSMoMnQFx21hBq9+6ePlzDff/rYHp",
+	"P7thdWbgGzln6JSE8KQL78GxumG5MgZmF0+DIsgW2uTc/4QuozFokAqemTMquJiemY2e0xUB/yUEg4yN",
+	"LwYCQidkyUYzKa/BfcGFQGtHCuZarpOVCdVbPYowzb+YB0HQrU/4JYSoDLEw8yjIbTOJM4zUGrnDE1C/",
+	"3Ud8DmOapQ1gN3oINFMKpHTCQMrJsNuqJeJ/LBjEVur0qyylhnDnEnbFDkC5TQDfQ4QqdzciS65ncqEJ",
+	"JVOa1VP5ZoOdz5nSdJ41nF+OYeBlzrVmovHYrk3R6TRbNwscyx+ilt349WG8mtggOhAfCB0zm1+777ee",
+	"T+5DpUX74ZSDnYiQvOqObEFTzZkrUegAhhAbuGUML3CBf0dJxr4fyQVacXrGVmRpdMpl/WqXjwD0tdOy",
+	"QsKN9Y/N7dHf+tKVC6E5PrbTW1a21zrJmhf0lZtKk79qU78vjMQHf0UqFRvmjKo60nk3W5klhYfMycG/",
+	"kjNCRwr2yIjFJVcsIKsWzTI45hlM5H2dNzrg4ZtG6Xl9yaDaJffGbBvfIlVdpIEnkXONhJ7wVI6v/UQX",
+	"QvMUYgy7n+CcTVhez6UM2SMfl0uByrrz+MKut+uZntYpS4aj1Wa7oxQDxsMDHm6uG6ZT8eC//+2oVy8D",
+	"ld4QafRKspnAG3hyzYooEqvc0rhGvYcxoI5G0r+i6PGtGA43Lh+wwv/ShClNJjxX+oyweaZXyCx0ka6A",
+	"Ilyw5c6eH9QHSk6fbqfG6yPYrR7S+hTCc3Xt9908RzI6ZSCRCNcREXJpzlxKdS1FVBbXTr/U44YV9Eyt",
+	"MXGvie+eGRKLkU4NYcUREq5gFWKTE7DoDXOrPDKVTHk19o/xr3uwkq0WppUic5owF2ipPZF350krlg8b",
+	"HHDeWEO+BMo+xq3HcpFJoaqmWuU0Y2TyWsiluIca4zhfI0W4gGTtQri3dwkxGo7HE8emdE4Ttnkm92ND",
+	"lsItI4paajEeM7bV1Pq0QqGJHzo3gN+Fe7HFwkewWwjrXekoNpLXcsZTBh6q6nJA6GZMBdEsTe9BdJ9D",
+	"D5A5n/Ja1UbaDCpMIzkjijGCS1jWZrjRbReYPGF2JMV/uDD9pgw+sFubcPq+PsK6iwYZ8Il7Hyfktnc8",
+	"TxsUlXO042iWOe9Dia0XIsK5NIFnjgwLhVAC12TEplwolGrxv+L7n2jcm7se6LkUxkKgjsg/36EusvBC",
+	"dcfSY3HAt5/rt83ZC87f0C4JZLCl7Beoscd9IiR43DFtWoNvHbJKxYrMZc7akFRjBtz2KxtHxZe2nWgg",
+	"/FeYhhX3Qa4bHXKeacJEAsNBAgna6gfbwa3094/5psK9ASJTLBkIQ3Y5Q9FcvOSnVnrJeckW2RmhRqUj",
+	"fvlNvzmEfovxWaVaLrTiCYv7hIqBMNyTapkTRXlA5JaWDJmY4ftsVkhOg7TMuRGUcs76Ng2I9G5vMcwr",
+	"ldV9VnJBEgnpNOZIoqPGcZtiE1s2d8XOsqCnYkmD79YewgX1/rTSS6U1Lz77NuqXppa1PecsTZ7luayx",
+	"RF1WbVN8dplLMXXabi1bsLnitT4eqmfgAODCxs8zmfLxyuz5PxYsXxFfP/ONAgvrDEscYq9xL2cyZdv1",
+	"ahyETxKuO6U/UJG8mky26XTAa7ihHn8IpxLOakZXZyhhbQaSpR6jaF+9evOWPLrpPgJyUI9+Qwbz4ZHd",
+	"ahWj78S8PhAorEMDkCsSZ5hFHrfJuRsC0KJPzDWUCG/F11wkNi9XSZKllIt0VedNNA9umLHtBnqwe9wn",
+	"8ZKNZ1QP/65oxmPy4B3jt1z895vvIDGZTJn+LqcieXdxRVc2evQw8m8ZZSLL5TSnc+BD7muWcGFWIQ4e",
+	"GBpTqvpdzhKes7E237u/h4s8NZ//kQ8hJTkisWH6w0wqDb3QLBtycSOvWVw55LgqNeI+p/MN2TC/rb9S",
+	"XsPvVsQs7pkhkBEjU35jZJkMl9WnfbVqyBGrAUCQ1ducYVKsnnF1T0kHFODnW+637phcJkxorlc1GqpZ",
+	"4wZdR04mfMxp6iIRxiQ2m0rsrtZyjrvG825YziecJY3mD8sh3VLxqWCJOaXIRYxNnGVnGMd2mhI8aASH",
+	"ksHgRlKmjK7nwtm5+zEHg6lbxB+lvF5ku4ZWy3N5xkFcxTb+GEP+eQzGh9MZYAzxuln+J43Kri3vC5bw",
+	"MU0/bqDV04r3bU8IFejqQ+ZIwZbCKgiIRoigqYzm2irxsWI5p+lQyJjQVArDg85BSRvShZ7B9ym/Ycoc",
+	"kYVmyokXRaQYs773khsatS7aUOCYLua4BNCgzPk/Id93aB+O60TBlMlhKjG3vFYVz1lgXHPVJ4YmuF4k",
+	"LEqphj8qjsjD//q1c3jafv9bN+o+/RCVP9Y6J2E1d4ykgpXig0H3jqUGy74lKl5ay/Z601sOgukIc2ab",
+	"uKTvyc/obqkknq7qmw+y98tu5kWWSpoYK5rVJBzfLcmkGMP72pOpqYtgNgnWoPOTTqfs2f7bYHDb6bw/",
+	"qCWeTe75nM1pfq0iK4hR87eRJ5obVd9nXgMv5ExF5JqtIOLYNYL7uIMJ2RGBkjT4wb40ECcd+yuUOKyM",
+	"SqiNeeAtmjZ5KYli45xpPM7OXe2i9RHJUkYV6/sxuQKFYJh4buf0NlyxIE0xWGjwra6RwYvCNeQrBKzp",
+	"Sh5MGErEi5c/P4xw0kFOQCns2+2ddD5SsnRTqfdRjyR8agYKWi7EVxy/jQgNQ4zOk1GOTG+LSt8laGLF",
+	"U+2xMgLLUBmKyoVIGJomIFK/UVacQvqYrzqJyGihjQYiJEnldHtm125JNj6cuNErLZcMUvXa5HI+X2g6",
+	"ShkMB31oZogWVeHzByUjKHHCNHgnrP5woBKzGJtlShAp2D0weB+3Z6nvtSSUmeFT1WzytX5xpqp2Nj+B",
+	"28tpB2MqjOWRUZ7sPq15wKA3brN77t8yqrtTucwVPISe3GQx1g0Zqm+X0jEqy1ELqTOeST5mteHZBkZT",
+	"cuNucaTaB+EtvciFsYLrk6GRwEH0BREBZtiPYOa3zxirNnywlDH1NUevy2e2QgqOjkqHssRv6lQgGFx9",
+	"8BuCvuNFruRd48wFj8QDlFKFD7QbteyaIPtLttwUZDc6ibAFgzuF1336zcbwel3GjGpeuvslJG8Mn5VF",
+	"YzWGdh9F6aNoRiNborutdqUqjhIGICY+O7I+w/KMaJnQFXosL17+7KtE0a9rth3hCBY6lLemyffblO8d",
+	"ZJtdtt4T1JvNIkMdM3lAycWMC6aYYRA5HYODi14zRY4eRkZhGkuhc5kWP6s1/enJJv0JjYjDweC2OxkM",
+	"bp9MGuyJe4naPhkxvWRMkF7JfH9CEqiQyOWcCLmM3GogxFSb9MhMLvLigWIHBgLyNTRAVZGcZYxaLmur",
+	"EThskrETlixNCVXXynMKSN5EcxJsh3uZyPdRCv6oiHUk3OmsUfB2iYvLozRUkiNHRMav2qTTWSfuLyed",
+	"K36VbxQZ5XKpWI55wxIdvEuaJ+oMQnRuxkmSM6WYChJ8wIUH6BzVA3HS7ZUmOdM6U//Vf/QoOAu9Dp6F",
+	"b7eXk4ay08vMcF6NzPuNE9/lVQCXZdwvqawkNiYBF9NqbHBGFVkxbQ7QWIoJz+fWQsTYqGkjo6swJloJ",
+	"nw7EmAoIlbq8J2E+5JrTNF0NXfK69ab6jxGZSIA+WdN24kJTsvA/lYBgxsxHOx/7l430cet9r3QeJNHX",
+	"stsrd7zu5OCUQFW4OpYrkCsIuZEYpH5cczZKcrTRwY/Wr+U6eB6NYUx4coZKSmb7sVAPRuz4fGFBHHl5",
+	"ufB0E3u/p3mMQ9iJKeGqrFG+baGOvsPX1gkcZ90PMnBA38CECp7EbbcBUH2H6rGcGzvdfGtYm8KwORUr",
+	"KVjw2MxW9KVcXJfJDvoEtK4cMMDw1SZyqk8lfBVkBcCBS1M21oXj20EYGNYEDMjo94rkcqEhUj/J5T+Z",
+	"8IKSF2Z2RT/DuNCmQjjL+GwACdkeqAU+ql+r7N7RbUGzrInGbVwEgySgfY9pmkJAoLbnr8jxwFW20GxT",
+	"qNezV4gag4pFEz7WCjFePAreGaGulBQoT5KcKZlCukZdoOwjZmrOqEiGEkP0m2buIvkfolbKpqopHJg7",
+	"1+Jc3jDrZpgrlt4wdWYJnAsKSQjI6y1US2RI8Zob2aBYOol3NofsIfuRBbUhRY7xfDxrIrw5y42trJ3F",
+	"jdoNn4pCzwsqvP5whutO9RWfKiG2bF3t02P/NOmxSFW1abKO+btD4Lhw4ZnxDKzeSQPHfKvnJTh/f7Ti",
+	"pilvxkgGmx1nNjiyLII8GFM1ewhubR8SjkOzGio6ATwHf6yV0imbDjeX86UMk7G4QCw2m0j2cek5ZdNP",
+	"T80VMrJTj1y+iqcCbHrDdt9XU87oqqaQushmaMgw2SUSVKfifvrwUNXP1lytblfufp42TG4a8mzzIlkD",
+	"NiKXVzfH5mBcXt08DhHSzGI57I4zAJvwFKnI0khDow/jqgmpicXk6xM6ENZJAjleNDdWMSZ5+vipd3ec",
+	"1GCfPaeHk367wYbYoM2EaipqNros/bgiXJwVFTRummacC8XuVGmPEG2dw9P28LBhqPMiDWaz1wYfu4PT",
+	"pjhXawVMsDwbiKrJA2B5d9w3ds+ca80SQGGOytqpWSqJ//iUR7CLXHZkxVlAx2OWaWZrl3Ab5nQ1EEZp",
+	"v5uLgWGMMvQnoOvvG+2cFqHTIcyGHgjfdMImXHDN0pXLjG6TOEywRufHCxAiYypQO02pZv3wOVgB648w",
+	"nWIOM0ZuS0agXVfAYIMVqndE+DziIse41k706DOVNGHE/aoRiewClFVjVBTY3xwUaWtHILML8+5ssuSM",
+	"zWExER7XvOCT3myahdJ0RZQxg2kKW2p4AzhWMaevEE9oqUGToxXBnKtaa4VjfqNPf653dCjTCvrLfV8e",
+	"QcfOa2e7wKdU1lgFfwyjJJhM5Peo9nBaDNLaOD31iNfGTDPHLjGb8eD18wtyenzy5OG6mESw5p1wTy/M",
+	"ox+iHTPNqUjQINWSJDICQyFjMkvrI10O0XytUfS7VDC3owC1G6nV9bvzXga59DW7WcBJVwdUjy7t6+n/",
+	"79AK48PLcjB/kfMmhWvRQME/vH17RfCBdhiZOjk9DSyo40498BjiV9e1C7CjXABAU31AuT6AXo9r7adu",
+	"mt0+5XrAQxytXw5PZMFOREirGw7FhaXlSkgL8mYsAWISs2oPxED8jgvxu11i8rtDAyG/D8Tvh4eH/v/m",
+	"2TUaJL+T407HvNUILQ+QOQAmQrCNKsw0tNElvxv1ETGpr9nKPlu+aQGePCK/Q5t19zXgSwW4O7xwjE0H",
+	"6PAA9CAXmkE2cgkg3jYxZ3omk6FpCUIUbpgntnP0GM5ogTuPb9jXMXESC6PMa6f2NfRCWvzXM1fRVnLI",
+	"m61mtNyQleD1TTl8hDm9Zrb6yPC76vt+/dYaGDGz3dhM6TWX0lS8JiVJuRkrMda0x4AvSrvwdfSxrC3e",
+	"Ws9u5Z2Wbd/O2Q2XCzW0ntzhQlinXdAOFYTRPOX4tqs6CadyRmil7qAExl0M1bw8tPpPaZzVorBSQjU2",
+	"Pwnop1h116jzAwTD9qNd81muuTU3+S4rHZmlLlObS9gEYDxApQQJMZaLNCFTiSmljtY3JV/7FlMWGgfu",
+	"YbhqozYNHVY+csngGDtAAG5tU7/dhlu5vxoa7TXlY10hF9BhvlHhYrg19yoWBk5dbUQKOEWaLLKahQLy",
+	"APD18m4HflOvVvozynXlZPqo4jBni7XTWdT/gRsWxmpNvuL9mpsQilbmzVculBpI2VQNnTApXld0ZZS+",
+	"2Pwck5lckrnhUr702lh+oD5Apn8lKaraAdKXVIqvrZq/3qhSO1Bz/wJsiqUWu6qljhYCXDLhYbGPyQmx",
+	"PxJ7IYz3wLNUMbTCS21pKYdzKlYNBxrDzoZ3wzLjSzY+H9RMrDVpDJv6Jr9RyBJTPueYm+oaNQRgEbRL",
+	"7Zk1hQJT2ryoYCG5xAl3pLXE6wfWWkMxsq05lHl4oRE6fZZ0BZrBiGOFILZjEzUUTxh54KpT1UPbbeXq",
+	"JtNf98iRbXDVk5f5tTj/8NoJsitSvS3AcQd3GRH5nZyArkGDa4/OihQTVr7RyCsb/q4FaMAMUnkENXvP",
+	"Q3MrDZIjMFnXby+qKDhwBVugxrSiltdQWpCuUlE1nPt5GBblDr3xW5Lp/rPLKXYRjnJ7G2RqUcE79GZ1",
+	"VYAFXzlR0/Iem3rB0fLGacHXK814RhwmOFp26jMKau7OqeN8pa9L/Kr4xfKQ4gvHJcrfWLCFumNa/ro4",
+	"b62oVT4QQAV1JA/KvAVuAErxd6LUOTBe3wXPqV+q8VoI/o8FGPfmsagEoRD8Zlc18qB61t/7+LiS6RYR",
+	"IQdiPZnNaCkpo3BjVPyv2MHwWXAGHJ718fhah9fPvj/sdXqPDzudTvcubsS//WstGW7n/LgCqqRSZAK+",
+	"q6k0EwDJaFYC/D1uaWzUCXV+dAuhfrE7dP9m3JNyFLFNzu+EgtIvY2MMxLpwrGTT7QiVsmNCgIc0+bRZ",
+	"AfXB8fLCIhUbtSZl04pWs7NTBAmlIe4NZfTARUVT6SHVheIO99ElkozYBPQ5TL606mU1uR1E0peIie8K",
+	"WNMnMc14fOYSpxwCCyKvRGTExnShjBWKeaI+F2dJ7ZUnxoJ8EHtom/hhhA5n5Fkzmjg79EGc2t8DC8ts",
+	"qr2I6UFcgOHED89I7OBwYtJE/l8FvA5zwBUbI5iQEO9872h+0jR0H67XRXzkqOk9UX3qy6fWE6rr6zrQ",
+	"ld7Q9JjxG8ONmlKv3oF/2yVcueeLdKumq3bUHrro64IucqkXdTUvQRaFRzXaLZ2i4Oo7g5W92JrnU0Cf",
+	"eBvLGqhc3SPlpyljony1ccqmH4ksmrIWmrMU/CreDw2iIq3lxCpa6IKgoaj+olcibd6I3AjCj5cp07QL",
+	"G+4/wm34BLVFzSpqWZkyjKC2wOjMl6YvbUTK3RLK9cfcHlULOl24V4GB2lgrZk/2Cy+Y830Fsy0u7xOE",
+	"pmmb/GiTyiPz0YfXisnAywOBmGJvSw5QoOclNavm+SMIhTCu7P2kLnHeLBDoKXdTUh0RlO8CghV0RWzr",
+	"Wuzugrq45O1p5xPUPj3t3K/Y6T6lLdvLQpqP2vY8ECE1AZmwYpDgkcsxUzZbQ4EZaRTZkVxoxFiq5FHo",
+	"EuYP5Ij4lIwiCWMgbCiihE33h0Dp6tDoiHP3DcQd0Oga8j3cPLA+xY61MevDL1spuSPI+PBusF2w4t7y",
+	"OUu5qENuRtSMzdDNO5uMrp9nkE/0YUvNqOu7jtzKLa2rKhtscQ/MuLsZbqy12iyKrakKk1zO6+Uj+qzR",
+	"4C2r+ehEWZaqCNYa3oDxNpc3LOnb6GQAFIkADMhHS8LXaZJV12EtrdzVxtZy0/zBbxxcUEEVic2a2ZKl",
+	"wgNtFiNlNBd4pav38sNkt0MFQg23zTL1urSWLbe5dTRm0292hYgHOaaCItgwExRuKM+5QFwOzW71fe59",
+	"Umy8yLlevTGr7PHZ/spW9SU+pTrK86tLgL7pk/g8dET3yXeM5iwnf332c9wmb5cSSsIxw8Ar7iuSS0hD",
+	"I8+MRgBREQuVOGMDgWkFRX1mCCyY0VVMHmABuAtzAjriQ8D6owli/gFVIuyZc4hb9gc0BQldMNBir2da",
+	"Z3jBMheTGjI7J6OFMoJXEbVSms3JAyrIAc2yg4eQB2DGQw4OYGwHBxGEUBWh5ODAjvHgwG5tqSTKXldy",
+	"cGA5lHnVmORqIMx6HxzMqEgO5WRycFC96RLzaDHca+augkh/aFdjGaPLGCxMgdEKhofLdXBA5AT7LAPD",
+	"W7frQAzEwcE5CG11cAD7CtCaNRorz72m2ieBphoRJfGyfa5It9c+6ZDVggqbqmdaxJJlpUkXZkX1QIAi",
+	"FCiq5EG30yFznqZcCnj/oStMZ3AzONysm9FcsRxyezlThN3SsU5X0JPHKSATc6DgwkOcnREEbm6vn1+Q",
+	"o6OjUwfc9k+o67E7MOfjXKK/zaGTxuhcPzrsdN92TvtHnX6n823nab/Tidvk3MbeTcNwHfeF7RFZm+vz",
+	"HoBGNgPWuln8Xeq4eCXlxPb4GoJuNg6n6IQdHBSX44gVwYvOzZCLnBEoE7Q+kyAKH5MH1YiHi2g8jPwI",
+	"B2LLi2vhkIfhXO3LthT1rePtLrBvc03s+vqEh4Fgt1xpdVbJAygy7m3EMdDOjjunNSkGbQIRSEIh1nyI",
+	"1gkZ5fKaCdOsYGN3vTAdiJPb22jDRfX2eiR7loSxdcZyzryp4xKWhdFoDw7MV71Oz3qmwnhov1JzB0lJ",
+	"PisaUiB5mpIRI4oBqmh7IF4zWrp6JwrYhXUuW5qCqyhQeXbpPHbMAFRtyFWzNMUxOBWoTzKpdHEfb/kC",
+	"qweKMRLbT8r6mDOZpkhY8ffPEP0Wr7dw2buwOGY3kSlIMWZnFmTZ+jEsjfpDgvLYNupuLYor1z8Z4sbL",
+	"LsA69Eup84W/YAhDOvaGoT7w12C98L56ewGteQshns0S2ZxAd6bjpuv/4zA9llzZBEGSsDFHB2VsgWqR",
+	"tzVfITYQqDPiGGNMYIzb5CVbQqKhCuCq4b7OorygAlLtDptN/cT5/GSzQGw+oaGtCvIy8jVrJRn5pSQ2",
+	"T8mcK5WxFLs0BA6zUDxlQqcrwqdCQkm3Y5CQeB/chda3j2xG1sbTFGYUIhkcHBQ5McAPYN9WctGHFEUp",
+	"rMSAKCO0Yy17MpKJERtWJIEIsrkV3hI3YqZNnkEDFlbTSZs4TMaN+6bHXEWlq6tswHcgympdfH74C6GH",
+	"/ySdw1PSJkNyGEeIOmsWEFzXEFwh/7OQGkxNaNQsiTmqNnUL7EjUd1I+ZgINDtSEJtwo3K3zjI5n7LDX",
+	"7rTcBaPhd+C9ns+psYcQl0FFXteyCofN3zEbagRHtToS04BbV3RlYZ/Pry6D+8X6rW67gz0ZTYlmvNVv",
+	"HbW7MKCM6hlopAVLQABSvUmDthfAjdiMG/FHECcpIjIwL6OC+SPT1QWPmjKt2uQ7NuXCM4wYjIo4wrKr",
+	"gYiLa3di4EeWo06BvJcyv4ZrXlEpM1tidVfkon1vahjhe82zjMFluVTDueCe4cDhBoW5PRCGWwHSEnRT",
+	"cmitX2wEu440wKW4TFr91o9c6Wfu2qDi1Lb6v9atZXmGk2J+zrx00A9OwYATADEUYWOp3LQFTKIgLryp",
+	"yCrgtILi2X1ackk96Pz+a/fw9D0irXSi7pMPD2vL1WpLoc1htaSgpTuaZhuahgb5Y6WheXCZXgXD8qhX",
+	"cZ9uuQH7vbEcVSaFQgur1+lg8QOoI9bmKmVgme+KgexwFd2UodlSNVdgz+TELkXbHLRj7L2uUT/KR5eY",
+	"WxX4OI873e2v/VRJwIL3jra/9xxy4BIGpTUnuw3QRonhhaOdhuYzfkLLFw6As3l/bRnx2XpvtqxgfVcy",
+	"TYm/ckvTqQru4HpvGjMcqiiieTSyrhSjC9X4ev3ZDbE50Pkn8D5NWbW1FwqKP8/T1FcWWd2nSMQ1csqm",
+	"zxj1tihv6g9EAMRhbQq0ExcOQshVpqGhI1a2+7nHXuE5SY3wNN2i5Y3jBMRaL3WNpqlMdytkRhh+IG/o",
+	"hGEetbE70K7AyVqUjB0TjL2Of9w5HYi6/GUzWqcfucSOGm74HReJr6dCxw5T+juZrHY4mTafCs5yRjW3",
+	"jxYEY84dfA1XpI+NnLHx3CrAPSLpL1gAu95yzxwWz7hy4pb8KXv+dPFicf7fr4YvetntqPs/p/98+fd3",
+	"7M1j2QrKwNy4Do+fdLvIGnbjJ+Fd3h/KPi+j4n74hKzMFg3W8DFfEGyvAa1W0gES2r8HczvunG5/4zVq",
+	"0fB8d4ceDN2+lfJHSICEl052mY5Pk3zBEk7d3bJflP26E11lwRc0TdEfwHJzlowy7YCjAp4cFDLW8eUU",
+	"7lNo5szPuVFmg24KBly+R8EYZnVXKZDnEmoWFCYPmtPffJMEkTnalyN4CcyuM/POHN/2TBWTYgLed+wK",
+	"2imBG2OcqSWkY6vWZwpeEVdDX6sVSnn9U3ZvTrjbwS5fY/Hvw1X+XTjK8fY3XkoNpLlnKZ6l/AhVMfas",
+	"L7ItXKTAwt1if0prJ4sAJBddmVNwI6ALsV1rn6GNvc0+e+Xykq3XztbOeKdlk4VTSuva6eyUYvi1w3Cq",
+	"oFXRPCR8Xf8ulWy3vsvgzJs6B4dIccGRX98i7T30ynf6ncIr3zBSn9G2Zq7eAxe13kCNAxDnLRa2w+5C",
+	"iD9AawbwPDMW9OqBvgvEJVZ++rUTQ9DoBgO8d/J4RyiRf/3nYQN2TKMxbjfrT22MF5jdG41xXIq9MX4v",
+	"Y/xH7okpYNkODRzQO+tUuxcuOBuYwY75OyhYDJfGBZ4zRiCcQxPCK8ZcFS42MlqV6hzIGx+MGggwpGti",
+	"TGCgIrFFYUVur9Mh/h0cpLv4zVg3ocdNJMQeB3vHzEBg7rWF+DQ91il7F8DWXvks3/vavDmbcqVzfwVU",
+	"aPiOUy74+BsjjoqHyIQB4RfR3tDudXmReFlMedteV1qJiCviIlAExwVrlYGnE5bRXGORgK/4OvQPl1PY",
+	"KgVRd7CTSxjzn1mltXj59Rotkg4GPglNzRFaRaRMjXYUwIF6yEr+wPY3bGRYxVSSwF2Mi7e7vaNfwszy",
+	"ehz63SggxGAvdXaEnf1yZypxWUm73Q9k8bAccrDF0l1DLEeY8mYC9LnkiAV9V3rcTBNF9tfeUfJvb9Vk",
+	"dM2geQE4JFbC1cnGkinj75YNbJqyuPie6UJWfDlWFkrBP6lF/tUpWZAlsomU1kzUuqEUj+A+uxTO9/WE",
+	"+AgyjNGpfv+2NyuAapGz2msAAq3LY/Odw/WaIcyNrZGsgsYAt+9Dlo6vOwiw/GZUOXxAlrRJBWDXsOUJ",
+	"VdqmJJWQilxan8vW8uiClUBIAHvUJhcIUECoG66bl1c02+QtrIaQxCxCra5oXv0ajr9fdaut9L5A51xM",
+	"z9aRHy2aKG4rVh/AuXFxfrQSjImL6XSwekH+VtP47NOP4FF8Egb5J/RE3lHGf20S98IexbuKXH+d+6di",
+	"dufKorM5SOGCVUHaKECNY3ZKNWlyxyvsg9zQGVUDEeA2WMCr4o6WkmeKnEOqIp6Qsllib6bBDox9HZjH",
+	"9kmqAb8TuoFbe7QiLjc6IjkTbMkSn2MFIAAjRh70Op2HZy62jXEV7EzmDnPXXzIJy4YIZ0FfdRyfPIBs",
+	"0Y2waU4eYJZgIgV72MZ0zuKqC5/wORArZuv3RmwcwASPKaBNbIJVazb4r4IijPua/C4mfV4UgRfH4BKi",
+	"TNXQtqE6CoAs3kAMMJ9bvc5Ru9Pudo/aTzzae23s2xtXuwXBP9zBaKoAWH/uyJTdl00S6JsCE6ts0p95",
+	"hNzwCNzToq/Z3cKod9+hTXvobocuivesvW9vRGktb2mn9L9ua6szoNvsDPBXktia2g2UEl78gdVMrSUb",
+	"z6ge/l0h9gQwUlflctk4WiHFmL3Rxvo/+evT3uPjyx/f/vXih+7ji//pnXR6by6f/vLyxdsXj5/87xto",
+	"dHwN9zS2spxldDXkyX8ub3ud7nG303vS63ROj05PTnq9xydP6OPTztHT097Tk24HUxxXb/jU7Lh8fZo8",
+	"vVrMxOX4259/eTr+7ofnF8vJNKN/PZ0mT25oK2opPhVv0Y3w+s05ZFfO2RtN5+Y4dZ886R31nj7udA0J",
+	"IDAW8J41f0jvBPwhvpr316rjxi6dLaB2Fdnus3NQOJhoI4TsnSSt7mm4iN6B0u1WHCjd0IHS8cgDu/la",
+	"/O0cdnMP3eaujezOjGBDlBhrm60HZePh630uBhHaJS7r/6xJeviyISfBqoUGez314+mpe1/UqwxuoSzq",
+	"P51m7DVfrxu7b+ocUs1E771CSMCYD3+p8VbL4EL9MxKrlRjHUAOwHnX/nulQPfoykt6Db+ydW5/PubWZ",
+	"Nu/q37I7XPVwrdH2fX1c1fabDL8LZ8Nw5THAKrbLWVFKBxcj4EU0IaByu+zJIk2OrPOB8EgBxcEsHFNN",
+	"6L/9Att3V0/Ulz2kL8u+Qq69k/DMVdcGEAzLJv/el1QQ9l6svRdrsxfrfsL6kS0B+4QsDXRbFZamho6r",
+	"XqfnDqEqSoURFbEePjQAplvncQNRVIMWWjQPTgXgNEPVnT3zQUFybZpHXXlyMZmBKAW4sK3FvATLBekU",
+	"WGmHtZMWmreUfdLo/7H4q3+syiGv+HxOII3DAdrXpXOcdDoF3lHrPMskFxoR+KkYszR12MH1sfDD13fK",
+	"xygDc+3kyendcxHqZ9ro4ehhwmH7pNa/sWaDQ2NNRrfD6zGnJbCve7X29fHTXvfo6Envbva1gyRtOY+J",
+	"BdzcxYz/Y7tdM8277n+TJHT6RmAp7yXa3t69t1GBWEZVswJlU40cdTJygxg1Ruqnk6E+HuRVvxo3URhX",
+	"WQ8LeVMbYg9LmieqTb6XMqnqu3AfOeLzWVwlcEDBZzQg5gz1zPPCsQZVgAjgxBWZcEFTvKfGDIMl3tzf",
+	"wV54sxLjr8am32evfAED/9yCIHhiF3J5R61WB/h1tb4ohHzQORWKI/TL+iEyWqs9+lX8AQsIoAiAhW3y",
+	"S3kkvU9Iy76PBmIupqn2NPwZnVQlaB0onfgsXitLsztlCAbGxScizp00uz2b/WJ+1NxRwLq2c1d6xK3e",
+	"Ro6PjM30qAB2vrPWVOmmSWky5OWi3d7+1uuAww33sJ2VAOfRbocgBHkr04QoCfktmtkLZ720igaiAChz",
+	"1yYWNX4LYR0OgK2M2pQD20IE9OL69TZBoDeW1BcARHhoBsLrWRXnhD1XWE18RjysA4AReXDalE3Xrh0r",
+	"kNRqrzKrU9xwWy7dMv7Ipp+oHvk72J+Qr3wMV8HH4GaFem6B27RM95bqn8X3Wm83vqGrZmjydXazyazc",
+	"wikfoSvmkzHM5zmz+XPOgSmqvLI6UaBzwzYcv0GYxTRtk1cOV8s9ShVBUGxJZvSG+UUaCA6IXmikbmY7",
+	"O4SbYI3WuNAXYQd2URwMmbEXyuu5Zw1/atbwPb9hdRpHCa1gOxcAxPpPdurfLEYQn6Huhih3lPEaWtRl",
+	"IOS8FFafKcAh7b1cqB25dGG95GO8LXOUczFFliLYrSY6Xw2EBb5CBC247GEiwSHVJufFBbJRUf1g79Us",
+	"RhaGqGsvBS34xEA0MQo4QU3mz2fnEA7nVex5wp9cXWCisLrwkNUzg8aGsUGW3zTDPxaXSGaLUcrHAP3G",
+	"BOYBLPK01W89ApZg+629NaBwCcslU+6eQovwYCsk6pA9mM9c0ZKMZZqysQ4r9wvYdMgFDhr1rpD1Zrdd",
+	"Ntku4aTAGq438q7qj5EbQFEjUN4DIOSgC4sdWNdDiJsMqwcAtFEBWs1zDwFoofmCuwMsJJYK+grQbMyO",
+	"OfRl8OYAnra92KMRFetqA6KzR5j34fjbW9BXuCDdE3sboeqXyhZOiIrIUcf8t0fmRkZ0O/jvEf4LAPSC",
+	"zBAwF+FPcsZIQlcKxAJEHMpXA9t72y0KDEWYaELNOx7C0KPiAmCzsayMIT0QFie0BCY9lYC1YL5wjTJE",
+	"5IpIKgHaJ0CWBq8uXMhKtb2Q3kumsKAEALgTnrOxVhZ/XtvrWlgC2MOI62UBw0Yr8saY3jRPyDu7b+SB",
+	"sl+5nWyP5fxh3+NqH5qXqV7kLCYzmSaIJum/LG7qVGycMw3y1AzRvh4RvZR11zT8L8v5xGZU0CXozw4W",
+	"P+WjnOaAGbk+XnsDZ0ZzqErkOhoId0wg78QPXPM5U5rOs9hr88Wt1ieGNBZ4DdKkXbwECJG2aucGcyVi",
+	"bi+9wfQ2vE+CzllYc6N8YkYfAHsBB9qsCk+AdFDib8XJdV3yxEPZoDQtzl8x0FbV0RAGt7ci6YQ3v5rR",
+	"n5GfBL91R2xr935x/9go4BaQHGhETkh8041wqUdUscfHEVHMrJlG4lUZHbPtQ/O0eaehvf80ziEA1N3J",
+	"K/R//1dzLZ7FkKfXTLRRuBdhKYs3HxELf026zldnh1YPLotcGq7+3vPoPY/e8+g9j97z6K+MRzsrYq9L",
+	"7/n0nk/v+fSeT3/dfNrearrn03s+vefTez6959NfKZ8ubqLes+o9q96z6j2r3rPqr4xV25zUvedjz6b3",
+	"bHrPpvds+qtm03vHx55N79n0nk3v2fRXzaZtxvJQLrTiCdvz6z2/3vPrPb/e8+uvlV/v/dR7Tr3n1HtO",
+	"vefUXyen/vDh/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

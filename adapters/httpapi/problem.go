@@ -38,6 +38,8 @@ var problems = map[string]struct {
 	pay.CodeNotCloseable:                {http.StatusConflict, "The payment cannot be closed"},
 	pay.CodeReferenceReused:             {http.StatusConflict, "The reference has other content"},
 	pay.CodeRefundExceeds:               {http.StatusConflict, "More is asked than is left of the payment"},
+	pay.CodeRefundLegs:                  {http.StatusConflict, "The payment has several parts"},
+	pay.CodeRefundLeg:                   {http.StatusConflict, "The insurance part of the refund does not allow it"},
 	pay.CodeRefundUnknown:               {http.StatusConflict, "A refund of unknown amount was made elsewhere"},
 	pay.CodeRefundTooMany:               {http.StatusConflict, "The provider allows no more refunds of the payment"},
 	pay.CodeRefundTooLate:               {http.StatusConflict, "The provider's time limit for refunds has passed"},

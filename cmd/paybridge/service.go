@@ -122,7 +122,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Optional: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,

@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
+	Optional     ports.Optional         // what only some channels offer
 	Events       ports.EventSink        // nil: nothing is sent to apps, nor to the operator
 	Identity     ports.IdentityProvider // nil: nobody can sign in
 	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in

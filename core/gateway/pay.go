@@ -299,9 +299,11 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p)
 	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {
+		crashPoint(crashBeforeCheckpoint)
 		if p, err = g.checkpoint(ctx, p, *answer.ProviderState); err != nil {
 			return ports.PaymentAnswer{} // indeterminate: the provider did something that we could not write down
 		}
+		crashPoint(crashAfterCheckpoint)
 		answer = method(provider, ctx, p)
 	}
 	if p.ProviderState.Version > 0 && name == "create" && answer.Outcome.Verdict != pay.Accepted && !answer.Outcome.Final() {

@@ -40,17 +40,9 @@ func (g *Gateway) GetRefund(ctx context.Context, app, number string) (pay.Refund
 
 // RetryRefund submits a failed refund again under its own number, or brings the next try of a waiting one forward.
 func (g *Gateway) RetryRefund(ctx context.Context, app, number string) (pay.Refund, error) {
-	f, err := g.Store.Refund(ctx, app, number)
-	if err != nil {
-		return f, err
-	}
-	rows, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
 		return pay.RetryRefund(rows, number, now)
-	}))
-	if err != nil {
-		return f, err
-	}
-	return rows.Refund(number)
+	})
 }
 
 // refund takes a claimed refund one step on: sends it, or asks what became of it.
@@ -66,6 +58,15 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 	}
 	if until := g.breakers.openUntil(p.Route.Account); until.After(g.Clock.Now()) {
 		return g.Store.Unclaim(ctx, claim, until)
+	}
+	if leg, ok := f.Insurance(); ok {
+		cash, both := f.Cash()
+		switch {
+		case leg.State == pay.RefundProcessing:
+			return g.reportRefund(ctx, p, f, *leg.Bureau, claim)
+		case !both || cash.State.Final() && cash.State != pay.RefundFailed: // it waits for the app
+			return g.Store.Unclaim(ctx, claim, g.Clock.Now().Add(pay.LongestInterval))
+		}
 	}
 	switch {
 	case f.State.Final() && (f.State != pay.RefundFailed || f.Absent): // nothing to ask; a callback was faster than the claim
@@ -134,4 +135,60 @@ func (g *Gateway) refundOutcome(ctx context.Context, number string, a ports.Refu
 	}), claim)
 	crashPoint(crashAfterOutcome)
 	return err
+}
+
+// reportRefund tells the provider what the bureau gave back. It may be told again: the last one counts.
+func (g *Gateway) reportRefund(ctx context.Context, p pay.Payment, f pay.Refund, b pay.BureauRefund, claim ports.Claim) error {
+	called, cancel := context.WithTimeout(ctx, pay.CallTime)
+	defer cancel()
+	began := g.Clock.Now()
+	o, err := g.Optional.ReportRefund(called, p, ports.RefundReport{
+		Number: f.OutRefundNo(), LegID: string(pay.LegInsurance), Gov: b.Gov, Self: b.Self, Other: b.Other,
+		RefundedAt: b.RefundedAt, BureauRefundNo: b.Number,
+	})
+	if err != nil { // nothing was sent
+		o = pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable, Message: err.Error()}
+	}
+	g.observe(ctx, p.Route, "report_refund", o, began, time.Time{})
+	ctx, end := detached(ctx, commitTime)
+	defer end()
+	_, err = g.decideSurely(ctx, byRefund(f.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.RefundReported(rows, f.Number, o, now)
+	}), claim)
+	return err
+}
+
+// RefundedAtBureau takes the app's word that the hospital refunded a refund's insurance leg at the bureau.
+func (g *Gateway) RefundedAtBureau(ctx context.Context, app, number string, b pay.BureauRefund) (pay.Refund, error) {
+	now := g.Clock.Now()
+	switch {
+	case b.Number == "" || len(b.Number) > 64 || !printable(b.Number):
+		return pay.Refund{}, &Invalid{"bureau_refund_no", "1 to 64 bytes of printable text"}
+	case b.RefundedAt.IsZero() || b.RefundedAt.After(now.Add(time.Hour)):
+		return pay.Refund{}, &Invalid{"refunded_at", "when the bureau gave it back, not in the future"}
+	}
+	b.RefundedAt = b.RefundedAt.UTC().Truncate(time.Second)
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.RefundedAtBureau(rows, number, b, now)
+	})
+}
+
+// CancelInsuranceLeg frees the sum of an insurance leg that the app gives up.
+func (g *Gateway) CancelInsuranceLeg(ctx context.Context, app, number string) (pay.Refund, error) {
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.CancelInsuranceLeg(rows, number, now)
+	})
+}
+
+// moveRefund decides about one refund of an app.
+func (g *Gateway) moveRefund(ctx context.Context, app, number string, decision func(pay.Rows, time.Time) (pay.Decision, error)) (pay.Refund, error) {
+	f, err := g.Store.Refund(ctx, app, number)
+	if err != nil {
+		return f, err
+	}
+	rows, err := g.decide(ctx, byRefund(number), decided(decision))
+	if err != nil {
+		return f, err
+	}
+	return rows.Refund(number)
 }

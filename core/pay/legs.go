@@ -111,11 +111,10 @@ func incomplete(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decis
 		if reversed {
 			origin = OriginExternal
 		}
-		r, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: leg.Amount, Reason: string(origin)}, origin, now)
+		r, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: leg.Amount, Reason: string(origin), Legs: map[string]int64{leg.ID: leg.Amount.Minor}}, origin, now)
 		if err != nil {
 			return d, err
 		}
-		r.Legs = []RefundLeg{{LegID: leg.ID, Amount: leg.Amount, State: RefundCreated}}
 		if reversed {
 			r.State, r.Due, r.SucceededAt, r.Legs[0].State = RefundSucceeded, time.Time{}, now, RefundSucceeded
 			d.alarm(AlarmRefundExternal, p.Number, "the provider gave the self-paid part of a failed payment back by itself")

@@ -82,4 +82,6 @@ type RefundLeg struct {
 	LegID  string       `json:"leg_id"`
 	Amount money.Amount `json:"amount"`
 	State  RefundState  `json:"state"`
+	// Bureau is what the insurance bureau gave back, once the app has said so; of the insurance leg alone.
+	Bureau *BureauRefund `json:"bureau,omitempty"`
 }

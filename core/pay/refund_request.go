@@ -13,7 +13,8 @@ type RefundRequest struct {
 	Reference string
 	Amount    money.Amount
 	Reason    string
-	NotifyURL string // where the provider tells of it; empty: where it told of the payment
+	Legs      map[string]int64 // minor units by leg; nil: of one leg, or all that is left of each
+	NotifyURL string           // where the provider tells of it; empty: where it told of the payment
 }
 
 // RequestRefund decides about a new refund. When the reference is taken by the same content, that refund is the
@@ -30,7 +31,7 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 			continue
 		}
 		if f.Reference == r.Reference {
-			if f.Amount != r.Amount || f.Reason != r.Reason {
+			if f.Amount != r.Amount || f.Reason != r.Reason || !sameLegs(f, r.Legs) {
 				return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", f.Number, r.Reference)
 			}
 			return f, Decision{}, nil
@@ -96,8 +97,8 @@ func refundable(rows Rows, p Payment, amount money.Amount, made int, now time.Ti
 func taken(rows Rows, payment string) int64 {
 	var sum int64
 	for _, f := range rows.Refunds {
-		if f.Payment == payment && f.State.Taken() {
-			sum += f.Amount.Minor
+		if f.Payment == payment {
+			sum += f.takes("")
 		}
 	}
 	return sum
@@ -117,16 +118,37 @@ func newRefund(rows Rows, p Payment, r RefundRequest, origin Origin, now time.Ti
 	if err != nil {
 		return Refund{}, fmt.Errorf("number the refund %q of payment %s: %w", r.Reference, p.Number, err)
 	}
+	legs, err := refundLegs(rows, p, r, origin)
+	if err != nil {
+		return Refund{}, err
+	}
 	notify := r.NotifyURL
 	if notify == "" {
 		notify = p.Route.NotifyURL()
 	}
-	return Refund{
+	f := Refund{
 		Number: number, Payment: p.Number, Order: p.Order, App: p.App, Reference: r.Reference, Amount: r.Amount,
-		Legs:   []RefundLeg{{LegID: p.Legs[0].ID, Amount: r.Amount, State: RefundCreated}},
+		Legs:   legs,
 		Reason: r.Reason, NotifyURL: notify, Origin: origin, State: RefundCreated, CreatedAt: now,
 		Due: earliest(rows, p, "", now),
-	}, nil
+	}
+	if _, cash := f.Cash(); !cash { // it waits for the app
+		f.Due = now.Add(LongestInterval)
+	}
+	return f, nil
+}
+
+// sameLegs tells whether a repeated request divides the sum as the refund does. One that does not say divides it alike.
+func sameLegs(f Refund, legs map[string]int64) bool {
+	if len(legs) == 0 {
+		return true
+	}
+	for _, l := range f.Legs {
+		if legs[l.LegID] != l.Amount.Minor {
+			return false
+		}
+	}
+	return len(legs) == len(f.Legs)
 }
 
 // earliest is when the provider would take another refund of the payment, or now.

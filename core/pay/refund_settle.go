@@ -28,6 +28,9 @@ func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool
 		d, err = d.putRefund(r.State, r, "")
 		return d, false, err
 	}
+	if _, cash := r.Cash(); !cash {
+		return wait(now.Add(LongestInterval)) // R31: it waits for the app
+	}
 	switch {
 	case r.Origin == OriginExternal:
 		return d, false, fmt.Errorf("refund %s was made elsewhere: it is never sent", number)
@@ -210,12 +213,21 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		if was == RefundFailed || was == RefundClosed {
 			d.alarm(AlarmRefundRevived, number, "it was "+string(was)+" here and the provider paid it back after all")
 		}
-		r.State, r.Due, r.NeedsAttention, r.SucceededAt = RefundSucceeded, time.Time{}, "", f.SucceededAt
+		if cash, ok := r.Cash(); ok && len(r.Legs) > 1 && cash.State == RefundSucceeded { // it waits for its insurance leg
+			return d, nil
+		}
+		r.NeedsAttention, r.SucceededAt = "", f.SucceededAt
 		if r.SucceededAt.IsZero() {
 			r.SucceededAt = now
 		}
 		setRefundLegs(&r, RefundSucceeded)
-		d.event(EventRefundSucceeded, number)
+		r.State, r.Due = RefundSucceeded, time.Time{}
+		if _, insured := r.Insurance(); insured {
+			r.State, r.Due = r.whole(now)
+		}
+		if r.State == RefundSucceeded {
+			d.event(EventRefundSucceeded, number)
+		}
 		if d, err = d.putRefund(was, r, "succeeded ("+string(from)+")"); err != nil {
 			return d, err
 		}
@@ -230,6 +242,11 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		}
 		r.State, r.Due = RefundClosed, time.Time{}
 		setRefundLegs(&r, RefundClosed)
+		if _, insured := r.Insurance(); insured {
+			if r.State, r.Due = r.whole(now); r.State != RefundClosed {
+				return d.putRefund(was, r, "its cash part was closed by the provider ("+string(from)+")")
+			}
+		}
 		d.event(EventRefundClosed, number)
 		return d.putRefund(was, r, "closed by the provider ("+string(from)+")")
 	case RefundFactAbnormal, RefundFactProcessing:
@@ -282,9 +299,12 @@ func refundedOrder(d Decision, rows Rows, p Payment) (Decision, error) {
 	}
 	var back int64
 	for _, r := range after.Refunds {
-		if r.Payment == p.Number && (r.State == RefundSucceeded || r.State == RefundSettledOutside) {
-			back += r.Amount.Minor
+		if r.Payment == p.Number {
+			back += r.back()
 		}
+	}
+	if back == 0 {
+		return d, nil
 	}
 	was := o.State
 	if o.State = OrderPartiallyRefunded; back >= p.Content.Amount.Minor {
@@ -316,7 +336,7 @@ func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
 		}
 		return d.putRefund(was, r, "")
 	case RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
+		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor-r.takes("") > left {
 			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.Amount, left, p.Number)
 		}
 		r.State, r.Due, r.SentAt, r.Attempts, r.ProviderError = RefundProcessing, earliest(rows, p, number, now), time.Time{}, 0, ""
@@ -383,20 +403,14 @@ func refundContradiction(p Payment, r Refund, f RefundFacts) string {
 	if paid && f.Number == "" {
 		return "the provider says that it succeeded, but not which"
 	}
-	if (paid || f.Amount != money.Amount{}) && f.Amount != r.Amount && !r.AmountUnknown {
-		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.Amount)
+	if (paid || f.Amount != money.Amount{}) && f.Amount != r.sent() && !r.AmountUnknown {
+		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.sent())
 	}
 	return ""
 }
 
-func setRefundLegs(r *Refund, to RefundState) {
-	legs := make([]RefundLeg, len(r.Legs))
-	for i, leg := range r.Legs {
-		legs[i] = leg
-		legs[i].State = to
-	}
-	r.Legs = legs
-}
+// setRefundLegs moves what goes back through the provider; the insurance leg moves by itself.
+func setRefundLegs(r *Refund, to RefundState) { r.Legs = r.legsAs(false, to) }
 
 // withRefund is the rows with one refund replaced by what is known of it in memory.
 func withRefund(rows Rows, r Refund) Rows {

@@ -31,6 +31,8 @@ const (
 	CodePaymentNotPaid              = "payment_not_paid"
 	CodeReferenceReused             = "reference_reused"
 	CodeRefundExceeds               = "refund_exceeds_payment"
+	CodeRefundLegs                  = "refund_legs_required"
+	CodeRefundLeg                   = "refund_leg_not_possible"
 	CodeRefundUnknown               = "refund_unknown"
 	CodeRefundTooMany               = "refund_too_many"
 	CodeRefundTooLate               = "refund_too_late"

@@ -32,7 +32,7 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 		}
 	case was == RefundProcessing:
 	case was == RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
+		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor-r.takes("") > left {
 			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.Amount, left, p.Number)
 		}
 	default:
