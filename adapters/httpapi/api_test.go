@@ -278,6 +278,9 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 		"POST /v1/payments/{number}/refunds": {payment, `{"reference":"R2","amount":5}`},
 		"GET /v1/refunds/{number}":           {refund, ""},
 		"POST /v1/refunds/{number}/retry":    {refund, ""},
+
+		"POST /v1/refunds/{number}/legs/insurance":        {refund, `{"bureau_refund_no":"REF1","gov":1,"refunded_at":"2026-11-01T10:00:00+08:00"}`},
+		"POST /v1/refunds/{number}/legs/insurance/cancel": {refund, ""},
 	}
 	calls, err := readContract()
 	if err != nil {

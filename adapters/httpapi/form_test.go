@@ -51,7 +51,7 @@ func TestBodies(t *testing.T) {
 		{"a payment's unknown field", payment, `{"entry":"e","gift":{}}`, "gift is not a field of this call"},
 		{"a payer without openid", payment, `{"entry":"e","payer":{}}`, "payer.openid is required"},
 		{"a refund", refund, `{"reference":"r","amount":5,"reason":"取消"}`, ""},
-		{"a refund by leg", refund, `{"reference":"r","amount":5,"legs":[]}`, "legs is not a field of this call"},
+		{"a refund by leg", refund, `{"reference":"r","amount":5,"legs":[]}`, "legs does not have the form that the API's description gives it"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

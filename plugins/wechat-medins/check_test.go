@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,8 +62,8 @@ func TestViolationsNameTheirField(t *testing.T) {
 		r := valid()
 		row.spoil(&r, r.Details.Medical)
 		_, err := check(r)
-		w, ok := err.(*wrong)
-		if !ok || w.Field != row.field {
+		var w *wrong
+		if !errors.As(err, &w) || w.Field != row.field {
 			t.Errorf("want %s, got %v", row.field, err)
 			continue
 		}
