@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help run demo build test check lint generate generate-check fuzz bench readme-check clean
+.PHONY: help run demo build test check lint generate generate-check fuzz bench readme-check walk-check clean
 
 help: ## Say what each target is for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ bench: build ## Measure speed and memory on SQLite and PostgreSQL; prints the ra
 
 readme-check: ## Run the README's commands, line by line
 	@scripts/readme-check.sh
+
+walk-check: ## Run the commands of docs/adding-a-channel.md, on a copy of the project
+	@scripts/walk-check.sh
 
 clean: ## Remove what the build made
 	@rm -rf bin coverage.out coverage.html

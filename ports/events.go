@@ -22,7 +22,7 @@ type Events interface {
 	// is none, or nothing is owed.
 	Delivery(ctx context.Context, order string) (Delivery, error)
 	// Delivered notes that the endpoint took the event of this place, releases the claim when it was the last one and
-	// tells whether more is owed. ErrMoved: the claim is not ours any more, or an earlier event is to be sent again.
+	// tells whether more is owed. ErrMoved: the claim is not ours any more, or this event or an earlier one is to be sent again.
 	Delivered(ctx context.Context, c Claim, seq int64) (more bool, err error)
 	// Undelivered notes a failed try and gives the claim back.
 	Undelivered(ctx context.Context, c Claim, t FailedTry) error

@@ -66,6 +66,13 @@ type Identities interface {
 	// ErrTokenUsed, ErrTokenExpired, or ErrNotFound: forged, of another kind, or held by another; then it is not consumed.
 	UseToken(ctx context.Context, kind TokenKind, hash, holder string, now time.Time) (Token, error)
 
+	// OwnToken gives a token to whoever comes first with it, and again to the same holder for so long after that: two of their
+	// requests get the same answer. ErrTokenExpired: it came too late, or the time for asking again is over. ErrNotFound:
+	// forged, of another kind, or another's.
+	OwnToken(ctx context.Context, kind TokenKind, hash, holder string, again time.Duration, now time.Time) error
+	// Token reads a token without using it. ErrNotFound: forged, or of another kind.
+	Token(ctx context.Context, kind TokenKind, hash string) (Token, error)
+
 	// PayerOrders lists the orders of an app that name the payer or that they have tried to pay, newest first.
 	PayerOrders(ctx context.Context, p identity.Payer, cursor string, limit int) (OrderPage, error)
 }
@@ -111,7 +118,8 @@ type TokenKind string
 // The kinds.
 const (
 	TokenOAuthState TokenKind = "oauth_state"
-	TokenEnter      TokenKind = "enter" // makes a session in a mini program's web-view
+	TokenEnter      TokenKind = "enter"  // makes a session in a mini program's web-view
+	TokenTicket     TokenKind = "ticket" // opens a mini program's pay page for an order; its first holder owns it
 )
 
 var (

@@ -58,7 +58,7 @@ type Tx interface {
 	// LockTrade does it for the payment that a provider knows by these names (R13).
 	LockTrade(ctx context.Context, mchID, subMchID, outTradeNo string) (pay.Rows, error)
 	// AddPayment inserts an intent, born claimed by the request that made it. ErrNumberTaken: draw again.
-	// ErrLivePayment: another live payment of the order exists (R01).
+	// ErrLivePayment: another live payment of the order exists (R01). ErrNoAccount: its account was dropped (R37).
 	AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) (Claim, error)
 	// Apply writes a decision whole, and releases the claims, as long as they still are ours. ErrMoved: a row is not
 	// in the state in which it was read.
@@ -102,6 +102,8 @@ var (
 	ErrNumberTaken = errors.New("the number is taken")
 	// ErrLivePayment says that the order has a live payment already (R01).
 	ErrLivePayment = errors.New("the order has a live payment")
+	// ErrNoAccount says that a new payment's account is not among the settings any more (R37): look at those again.
+	ErrNoAccount = errors.New("there is no such account")
 	// ErrStoreAway says that the database does not answer: nothing was decided, and the same request later is right.
 	ErrStoreAway = errors.New("the database does not answer")
 	// ErrCursor says that a cursor is not one that this store gave.

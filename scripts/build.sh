@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds every program of cmd/ into bin/ and every plugin into bin/plugins/, then pins the plugins.
-# A plugin is a folder plugins/NAME whose package is main: a new one needs no edit here.
+# A plugin is a folder plugins/NAME whose package is main: a new one needs no edit here. A program in its folder
+# provider/ plays its provider for dev and demo, which find it as bin/providers/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,9 +10,11 @@ module=$(go list -m)
 
 programs=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/...)
 plugins=
+providers=
 for path in $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./plugins/...); do
 	case ${path#"$module"/plugins/} in
-	*/*) ;; # a program inside a plugin's folder is not a plugin
+	*/provider) providers="$providers $path" ;;
+	*/*) ;; # another program inside a plugin's folder is not a plugin
 	*) plugins="$plugins $path" ;;
 	esac
 done
@@ -36,4 +39,12 @@ done
 build bin $programs
 # shellcheck disable=SC2086
 [ -z "$plugins" ] || build bin/plugins $plugins
+
+rm -rf bin/providers
+for path in $providers; do
+	name=$(basename "$(dirname "$path")")
+	build bin/providers "$path"
+	mv bin/providers/provider "bin/providers/$name"
+done
+
 bin/paybridge plugin lock bin/plugins

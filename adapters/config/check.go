@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -47,11 +48,14 @@ func (c *Config) settle(dir string) {
 	c.Plugins.Dir, c.Plugins.Lock, c.Store.Path = under(c.Plugins.Dir), under(c.Plugins.Lock), under(c.Store.Path)
 	subMerchant := map[string]bool{}
 	for _, a := range c.Accounts {
-		subMerchant[a.Name] = a.SubMchID != ""
+		subMerchant[a.Name] = a.SubMchID != "" || a.Template
 	}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		e.NotifyBase = strings.TrimRight(e.NotifyBase, "/")
+		if e.From != "" {
+			continue
+		}
 		if e.LatePay == "" {
 			e.LatePay = pay.LateRefund
 		}
@@ -93,6 +97,25 @@ func (c *Config) secretRefs() []namedRef {
 		}
 	}
 	return refs
+}
+
+// UnreadableSecrets are the references outside of the accounts' config whose secrets cannot be read here and now.
+func (c Config) UnreadableSecrets() (problems []Problem) {
+	for _, s := range c.secretRefs() {
+		if s.ref.IsZero() {
+			continue
+		}
+		if _, err := s.ref.Resolve(); err != nil {
+			problems = append(problems, c.Problem(s.key, "", err.Error(), nil))
+		}
+	}
+	for i, k := range c.Secrets.Keys {
+		_, unread := k.Ref.Resolve()
+		if _, err := k.Key(); err != nil && unread == nil {
+			problems = append(problems, c.Problem(fmt.Sprintf("secrets.keys[%d].ref", i), "", err.Error(), nil))
+		}
+	}
+	return problems
 }
 
 // check says all that is wrong with the values.
@@ -176,6 +199,11 @@ func (c *checking) secrets() {
 			c.bad(key+".ref", "say where the key is, env:NAME or file:path")
 		}
 	}
+	for _, s := range c.secretRefs() {
+		if ref := s.ref.ref; ref != "" && !isRef(ref) && !strings.HasPrefix(ref, ports.SealedPrefix) { // of a row; the file's were read as references
+			c.bad(s.key, "say where the secret is, env:NAME or file:path")
+		}
+	}
 	if !c.production() {
 		return
 	}
@@ -256,10 +284,13 @@ func (c *checking) providers() {
 var (
 	plainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	twoDigits = regexp.MustCompile(`^[0-9]{2}$`)
+	pagePath  = regexp.MustCompile(`^(/[0-9A-Za-z_-]+)+$`)
 	merchant  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 	appID     = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// verificationName is a file at the root, of the kind that no page of the gateway has.
+	verificationName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}\.txt$`)
+	variable         = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // name checks the name of row i, which no row before it may have.
@@ -288,6 +319,31 @@ func (c *checking) accounts() {
 			c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes")
 		}
 		c.byReference(key+"config", a.Config)
+		c.made(key, a)
+	}
+}
+
+// made checks what a template and the accounts that are made from it say of each other.
+func (c *checking) made(key string, a Account) {
+	if a.Template && (a.SubMchID != "" || a.From != "") {
+		c.bad(key+"template", "a template is the partner itself: it has no sub_mchid and is made from nothing")
+	}
+	if a.From == "" {
+		return
+	}
+	at := slices.IndexFunc(c.Accounts, func(t Account) bool { return t.Name == a.From })
+	switch {
+	case at < 0 || !c.Accounts[at].Template:
+		c.bad(key+"from", "there is no account of this name with template: true")
+		return
+	case a.Provider != c.Accounts[at].Provider || a.MchID != c.Accounts[at].MchID:
+		c.bad(key+"mchid", "provider and mchid are the template's: %s, %s", c.Accounts[at].Provider, c.Accounts[at].MchID)
+	}
+	if a.SubMchID == "" {
+		c.bad(key+"sub_mchid", "write the sub merchant's number, in quotes: all else is the template's")
+	}
+	if len(a.Config) > 0 {
+		c.bad(key+"config", "is the template's; remove it here, or remove from")
 	}
 }
 
@@ -321,7 +377,7 @@ func (c *checking) entries() {
 	for i, a := range c.Accounts {
 		accounts[i] = a.Name
 	}
-	for i, e := range c.Entries {
+	for i, e := range c.inherited() {
 		key := fmt.Sprintf("entries[%d].", i)
 		c.name(key+"name", e.Name, i, func(j int) string { return c.Entries[j].Name })
 		c.provider(key, e.Provider)
@@ -338,16 +394,38 @@ func (c *checking) entries() {
 		if !e.Secret.IsZero() && e.AppID == "" {
 			c.bad(key+"secret", "is of an app id, and the entry has none; remove it, or write app_id")
 		}
+		if e.HandOver != "" {
+			oneOf(c, key+"hand_over", e.HandOver, ports.HandOverTicket, ports.HandOverParameters)
+		}
+		if e.PayPage != "" && !pagePath.MatchString(e.PayPage) {
+			c.bad(key+"pay_page", "write the page's path in the mini program, such as /pages/paybridge/pay, without parameters")
+		}
 		c.notifyBase(key, e.NotifyBase)
 		for j, u := range e.ReturnURLs {
 			c.web(fmt.Sprintf("%sreturn_urls[%d]", key, j), u)
 		}
+		c.verificationFiles(key, e.VerificationFiles)
 		at := slices.Index(accounts, e.Account)
 		if at < 0 {
 			c.unknownName(key+"account", "account", e.Account, accounts)
 			continue
 		}
 		c.fits(key, e, c.Accounts[at])
+		if e.From != "" && !slices.ContainsFunc(c.Entries, func(t Entry) bool { return t.Name == e.From && t.Account == c.Accounts[at].From && t.From == "" }) {
+			c.bad(key+"from", "there is no entry of this name whose account is the template that account %s is made from", e.Account)
+		}
+	}
+}
+
+func (c *checking) verificationFiles(key string, files []VerificationFile) {
+	for i, f := range files {
+		key := fmt.Sprintf("%sverification_files[%d].", key, i)
+		if !verificationName.MatchString(f.Name) {
+			c.bad(key+"name", "write the file's name as WeChat gave it, such as MP_verify_0123456789abcdef.txt")
+		}
+		if content := cmp.Or(f.Content, f.derived()); content == "" || len(content) > 1024 {
+			c.bad(key+"content", "write what stands in the file, at most 1024 bytes; only that of an MP_verify_….txt follows from its name")
+		}
 	}
 }
 
@@ -363,7 +441,8 @@ func (c *checking) fits(key string, e Entry, a Account) {
 	case e.AppID == "" && e.OpenIDKind != "":
 		c.bad(key+"openid_kind", "says whose app id an openid belongs to, and the entry has none; remove it, or write app_id")
 	case e.AppID == "":
-	case a.SubMchID == "":
+	case e.OpenIDKind == pay.OpenIDNone && !strings.HasPrefix(e.Provider, weChatPrefix):
+	case a.SubMchID == "" && !a.Template:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDDirect)
 	default:
 		oneOf(c, key+"openid_kind", e.OpenIDKind, pay.OpenIDSp, pay.OpenIDSub)

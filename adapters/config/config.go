@@ -186,8 +186,11 @@ const (
 type App struct {
 	Name    string   `koanf:"name"`
 	Keys    []AppKey `koanf:"keys"`    // several while they rotate
-	Entries []string `koanf:"entries"` // names of the entries it may use
+	Entries []string `koanf:"entries"` // names of the entries it may use; a template's: all that are made from it
+	Retired bool     `koanf:"retired"` // makes no new orders and payments
 	Webhook Webhook  `koanf:"webhook"`
+	// DisplayName is what payers see as the merchant; Name unless set.
+	DisplayName string `koanf:"display_name"`
 }
 
 // Webhook is the endpoint that an app's events go to. Without a URL, the app polls.
@@ -223,11 +226,13 @@ type Entry struct {
 	Name     string `koanf:"name"`
 	Provider string `koanf:"provider"` // the plugin, by the provider's name
 	Account  string `koanf:"account"`
+	// From names an entry of a template account; its values hold where there are none here.
+	From string `koanf:"from"`
 	// AppID is the paying app id: the official account or mini program whose page calls pay. Empty only for channels
 	// that know none; their payers need no openid.
 	AppID string `koanf:"app_id"`
-	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. Empty without
-	// an app id.
+	// OpenIDKind is direct without a sub merchant, which is the default there; with one it is sp or sub. It is none where
+	// an app id has no openids, as a shop's till; never so at WeChat. Empty without an app id.
 	OpenIDKind pay.OpenIDKind `koanf:"openid_kind"`
 	// SpAppID is the partner's own app id, beside the sub merchant's that pays: with openid_kind sub alone.
 	SpAppID string `koanf:"sp_app_id"`
@@ -244,7 +249,19 @@ type Entry struct {
 	OAuthScope ports.IdentityScope `koanf:"oauth_scope"`
 	// Options are the channel's own settings; the plugin's schema checks them.
 	Options map[string]any `koanf:"options"`
-	Retired bool           `koanf:"retired"` // takes no new payments
+	// HandOver is how pages in this mini program's web-view open its pay page, which is at PayPage.
+	HandOver ports.HandOver `koanf:"hand_over"`
+	PayPage  string         `koanf:"pay_page"`
+	// VerificationFiles are answered at the root of the public listener, for WeChat's check of the domain.
+	VerificationFiles []VerificationFile `koanf:"verification_files"`
+	Retired           bool               `koanf:"retired"` // takes no new payments
+}
+
+// VerificationFile is a text file that WeChat asks to be put at the root of a domain.
+type VerificationFile struct {
+	Name string `koanf:"name"` // of letters, digits, _ and -, with .txt at the end
+	// Content may be left out of an MP_verify_….txt: there it is what stands between MP_verify_ and .txt.
+	Content string `koanf:"content"`
 }
 
 // Account is credentials at a provider.
@@ -253,6 +270,10 @@ type Account struct {
 	Provider string `koanf:"provider"`
 	MchID    string `koanf:"mchid"`     // the signer's, in whatever words its provider has; never changes under one name
 	SubMchID string `koanf:"sub_mchid"` // partner mode only; never changes either
+	// Template says that sub merchants' accounts are made from this one, a partner's, which takes no payments itself.
+	Template bool `koanf:"template"`
+	// From names the template whose Config this account has; its own is empty.
+	From string `koanf:"from"`
 	// Config is what the plugin's schema asks for; secrets in it are references, "env:NAME" or "file:path", at
 	// any depth. ResolveConfig reads them.
 	Config  map[string]any `koanf:"config"`

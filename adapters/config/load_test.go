@@ -190,6 +190,8 @@ func TestProblems(t *testing.T) {
 			want: []string{"c.yaml:12: entries[0].app_id: write the app id whose page calls pay"}},
 		{name: "whose openid, without an app id", old: "wechat-jsapi\n    account: hospital\n    app_id: wx01", new: "example\n    account: hospital\n    openid_kind: direct",
 			want: []string{"c.yaml:13: entries[0].provider: account hospital belongs", "c.yaml:15: entries[0].openid_kind: says whose app id"}},
+		{name: "no openids at WeChat", old: "    app_id: wx01\n", new: "    app_id: wx01\n    openid_kind: none\n",
+			want: []string{"c.yaml:16: entries[0].openid_kind: must be direct"}},
 		{name: "settings of a provider that is not there", new: "providers: {wechat-jspai: {base_url: 'http://a'}}",
 			want: []string{"c.yaml:25: providers.wechat-jspai: there is no account of a provider of this name; did you mean wechat-jsapi?"}},
 		{name: "a provider's address with a path", new: "providers: {wechat-jsapi: {base_url: 'http://a/b'}}",
@@ -200,6 +202,9 @@ func TestProblems(t *testing.T) {
 			want: []string{"c.yaml:16: entries[0].method: write the pay method's two digits in quotes"}},
 		{name: "a consent that there is not", old: `"01"`, new: "\"01\"\n    oauth_scope: snsapi_userinf",
 			want: []string{"c.yaml:17: entries[0].oauth_scope: must be snsapi_base or snsapi_userinfo; did you mean snsapi_userinfo?"}},
+		{name: "a verification file that is none", old: `"01"`, new: "\"01\"\n    verification_files: [{name: 'v1/orders.txt'}]",
+			want: []string{"c.yaml:17: entries[0].verification_files[0].content: write what stands in the file",
+				"c.yaml:17: entries[0].verification_files[0].name: write the file's name as WeChat gave it"}},
 		{name: "a secret in the place of its reference", old: `"01"`, new: "\"01\"\n    secret: 0123456789abcdef",
 			want: []string{"c.yaml:17: entries[0].secret: must say where the secret is"}},
 		{name: "where payers sign in, with a path", new: "wechat: {browser_base_url: 'http://a/b'}",
@@ -348,6 +353,11 @@ providers:
 		if got := c.Provider(name); got != want {
 			t.Errorf("%s is at %+v, want %+v", name, got, want)
 		}
+	}
+	if c, err := load(strings.Replace(text, "provider: bank\n    account: hospital\n", "provider: bank\n    account: hospital\n    app_id: till\n    openid_kind: none\n", 1)); err != nil {
+		t.Errorf("app ids without openids: %v", err)
+	} else if c.Entries[0].OpenIDKind != pay.OpenIDNone {
+		t.Errorf("app ids without openids are of kind %q", c.Entries[0].OpenIDKind)
 	}
 	if c.Entries[0].OpenIDKind != "" {
 		t.Errorf("an entry without an app id has payers of openid kind %q", c.Entries[0].OpenIDKind)

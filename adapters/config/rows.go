@@ -1,24 +1,27 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/paybridge/paybridge/ports"
 )
 
 // Rows gives the apps, entries and accounts in the form in which the store keeps them, and the hash of all that they
 // say, by which the same content is applied once. An account's config keeps its references. An app's key that is given
-// by reference is read now and goes in as its hash, so that a rotated key is other content.
+// by reference is read now and goes in as its hash, so that a rotated key is other content; one that cannot be read is an
+// *Invalid.
 func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
-	for _, a := range c.Apps {
-		app := ports.App{Name: a.Name, Entries: a.Entries}
-		for _, k := range a.Keys {
+	for i, a := range c.Apps {
+		app := ports.App{Name: a.Name, DisplayName: a.DisplayName, Entries: a.Entries, Retired: a.Retired}
+		for j, k := range a.Keys {
 			key, err := k.row()
 			if err != nil {
-				return rows, "", fmt.Errorf("key %s of app %s: %w", k.ID, a.Name, err)
+				return rows, "", &Invalid{[]Problem{c.Problem(fmt.Sprintf("apps[%d].keys[%d].secret", i, j), "", err.Error(), nil)}}
 			}
 			app.Keys = append(app.Keys, key)
 		}
@@ -31,27 +34,41 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 		rows.Apps = append(rows.Apps, app)
 	}
 	for _, e := range c.Entries {
-		entry := ports.Entry{
-			Name: e.Name, Provider: e.Provider, Account: e.Account, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID, Method: e.Method,
-			NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs, LatePay: e.LatePay, Secret: e.Secret.String(), Scope: e.OAuthScope,
-			Retired: e.Retired,
-		}
-		if len(e.Options) > 0 {
-			entry.Options = encode(e.Options)
-		}
-		rows.Entries = append(rows.Entries, entry)
+		rows.Entries = append(rows.Entries, e.row())
 	}
 	for _, a := range c.Accounts {
-		config := a.Config
-		if config == nil {
-			config = map[string]any{}
-		}
-		rows.Accounts = append(rows.Accounts, ports.Account{
-			Name: a.Name, Provider: a.Provider, MchID: a.MchID, SubMchID: a.SubMchID, Config: encode(config), Retired: a.Retired,
-		})
+		rows.Accounts = append(rows.Accounts, a.row())
 	}
 	sum := sha256.Sum256(encode(rows))
 	return rows, hex.EncodeToString(sum[:]), nil
+}
+
+func (e Entry) row() ports.Entry {
+	row := ports.Entry{
+		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
+		Method: e.Method, Secret: e.Secret.String(), Scope: e.OAuthScope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Retired: e.Retired,
+	}
+	for _, f := range e.VerificationFiles {
+		row.VerificationFiles = append(row.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})
+	}
+	if len(e.Options) > 0 {
+		row.Options = encode(e.Options)
+	}
+	return row
+}
+
+func (a Account) row() ports.Account {
+	row := ports.Account{
+		Name: a.Name, Provider: a.Provider, MchID: a.MchID, SubMchID: a.SubMchID, Template: a.Template, From: a.From, Retired: a.Retired,
+	}
+	switch {
+	case len(a.Config) > 0:
+		row.Config = encode(a.Config)
+	case a.From == "":
+		row.Config = encode(map[string]any{})
+	}
+	return row
 }
 
 func (k AppKey) row() (ports.AppKey, error) {
@@ -77,4 +94,13 @@ func encode(v any) json.RawMessage {
 		panic(fmt.Sprintf("a checked configuration is JSON: %v", err))
 	}
 	return text
+}
+
+// derived is what WeChat's own MP_verify_….txt says: the part of its name that differs. Empty where the name is another.
+func (f VerificationFile) derived() string {
+	code, ok := strings.CutPrefix(strings.TrimSuffix(f.Name, ".txt"), "MP_verify_")
+	if !ok {
+		return ""
+	}
+	return code
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -70,8 +71,13 @@ func TestRowsNameTheAppWhoseKeyIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "key k of app demo: the secret env:PAYBRIDGE_TEST_NONE: the variable is not set"
-	if _, _, err := c.Rows(); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	const want = "apps[0].keys[0].secret: the secret env:PAYBRIDGE_TEST_NONE: the variable is not set; set PAYBRIDGE_TEST_NONE, or say where the secret is"
+	_, _, err = c.Rows()
+	var invalid *Invalid
+	if !errors.As(err, &invalid) || !strings.HasSuffix(err.Error(), want) || !strings.Contains(err.Error(), "c.yaml:") {
+		t.Errorf("got %v, want %s and its place", err, want)
+	}
+	if all := c.UnreadableSecrets(); len(all) == 0 || !strings.HasSuffix(all[len(all)-1].String(), want) {
+		t.Errorf("the check tells %v, want %s among it", all, want)
 	}
 }

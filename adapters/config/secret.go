@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/paybridge/paybridge/ports"
 )
 
 const (
@@ -67,14 +69,17 @@ func (k SecretKey) Key() ([]byte, error) {
 	return key, nil
 }
 
-// ResolveConfig gives a copy of an account's config with the secrets in the place of their references. The same
-// config stored as a row and read again gives the same.
-func (c Config) ResolveConfig(config map[string]any) (map[string]any, error) {
+// ResolveConfig gives a copy of an account's config with the secrets in the place of their references, and of what open
+// has sealed; nil: nothing is. The same config stored as a row and read again gives the same.
+func (c Config) ResolveConfig(config map[string]any, open func(sealed string) (string, error)) (map[string]any, error) {
 	read, err := mapStrings(config, func(s string) (string, error) {
-		if !isRef(s) {
-			return s, nil
+		switch {
+		case isRef(s):
+			return resolve(s, c.Mode != Development)
+		case open != nil && strings.HasPrefix(s, ports.SealedPrefix):
+			return open(s)
 		}
-		return resolve(s, c.Mode != Development)
+		return s, nil
 	})
 	if err != nil {
 		return nil, err
@@ -109,7 +114,7 @@ func resolve(ref string, strict bool) (string, error) {
 		if secret := os.Getenv(name); secret != "" {
 			return secret, nil
 		}
-		return "", fmt.Errorf("the secret %s: the variable is not set", ref)
+		return "", fmt.Errorf("the secret %s: the variable is not set; set %s, or say where the secret is", ref, name)
 	}
 	path, ok := strings.CutPrefix(ref, fromFile)
 	if !ok {

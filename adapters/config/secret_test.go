@@ -77,7 +77,7 @@ func TestR45_SecretsAreInNoErrorAndNoPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ResolveConfig(map[string]any{"k": "env:PAYBRIDGE_TEST_SECRET"}); err != nil { // read once, still not shown
+	if _, err := c.ResolveConfig(map[string]any{"k": "env:PAYBRIDGE_TEST_SECRET"}, nil); err != nil { // read once, still not shown
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(c)
@@ -166,7 +166,7 @@ func TestAccountConfigIsResolvedAtAnyDepth(t *testing.T) {
 		"serial_no": "5157", "n": 3, "env": "env:", // "env:" names nothing: a text like any other
 		"keys": []any{"env:PAYBRIDGE_TEST_SECRET"}, "map": map[string]any{"id": write(t, "pem", 0o600)},
 	}
-	got, err := Config{}.ResolveConfig(in)
+	got, err := Config{}.ResolveConfig(in, nil)
 	want := map[string]any{"serial_no": "5157", "n": 3, "env": "env:", "keys": []any{secret}, "map": map[string]any{"id": "pem"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
@@ -174,7 +174,7 @@ func TestAccountConfigIsResolvedAtAnyDepth(t *testing.T) {
 	if in["keys"].([]any)[0] != "env:PAYBRIDGE_TEST_SECRET" {
 		t.Error("the config itself now holds the secret")
 	}
-	_, err = Config{}.ResolveConfig(map[string]any{"a": map[string]any{"b": "env:PAYBRIDGE_TEST_NONE"}})
+	_, err = Config{}.ResolveConfig(map[string]any{"a": map[string]any{"b": "env:PAYBRIDGE_TEST_NONE"}}, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "a: b: the secret env:PAYBRIDGE_TEST_NONE") {
 		t.Errorf("an account's missing secret: %v", err)
 	}

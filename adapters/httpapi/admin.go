@@ -28,13 +28,18 @@ type AdminOptions struct {
 }
 
 // Admin is the handler of the admin listener: /metrics, /readyz in detail and /admin/v1. Every route, one that does not
-// exist included, wants the token.
-func Admin(o AdminOptions) http.Handler {
-	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, observe: o.Observe}
+// exist included, wants the token. It fails only on an embedded OpenAPI document that is wrong.
+func Admin(o AdminOptions) (http.Handler, error) {
+	calls, err := readAdminContract()
+	if err != nil {
+		return nil, err
+	}
+	s := &service{gateway: o.Gateway, checks: o.Checks, log: o.Log, observe: o.Observe, contract: calls}
 	root := s.router()
 	root.Handle("/metrics", o.Metrics).Methods(http.MethodGet)
 	root.HandleFunc("/readyz", s.readyInDetail).Methods(http.MethodGet)
 	s.operations(root)
+	s.settings(root.NewRoute().Subrouter())
 	if o.Plugins != nil {
 		s.adminOfPlugins(root, o.Plugins)
 	}
@@ -46,7 +51,7 @@ func Admin(o AdminOptions) http.Handler {
 	if o.Mount != nil {
 		o.Mount(root)
 	}
-	return s.traced("admin", s.guarded(o.Token, root))
+	return s.traced("admin", s.guarded(o.Token, root)), nil
 }
 
 // guarded lets only the operator pass. Hashes are compared, so that the time taken tells not even the token's length.

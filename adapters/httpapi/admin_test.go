@@ -23,13 +23,16 @@ func TestAdmin(t *testing.T) {
 	if err := w.db.RaiseAlarm(t.Context(), pay.Alarm{Kind: pay.AlarmPaymentDisputed, Number: "1", What: "what"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	admin := Admin(AdminOptions{
+	admin, err := Admin(AdminOptions{
 		Token:   token,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		Checks:  func(context.Context) []Check { return checks },
 		Gateway: w.gateway,
 		Log:     slog.New(slog.NewTextHandler(log, nil)),
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ask := func(method, path, authorization string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 		if authorization != "" {

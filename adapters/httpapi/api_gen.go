@@ -262,6 +262,7 @@ const (
 	ProblemCodeMedicalAuthorizationExpired ProblemCode = "medical_authorization_expired"
 	ProblemCodeMethodNotAllowed            ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound                    ProblemCode = "not_found"
+	ProblemCodeNotOffered                  ProblemCode = "not_offered"
 	ProblemCodeOrderClosed                 ProblemCode = "order_closed"
 	ProblemCodeOrderClosing                ProblemCode = "order_closing"
 	ProblemCodeOrderExpired                ProblemCode = "order_expired"
@@ -276,6 +277,7 @@ const (
 	ProblemCodeRefundExceedsPayment        ProblemCode = "refund_exceeds_payment"
 	ProblemCodeRefundLegNotPossible        ProblemCode = "refund_leg_not_possible"
 	ProblemCodeRefundLegsRequired          ProblemCode = "refund_legs_required"
+	ProblemCodeRefundNotAbnormal           ProblemCode = "refund_not_abnormal"
 	ProblemCodeRefundNotRetryable          ProblemCode = "refund_not_retryable"
 	ProblemCodeRefundNotSettleable         ProblemCode = "refund_not_settleable"
 	ProblemCodeRefundTooLate               ProblemCode = "refund_too_late"
@@ -304,6 +306,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotFound:
 		return true
+	case ProblemCodeNotOffered:
+		return true
 	case ProblemCodeOrderClosed:
 		return true
 	case ProblemCodeOrderClosing:
@@ -331,6 +335,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRefundLegNotPossible:
 		return true
 	case ProblemCodeRefundLegsRequired:
+		return true
+	case ProblemCodeRefundNotAbnormal:
 		return true
 	case ProblemCodeRefundNotRetryable:
 		return true
@@ -805,6 +811,11 @@ type Order struct {
 	// Amount Minor units of the currency (fen for CNY), 1 to 10000000000.
 	Amount Minor `json:"amount"`
 
+	// CheckoutURL Where to send the payer: the gateway's own page, which finds out whether it is opened in an official account or in
+	// a mini program and lets them pay there. It stays the same; whoever has it sees the amount and the merchant. Absent
+	// while the app has no entry that payers can be in.
+	CheckoutURL *string `json:"checkout_url,omitempty"`
+
 	// CloseReason Why it closes or closed, `app` or `expired`; absent otherwise.
 	CloseReason *OrderCloseReason `json:"close_reason,omitempty"`
 
@@ -1073,6 +1084,8 @@ type Problem struct {
 	// | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 	// | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
 	// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
+	// | `refund_not_abnormal` | 409 | the provider has not said that the refund could not be delivered, or refuses to send it elsewhere (operators) |
+	// | `not_offered` | 409 | the pay channel does not offer this (operators) |
 	// | `body_too_large` | 413 | more than 64 KiB |
 	// | `unsupported_media_type` | 415 | not application/json |
 	// | `internal` | 500 | a fault here; repeat the same request |
@@ -1128,6 +1141,8 @@ type Problem struct {
 // | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
 // | `refund_not_retryable` | 409 | the refund's state leaves nothing to send |
 // | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
+// | `refund_not_abnormal` | 409 | the provider has not said that the refund could not be delivered, or refuses to send it elsewhere (operators) |
+// | `not_offered` | 409 | the pay channel does not offer this (operators) |
 // | `body_too_large` | 413 | more than 64 KiB |
 // | `unsupported_media_type` | 415 | not application/json |
 // | `internal` | 500 | a fault here; repeat the same request |
@@ -1244,6 +1259,22 @@ type RefundRequest struct {
 // refused; retry it. `closed`: the provider gave it up; a new reference is right. `settled_outside`: an operator
 // said that the money went back another way. `succeeded` may follow `failed` and `closed`.
 type RefundState string
+
+// Ticket defines model for Ticket.
+type Ticket struct {
+	// ExpiresAt Until then it has to be redeemed.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// HandOff What the payer's client needs to go and pay; only in the answer of `POST /v1/orders/{number}/payments`, and only
+	// while the payment is `pending`. A client that does not know the `kind` says so plainly.
+	HandOff HandOff `json:"hand_off"`
+}
+
+// TicketRequest defines model for TicketRequest.
+type TicketRequest struct {
+	// Entry The mini program's entry, with a secret.
+	Entry string `json:"entry"`
+}
 
 // Timeline defines model for Timeline.
 type Timeline struct {
@@ -1461,6 +1492,9 @@ type CreateOrderJSONRequestBody = OrderRequest
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = PaymentRequest
 
+// CreateTicketJSONRequestBody defines body for CreateTicket for application/json ContentType.
+type CreateTicketJSONRequestBody = TicketRequest
+
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
@@ -1520,6 +1554,9 @@ type ServerInterface interface {
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(w http.ResponseWriter, r *http.Request, number OrderNumber)
+	// CreateTicket Hand a payment over to a mini program
+	// (POST /v1/orders/{number}/tickets)
+	CreateTicket(w http.ResponseWriter, r *http.Request, number OrderNumber)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber)
@@ -1800,6 +1837,32 @@ func (siw *ServerInterfaceWrapper) CreatePayment(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreatePayment(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateTicket operation middleware
+func (siw *ServerInterfaceWrapper) CreateTicket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number OrderNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateTicket(w, r, number)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2165,6 +2228,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/close", wrapper.CloseOrder).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/payments", wrapper.CreatePayment).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/tickets", wrapper.CreateTicket).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/payments/{number}", wrapper.GetPayment).Methods(http.MethodGet)
 
@@ -4308,6 +4373,182 @@ func (response CreatePayment503ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
+type CreateTicketRequestObject struct {
+	Number OrderNumber `json:"number"`
+	Body   *CreateTicketJSONRequestBody
+}
+
+type CreateTicketResponseObject interface {
+	VisitCreateTicketResponse(w http.ResponseWriter) error
+}
+
+type CreateTicket201JSONResponse Ticket
+
+func (response CreateTicket201JSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket400ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket401ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket403ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket404ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket409ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket413ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket415ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket500ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTicket503ApplicationProblemPlusJSONResponse) VisitCreateTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPaymentRequestObject struct {
 	Number PaymentNumber `json:"number"`
 }
@@ -4803,6 +5044,30 @@ func (response SyncPayment200JSONResponse) VisitSyncPaymentResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncPayment202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SyncPayment202JSONResponse struct {
+	Body    Payment
+	Headers SyncPayment202ResponseHeaders
+}
+
+func (response SyncPayment202JSONResponse) VisitSyncPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5643,6 +5908,9 @@ type StrictServerInterface interface {
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(ctx context.Context, request CreatePaymentRequestObject) (CreatePaymentResponseObject, error)
+	// CreateTicket Hand a payment over to a mini program
+	// (POST /v1/orders/{number}/tickets)
+	CreateTicket(ctx context.Context, request CreateTicketRequestObject) (CreateTicketResponseObject, error)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(ctx context.Context, request GetPaymentRequestObject) (GetPaymentResponseObject, error)
@@ -5941,6 +6209,39 @@ func (sh *strictHandler) CreatePayment(w http.ResponseWriter, r *http.Request, n
 	}
 }
 
+// CreateTicket operation middleware
+func (sh *strictHandler) CreateTicket(w http.ResponseWriter, r *http.Request, number OrderNumber) {
+	var request CreateTicketRequestObject
+
+	request.Number = number
+
+	var body CreateTicketJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTicket(ctx, request.(CreateTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTicket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateTicketResponseObject); ok {
+		if err := validResponse.VisitCreateTicketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetPayment operation middleware
 func (sh *strictHandler) GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber) {
 	var request GetPaymentRequestObject
@@ -6194,222 +6495,232 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Nc9s2tj/8VfDouTNNXFqRZDuJ5blzx/Umre82iW+S3ty2yoqQCElYUwCXgCxr2+xn/w/OAUCQIiXZ",
-	"zdt2tDPbWBKJ14Pzfn74rTWW80wKJrRq9X9rzRhNWA5/XsxomjIxZeZDwtQ455nmUrT6rR/kkmhJ6ELP",
-	"mNB8TDVrt6KWGs/YnJrH9SpjrX5L6ZyLaevDh6j1mul8dT7RLF9v7t2MCULVNRdTQqeUCzKnKzJjaRYR",
-	"LohiYykSFRGqScqo0qRb7m3OBZ8v5q1+N3I9c6HZlOWtD6bvjOZ0zrSd16s8YfnLxXxUN5S3M0akeeAb",
-	"RQQ8Y7ri5qeM6lkragk6Nx3gj62olbN/LHjOklZf5wsWDus/cjZp9Vv//6NiiR/hr+qR7d+M7oqu5kzo",
-	"TSPK8JHPN6bXbLIQyaYh5fDE5xrRB9OCyqRQDPbwO5ms3kr5I82RPMdSaCa0+ZNmWWookkvxKMvlKGXz",
-	"b/+uzLh/27HXK3wLu12f+UgmK8IVSU3nOdEzKsjjY/JX/l2bXMiEkdg8MdRSDuGRuN36ELWey3zEk4SJ",
-	"zz3ca7YiKR1fK6JnjKixzJgZsyZ6xhUZ0zQlgrFEkQcx/Dicc6W4mMYPYdyXQrNc0PRzDvucTOgi1WTG",
-	"ctYm78xgl1QZDsESZA30hpEZzTImWNIniokEZnfD8hVRdG7I8x8LpjSyE7cv3M4lbg8Ezu2Gpjx5jc/e",
-	"YYbsls6zFEmRzuUC37ih6cJSY4I8CJof2rG0zDQ15Wmrb18i84XSZMQCxtaKWizPpeFUv/5WPF/74ISz",
-	"NPGNtT68N0dQaSrGpvdFLvoZXY1ynkxZ346hfzrpjh9POgl7MuoeJ0f0KT2e9CaPJ53xk1GX9pjhq5rq",
-	"hWr1jzudqKW5Tpk/8rimXJE5TScyn7Ok5TluuT+7Yv3qGsBufxS6rhvNGYlx9WJiGJAijI5nBNapTd4w",
-	"kRgJwy1VkDEVQmqQMwWFlIaLR/el1M/lQiSf+eTmzMxNSKIW45llsxGRuZkAV4QKqWcsJzTLvlFu/ELq",
-	"4cSMFUdu2LhiyT0pm92ODWOoI23k/kP7xNDKp5DCe51Oh1y8/BlPbUS6vRP8nLKJJnLiZBrpdLudTq/T",
-	"e9w56nQ7p0edTrfbOzo97XQ63d7Rcaf1san6tKDqFxIXGTkLcHLD2O0IdSF5t5F5w3p8HGoHBshuudKK",
-	"JJIZmtCEpqlcEq7PSGz2JCaKrhRZzlZt8o7rGYlB4ToEjSuO6rUrI7QDhS94o2m09ulHgTYHA/5JhLrg",
-	"Zz0pL6URcXAwYF0InGAiBXOHYlEeXFyZ9rt37w7Pgwe2zb3Qi93UbyhP6Sj97JpIlssbnhiuwLUidDw2",
-	"cgA/ZOliyoVZFEPFCdV0RBXS+pKu2uSl1DNDEBPKU5aQCbCVTZJ0IJB2qNn0MnUF6+xWAiTsxyMutcgy",
-	"mWuWvGAJp2/hJH4Zpc+QWBz2ZnqJjZXy09vnh0+LpfBDHs7NmIeGfRim7BkC6rE8Bc2KJgk3zdH0KpcZ",
-	"yzU3LHhCU8XWlaOZVBnXNP1GkRFP0z5ZGgbBhVrkhksSavcwoyuWm/9G8JXZ4+VMztskNHJieCo2c4uN",
-	"zExi867AV7hWAxGjfgGPTOUN+ZYolk7ItwTlz7dkTNWMfEvcHBQ5JDlLFmP40CaXmsxkmiiSsVyZKQI5",
-	"9q0YU1rmLCFMjPNVplli+h0IwW6MaBNqyXKWIDFlwcr81hrPqBAsHQrZYDLZs/GNIvZRL0KXIFvNCrmV",
-	"JDOqgGO0otac3v7IxFTPWv2jXlS1ZKPWmOvVkCfbezWEYKWIecf0y8czR0Tma0Fxz13XGdVGQW31W3/7",
-	"tXN4en74Cz385/vfutHTD//RqhnKhOFabKJrQ2HPzXMfUI5yvcDxbn/tMnj8Q9QCihlqe/hqRBRXJKMc",
-	"CA3sdl1ekKXMEyOISPz62ffDq/OfY8Oe4r9cnuOn6gqcH/7y3vxn+P63TnTUrV+CjCqlZ7lcTGfro/rv",
-	"N69eAtmbkRTnY7TIGV1ExLwLYh9eNyMDkmyTc03mUmnS6xw/JaOVZqpCGOaH2sGsmrlbuLJXcBLgFfzr",
-	"Du98CI3pX8NdKWizvNWWUHxn7/3Q5ejvbKzNOEwPFzNqvT13YEevBPMn3+ynP/nttSNbWErlJi4FmXMh",
-	"c7IQXMNSG22eanTjPD7Gtbceno7/X7TR7+O+qemskS6fv352+f0Pb5Euf3j15ury7fmPw9fP/vLTxbP7",
-	"kGdlq+wm2WVo2oXn9lDfYQ/AHWeEFE9TcwoTbuaWwCGsrGxlRxzLbj7RNEnMGZGFRPnGHPNcw5JNcsan",
-	"Mw3eH83mO3EjS2YfYFcv8a1ex68GzXO6AkZL1axhXDBZOMXGHL5hqjTA+1BQp46CpvJmfQBXhsWNVtCd",
-	"Ufo/Wm8gTpv7Q2nrudhH67YQ1c1EoOk1E0ROJvVUQEnCFSifTuAVKsonIQ2jgDSs1CSXcxyl0zYCxQg1",
-	"5I+2dFpqdIyVx7GTkvSR2FyVxcCImljLZVn+34HDvA32dJ2NoLO3ugznKlj6ayGXRr5WBGm39xTm5z/X",
-	"SFXR4IW+1M75TEL1t0aH29hBZQVhLr7TppW88mL7jqISqdIcmjqdxC6TnrG50eoluD11zozZSh7E+HL8",
-	"0OjITo1Vcs7AOGGpgqOpQOOhJGcp1fyGRQNhWoJfHlht/2GtRk3zZHh3oXn5l+HF+eu/bJaPj4/q1Tee",
-	"DMWGIIPdXondmwGCOeF4/oyRKdVsSVeB/SBFuqrQwOPj7URWS8IwBmMEhyO4KwXXE1gx8yhY+Xp6E6GL",
-	"eiPBlXeUCZ2v6mcFPxkSU4zQLCMcTUaZMWHEDUulmBqpWl3Jo60riU1s4/avMiYu/2KeXyiWD7e/8JNi",
-	"uXmhspru7chO1vdfu5JwyDC2dcez69WOtSM7pTeMjOj4eru6hW8MrbOwyXLFp3xkzYjUNb65TtHh0fv/",
-	"Dv/1/tva81ar0byVn02ZeSs/oR5jJsCSIdUNEeZAa4RN4xr2rTSChGp2qDkc0WC9jzs1i1mvhdjV/OTq",
-	"R+UgrNFWeUXqjsPFIs+ZGNdwiMs3r8hxr/skMsYxY2SRZSw/HFPFSMoMnQFx21hBq9+6ePlzDff/rYHp",
-	"P7thdWbgGzln6JSE8KQL78GxumG5MgZmF0+DIsgW2uTc/4QuozFokAqemTMquJiemY2e0xUB/yUEg4yN",
-	"LwYCQidkyUYzKa/BfcGFQGtHCuZarpOVCdVbPYowzb+YB0HQrU/4JYSoDLEw8yjIbTOJM4zUGrnDE1C/",
-	"3Ud8DmOapQ1gN3oINFMKpHTCQMrJsNuqJeJ/LBjEVur0qyylhnDnEnbFDkC5TQDfQ4QqdzciS65ncqEJ",
-	"JVOa1VP5ZoOdz5nSdJ41nF+OYeBlzrVmovHYrk3R6TRbNwscyx+ilt349WG8mtggOhAfCB0zm1+777ee",
-	"T+5DpUX74ZSDnYiQvOqObEFTzZkrUegAhhAbuGUML3CBf0dJxr4fyQVacXrGVmRpdMpl/WqXjwD0tdOy",
-	"QsKN9Y/N7dHf+tKVC6E5PrbTW1a21zrJmhf0lZtKk79qU78vjMQHf0UqFRvmjKo60nk3W5klhYfMycG/",
-	"kjNCRwr2yIjFJVcsIKsWzTI45hlM5H2dNzrg4ZtG6Xl9yaDaJffGbBvfIlVdpIEnkXONhJ7wVI6v/UQX",
-	"QvMUYgy7n+CcTVhez6UM2SMfl0uByrrz+MKut+uZntYpS4aj1Wa7oxQDxsMDHm6uG6ZT8eC//+2oVy8D",
-	"ld4QafRKspnAG3hyzYooEqvc0rhGvYcxoI5G0r+i6PGtGA43Lh+wwv/ShClNJjxX+oyweaZXyCx0ka6A",
-	"Ilyw5c6eH9QHSk6fbqfG6yPYrR7S+hTCc3Xt9908RzI6ZSCRCNcREXJpzlxKdS1FVBbXTr/U44YV9Eyt",
-	"MXGvie+eGRKLkU4NYcUREq5gFWKTE7DoDXOrPDKVTHk19o/xr3uwkq0WppUic5owF2ipPZF350krlg8b",
-	"HHDeWEO+BMo+xq3HcpFJoaqmWuU0Y2TyWsiluIca4zhfI0W4gGTtQri3dwkxGo7HE8emdE4Ttnkm92ND",
-	"lsItI4paajEeM7bV1Pq0QqGJHzo3gN+Fe7HFwkewWwjrXekoNpLXcsZTBh6q6nJA6GZMBdEsTe9BdJ9D",
-	"D5A5n/Ja1UbaDCpMIzkjijGCS1jWZrjRbReYPGF2JMV/uDD9pgw+sFubcPq+PsK6iwYZ8Il7Hyfktnc8",
-	"TxsUlXO042iWOe9Dia0XIsK5NIFnjgwLhVAC12TEplwolGrxv+L7n2jcm7se6LkUxkKgjsg/36EusvBC",
-	"dcfSY3HAt5/rt83ZC87f0C4JZLCl7Beoscd9IiR43DFtWoNvHbJKxYrMZc7akFRjBtz2KxtHxZe2nWgg",
-	"/FeYhhX3Qa4bHXKeacJEAsNBAgna6gfbwa3094/5psK9ASJTLBkIQ3Y5Q9FcvOSnVnrJeckW2RmhRqUj",
-	"fvlNvzmEfovxWaVaLrTiCYv7hIqBMNyTapkTRXlA5JaWDJmY4ftsVkhOg7TMuRGUcs76Ng2I9G5vMcwr",
-	"ldV9VnJBEgnpNOZIoqPGcZtiE1s2d8XOsqCnYkmD79YewgX1/rTSS6U1Lz77NuqXppa1PecsTZ7luayx",
-	"RF1WbVN8dplLMXXabi1bsLnitT4eqmfgAODCxs8zmfLxyuz5PxYsXxFfP/ONAgvrDEscYq9xL2cyZdv1",
-	"ahyETxKuO6U/UJG8mky26XTAa7ihHn8IpxLOakZXZyhhbQaSpR6jaF+9evOWPLrpPgJyUI9+Qwbz4ZHd",
-	"ahWj78S8PhAorEMDkCsSZ5hFHrfJuRsC0KJPzDWUCG/F11wkNi9XSZKllIt0VedNNA9umLHtBnqwe9wn",
-	"8ZKNZ1QP/65oxmPy4B3jt1z895vvIDGZTJn+LqcieXdxRVc2evQw8m8ZZSLL5TSnc+BD7muWcGFWIQ4e",
-	"GBpTqvpdzhKes7E237u/h4s8NZ//kQ8hJTkisWH6w0wqDb3QLBtycSOvWVw55LgqNeI+p/MN2TC/rb9S",
-	"XsPvVsQs7pkhkBEjU35jZJkMl9WnfbVqyBGrAUCQ1ducYVKsnnF1T0kHFODnW+637phcJkxorlc1GqpZ",
-	"4wZdR04mfMxp6iIRxiQ2m0rsrtZyjrvG825YziecJY3mD8sh3VLxqWCJOaXIRYxNnGVnGMd2mhI8aASH",
-	"ksHgRlKmjK7nwtm5+zEHg6lbxB+lvF5ku4ZWy3N5xkFcxTb+GEP+eQzGh9MZYAzxuln+J43Kri3vC5bw",
-	"MU0/bqDV04r3bU8IFejqQ+ZIwZbCKgiIRoigqYzm2irxsWI5p+lQyJjQVArDg85BSRvShZ7B9ym/Ycoc",
-	"kYVmyokXRaQYs773khsatS7aUOCYLua4BNCgzPk/Id93aB+O60TBlMlhKjG3vFYVz1lgXHPVJ4YmuF4k",
-	"LEqphj8qjsjD//q1c3jafv9bN+o+/RCVP9Y6J2E1d4ykgpXig0H3jqUGy74lKl5ay/Z601sOgukIc2ab",
-	"uKTvyc/obqkknq7qmw+y98tu5kWWSpoYK5rVJBzfLcmkGMP72pOpqYtgNgnWoPOTTqfs2f7bYHDb6bw/",
-	"qCWeTe75nM1pfq0iK4hR87eRJ5obVd9nXgMv5ExF5JqtIOLYNYL7uIMJ2RGBkjT4wb40ECcd+yuUOKyM",
-	"SqiNeeAtmjZ5KYli45xpPM7OXe2i9RHJUkYV6/sxuQKFYJh4buf0NlyxIE0xWGjwra6RwYvCNeQrBKzp",
-	"Sh5MGErEi5c/P4xw0kFOQCns2+2ddD5SsnRTqfdRjyR8agYKWi7EVxy/jQgNQ4zOk1GOTG+LSt8laGLF",
-	"U+2xMgLLUBmKyoVIGJomIFK/UVacQvqYrzqJyGihjQYiJEnldHtm125JNj6cuNErLZcMUvXa5HI+X2g6",
-	"ShkMB31oZogWVeHzByUjKHHCNHgnrP5woBKzGJtlShAp2D0weB+3Z6nvtSSUmeFT1WzytX5xpqp2Nj+B",
-	"28tpB2MqjOWRUZ7sPq15wKA3brN77t8yqrtTucwVPISe3GQx1g0Zqm+X0jEqy1ELqTOeST5mteHZBkZT",
-	"cuNucaTaB+EtvciFsYLrk6GRwEH0BREBZtiPYOa3zxirNnywlDH1NUevy2e2QgqOjkqHssRv6lQgGFx9",
-	"8BuCvuNFruRd48wFj8QDlFKFD7QbteyaIPtLttwUZDc6ibAFgzuF1336zcbwel3GjGpeuvslJG8Mn5VF",
-	"YzWGdh9F6aNoRiNborutdqUqjhIGICY+O7I+w/KMaJnQFXosL17+7KtE0a9rth3hCBY6lLemyffblO8d",
-	"ZJtdtt4T1JvNIkMdM3lAycWMC6aYYRA5HYODi14zRY4eRkZhGkuhc5kWP6s1/enJJv0JjYjDweC2OxkM",
-	"bp9MGuyJe4naPhkxvWRMkF7JfH9CEqiQyOWcCLmM3GogxFSb9MhMLvLigWIHBgLyNTRAVZGcZYxaLmur",
-	"EThskrETlixNCVXXynMKSN5EcxJsh3uZyPdRCv6oiHUk3OmsUfB2iYvLozRUkiNHRMav2qTTWSfuLyed",
-	"K36VbxQZ5XKpWI55wxIdvEuaJ+oMQnRuxkmSM6WYChJ8wIUH6BzVA3HS7ZUmOdM6U//Vf/QoOAu9Dp6F",
-	"b7eXk4ay08vMcF6NzPuNE9/lVQCXZdwvqawkNiYBF9NqbHBGFVkxbQ7QWIoJz+fWQsTYqGkjo6swJloJ",
-	"nw7EmAoIlbq8J2E+5JrTNF0NXfK69ab6jxGZSIA+WdN24kJTsvA/lYBgxsxHOx/7l430cet9r3QeJNHX",
-	"stsrd7zu5OCUQFW4OpYrkCsIuZEYpH5cczZKcrTRwY/Wr+U6eB6NYUx4coZKSmb7sVAPRuz4fGFBHHl5",
-	"ufB0E3u/p3mMQ9iJKeGqrFG+baGOvsPX1gkcZ90PMnBA38CECp7EbbcBUH2H6rGcGzvdfGtYm8KwORUr",
-	"KVjw2MxW9KVcXJfJDvoEtK4cMMDw1SZyqk8lfBVkBcCBS1M21oXj20EYGNYEDMjo94rkcqEhUj/J5T+Z",
-	"8IKSF2Z2RT/DuNCmQjjL+GwACdkeqAU+ql+r7N7RbUGzrInGbVwEgySgfY9pmkJAoLbnr8jxwFW20GxT",
-	"qNezV4gag4pFEz7WCjFePAreGaGulBQoT5KcKZlCukZdoOwjZmrOqEiGEkP0m2buIvkfolbKpqopHJg7",
-	"1+Jc3jDrZpgrlt4wdWYJnAsKSQjI6y1US2RI8Zob2aBYOol3NofsIfuRBbUhRY7xfDxrIrw5y42trJ3F",
-	"jdoNn4pCzwsqvP5whutO9RWfKiG2bF3t02P/NOmxSFW1abKO+btD4Lhw4ZnxDKzeSQPHfKvnJTh/f7Ti",
-	"pilvxkgGmx1nNjiyLII8GFM1ewhubR8SjkOzGio6ATwHf6yV0imbDjeX86UMk7G4QCw2m0j2cek5ZdNP",
-	"T80VMrJTj1y+iqcCbHrDdt9XU87oqqaQushmaMgw2SUSVKfifvrwUNXP1lytblfufp42TG4a8mzzIlkD",
-	"NiKXVzfH5mBcXt08DhHSzGI57I4zAJvwFKnI0khDow/jqgmpicXk6xM6ENZJAjleNDdWMSZ5+vipd3ec",
-	"1GCfPaeHk367wYbYoM2EaipqNros/bgiXJwVFTRummacC8XuVGmPEG2dw9P28LBhqPMiDWaz1wYfu4PT",
-	"pjhXawVMsDwbiKrJA2B5d9w3ds+ca80SQGGOytqpWSqJ//iUR7CLXHZkxVlAx2OWaWZrl3Ab5nQ1EEZp",
-	"v5uLgWGMMvQnoOvvG+2cFqHTIcyGHgjfdMImXHDN0pXLjG6TOEywRufHCxAiYypQO02pZv3wOVgB648w",
-	"nWIOM0ZuS0agXVfAYIMVqndE+DziIse41k706DOVNGHE/aoRiewClFVjVBTY3xwUaWtHILML8+5ssuSM",
-	"zWExER7XvOCT3myahdJ0RZQxg2kKW2p4AzhWMaevEE9oqUGToxXBnKtaa4VjfqNPf653dCjTCvrLfV8e",
-	"QcfOa2e7wKdU1lgFfwyjJJhM5Peo9nBaDNLaOD31iNfGTDPHLjGb8eD18wtyenzy5OG6mESw5p1wTy/M",
-	"ox+iHTPNqUjQINWSJDICQyFjMkvrI10O0XytUfS7VDC3owC1G6nV9bvzXga59DW7WcBJVwdUjy7t6+n/",
-	"79AK48PLcjB/kfMmhWvRQME/vH17RfCBdhiZOjk9DSyo40498BjiV9e1C7CjXABAU31AuT6AXo9r7adu",
-	"mt0+5XrAQxytXw5PZMFOREirGw7FhaXlSkgL8mYsAWISs2oPxED8jgvxu11i8rtDAyG/D8Tvh4eH/v/m",
-	"2TUaJL+T407HvNUILQ+QOQAmQrCNKsw0tNElvxv1ETGpr9nKPlu+aQGePCK/Q5t19zXgSwW4O7xwjE0H",
-	"6PAA9CAXmkE2cgkg3jYxZ3omk6FpCUIUbpgntnP0GM5ogTuPb9jXMXESC6PMa6f2NfRCWvzXM1fRVnLI",
-	"m61mtNyQleD1TTl8hDm9Zrb6yPC76vt+/dYaGDGz3dhM6TWX0lS8JiVJuRkrMda0x4AvSrvwdfSxrC3e",
-	"Ws9u5Z2Wbd/O2Q2XCzW0ntzhQlinXdAOFYTRPOX4tqs6CadyRmil7qAExl0M1bw8tPpPaZzVorBSQjU2",
-	"Pwnop1h116jzAwTD9qNd81muuTU3+S4rHZmlLlObS9gEYDxApQQJMZaLNCFTiSmljtY3JV/7FlMWGgfu",
-	"YbhqozYNHVY+csngGDtAAG5tU7/dhlu5vxoa7TXlY10hF9BhvlHhYrg19yoWBk5dbUQKOEWaLLKahQLy",
-	"APD18m4HflOvVvozynXlZPqo4jBni7XTWdT/gRsWxmpNvuL9mpsQilbmzVculBpI2VQNnTApXld0ZZS+",
-	"2Pwck5lckrnhUr702lh+oD5Apn8lKaraAdKXVIqvrZq/3qhSO1Bz/wJsiqUWu6qljhYCXDLhYbGPyQmx",
-	"PxJ7IYz3wLNUMbTCS21pKYdzKlYNBxrDzoZ3wzLjSzY+H9RMrDVpDJv6Jr9RyBJTPueYm+oaNQRgEbRL",
-	"7Zk1hQJT2ryoYCG5xAl3pLXE6wfWWkMxsq05lHl4oRE6fZZ0BZrBiGOFILZjEzUUTxh54KpT1UPbbeXq",
-	"JtNf98iRbXDVk5f5tTj/8NoJsitSvS3AcQd3GRH5nZyArkGDa4/OihQTVr7RyCsb/q4FaMAMUnkENXvP",
-	"Q3MrDZIjMFnXby+qKDhwBVugxrSiltdQWpCuUlE1nPt5GBblDr3xW5Lp/rPLKXYRjnJ7G2RqUcE79GZ1",
-	"VYAFXzlR0/Iem3rB0fLGacHXK814RhwmOFp26jMKau7OqeN8pa9L/Kr4xfKQ4gvHJcrfWLCFumNa/ro4",
-	"b62oVT4QQAV1JA/KvAVuAErxd6LUOTBe3wXPqV+q8VoI/o8FGPfmsagEoRD8Zlc18qB61t/7+LiS6RYR",
-	"IQdiPZnNaCkpo3BjVPyv2MHwWXAGHJ718fhah9fPvj/sdXqPDzudTvcubsS//WstGW7n/LgCqqRSZAK+",
-	"q6k0EwDJaFYC/D1uaWzUCXV+dAuhfrE7dP9m3JNyFLFNzu+EgtIvY2MMxLpwrGTT7QiVsmNCgIc0+bRZ",
-	"AfXB8fLCIhUbtSZl04pWs7NTBAmlIe4NZfTARUVT6SHVheIO99ElkozYBPQ5TL606mU1uR1E0peIie8K",
-	"WNMnMc14fOYSpxwCCyKvRGTExnShjBWKeaI+F2dJ7ZUnxoJ8EHtom/hhhA5n5Fkzmjg79EGc2t8DC8ts",
-	"qr2I6UFcgOHED89I7OBwYtJE/l8FvA5zwBUbI5iQEO9872h+0jR0H67XRXzkqOk9UX3qy6fWE6rr6zrQ",
-	"ld7Q9JjxG8ONmlKv3oF/2yVcueeLdKumq3bUHrro64IucqkXdTUvQRaFRzXaLZ2i4Oo7g5W92JrnU0Cf",
-	"eBvLGqhc3SPlpyljony1ccqmH4ksmrIWmrMU/CreDw2iIq3lxCpa6IKgoaj+olcibd6I3AjCj5cp07QL",
-	"G+4/wm34BLVFzSpqWZkyjKC2wOjMl6YvbUTK3RLK9cfcHlULOl24V4GB2lgrZk/2Cy+Y830Fsy0u7xOE",
-	"pmmb/GiTyiPz0YfXisnAywOBmGJvSw5QoOclNavm+SMIhTCu7P2kLnHeLBDoKXdTUh0RlO8CghV0RWzr",
-	"Wuzugrq45O1p5xPUPj3t3K/Y6T6lLdvLQpqP2vY8ECE1AZmwYpDgkcsxUzZbQ4EZaRTZkVxoxFiq5FHo",
-	"EuYP5Ij4lIwiCWMgbCiihE33h0Dp6tDoiHP3DcQd0Oga8j3cPLA+xY61MevDL1spuSPI+PBusF2w4t7y",
-	"OUu5qENuRtSMzdDNO5uMrp9nkE/0YUvNqOu7jtzKLa2rKhtscQ/MuLsZbqy12iyKrakKk1zO6+Uj+qzR",
-	"4C2r+ehEWZaqCNYa3oDxNpc3LOnb6GQAFIkADMhHS8LXaZJV12EtrdzVxtZy0/zBbxxcUEEVic2a2ZKl",
-	"wgNtFiNlNBd4pav38sNkt0MFQg23zTL1urSWLbe5dTRm0292hYgHOaaCItgwExRuKM+5QFwOzW71fe59",
-	"Umy8yLlevTGr7PHZ/spW9SU+pTrK86tLgL7pk/g8dET3yXeM5iwnf332c9wmb5cSSsIxw8Ar7iuSS0hD",
-	"I8+MRgBREQuVOGMDgWkFRX1mCCyY0VVMHmABuAtzAjriQ8D6owli/gFVIuyZc4hb9gc0BQldMNBir2da",
-	"Z3jBMheTGjI7J6OFMoJXEbVSms3JAyrIAc2yg4eQB2DGQw4OYGwHBxGEUBWh5ODAjvHgwG5tqSTKXldy",
-	"cGA5lHnVmORqIMx6HxzMqEgO5WRycFC96RLzaDHca+augkh/aFdjGaPLGCxMgdEKhofLdXBA5AT7LAPD",
-	"W7frQAzEwcE5CG11cAD7CtCaNRorz72m2ieBphoRJfGyfa5It9c+6ZDVggqbqmdaxJJlpUkXZkX1QIAi",
-	"FCiq5EG30yFznqZcCnj/oStMZ3AzONysm9FcsRxyezlThN3SsU5X0JPHKSATc6DgwkOcnREEbm6vn1+Q",
-	"o6OjUwfc9k+o67E7MOfjXKK/zaGTxuhcPzrsdN92TvtHnX6n823nab/Tidvk3MbeTcNwHfeF7RFZm+vz",
-	"HoBGNgPWuln8Xeq4eCXlxPb4GoJuNg6n6IQdHBSX44gVwYvOzZCLnBEoE7Q+kyAKH5MH1YiHi2g8jPwI",
-	"B2LLi2vhkIfhXO3LthT1rePtLrBvc03s+vqEh4Fgt1xpdVbJAygy7m3EMdDOjjunNSkGbQIRSEIh1nyI",
-	"1gkZ5fKaCdOsYGN3vTAdiJPb22jDRfX2eiR7loSxdcZyzryp4xKWhdFoDw7MV71Oz3qmwnhov1JzB0lJ",
-	"PisaUiB5mpIRI4oBqmh7IF4zWrp6JwrYhXUuW5qCqyhQeXbpPHbMAFRtyFWzNMUxOBWoTzKpdHEfb/kC",
-	"qweKMRLbT8r6mDOZpkhY8ffPEP0Wr7dw2buwOGY3kSlIMWZnFmTZ+jEsjfpDgvLYNupuLYor1z8Z4sbL",
-	"LsA69Eup84W/YAhDOvaGoT7w12C98L56ewGteQshns0S2ZxAd6bjpuv/4zA9llzZBEGSsDFHB2VsgWqR",
-	"tzVfITYQqDPiGGNMYIzb5CVbQqKhCuCq4b7OorygAlLtDptN/cT5/GSzQGw+oaGtCvIy8jVrJRn5pSQ2",
-	"T8mcK5WxFLs0BA6zUDxlQqcrwqdCQkm3Y5CQeB/chda3j2xG1sbTFGYUIhkcHBQ5McAPYN9WctGHFEUp",
-	"rMSAKCO0Yy17MpKJERtWJIEIsrkV3hI3YqZNnkEDFlbTSZs4TMaN+6bHXEWlq6tswHcgympdfH74C6GH",
-	"/ySdw1PSJkNyGEeIOmsWEFzXEFwh/7OQGkxNaNQsiTmqNnUL7EjUd1I+ZgINDtSEJtwo3K3zjI5n7LDX",
-	"7rTcBaPhd+C9ns+psYcQl0FFXteyCofN3zEbagRHtToS04BbV3RlYZ/Pry6D+8X6rW67gz0ZTYlmvNVv",
-	"HbW7MKCM6hlopAVLQABSvUmDthfAjdiMG/FHECcpIjIwL6OC+SPT1QWPmjKt2uQ7NuXCM4wYjIo4wrKr",
-	"gYiLa3di4EeWo06BvJcyv4ZrXlEpM1tidVfkon1vahjhe82zjMFluVTDueCe4cDhBoW5PRCGWwHSEnRT",
-	"cmitX2wEu440wKW4TFr91o9c6Wfu2qDi1Lb6v9atZXmGk2J+zrx00A9OwYATADEUYWOp3LQFTKIgLryp",
-	"yCrgtILi2X1ackk96Pz+a/fw9D0irXSi7pMPD2vL1WpLoc1htaSgpTuaZhuahgb5Y6WheXCZXgXD8qhX",
-	"cZ9uuQH7vbEcVSaFQgur1+lg8QOoI9bmKmVgme+KgexwFd2UodlSNVdgz+TELkXbHLRj7L2uUT/KR5eY",
-	"WxX4OI873e2v/VRJwIL3jra/9xxy4BIGpTUnuw3QRonhhaOdhuYzfkLLFw6As3l/bRnx2XpvtqxgfVcy",
-	"TYm/ckvTqQru4HpvGjMcqiiieTSyrhSjC9X4ev3ZDbE50Pkn8D5NWbW1FwqKP8/T1FcWWd2nSMQ1csqm",
-	"zxj1tihv6g9EAMRhbQq0ExcOQshVpqGhI1a2+7nHXuE5SY3wNN2i5Y3jBMRaL3WNpqlMdytkRhh+IG/o",
-	"hGEetbE70K7AyVqUjB0TjL2Of9w5HYi6/GUzWqcfucSOGm74HReJr6dCxw5T+juZrHY4mTafCs5yRjW3",
-	"jxYEY84dfA1XpI+NnLHx3CrAPSLpL1gAu95yzxwWz7hy4pb8KXv+dPFicf7fr4YvetntqPs/p/98+fd3",
-	"7M1j2QrKwNy4Do+fdLvIGnbjJ+Fd3h/KPi+j4n74hKzMFg3W8DFfEGyvAa1W0gES2r8HczvunG5/4zVq",
-	"0fB8d4ceDN2+lfJHSICEl052mY5Pk3zBEk7d3bJflP26E11lwRc0TdEfwHJzlowy7YCjAp4cFDLW8eUU",
-	"7lNo5szPuVFmg24KBly+R8EYZnVXKZDnEmoWFCYPmtPffJMEkTnalyN4CcyuM/POHN/2TBWTYgLed+wK",
-	"2imBG2OcqSWkY6vWZwpeEVdDX6sVSnn9U3ZvTrjbwS5fY/Hvw1X+XTjK8fY3XkoNpLlnKZ6l/AhVMfas",
-	"L7ItXKTAwt1if0prJ4sAJBddmVNwI6ALsV1rn6GNvc0+e+Xykq3XztbOeKdlk4VTSuva6eyUYvi1w3Cq",
-	"oFXRPCR8Xf8ulWy3vsvgzJs6B4dIccGRX98i7T30ynf6ncIr3zBSn9G2Zq7eAxe13kCNAxDnLRa2w+5C",
-	"iD9AawbwPDMW9OqBvgvEJVZ++rUTQ9DoBgO8d/J4RyiRf/3nYQN2TKMxbjfrT22MF5jdG41xXIq9MX4v",
-	"Y/xH7okpYNkODRzQO+tUuxcuOBuYwY75OyhYDJfGBZ4zRiCcQxPCK8ZcFS42MlqV6hzIGx+MGggwpGti",
-	"TGCgIrFFYUVur9Mh/h0cpLv4zVg3ocdNJMQeB3vHzEBg7rWF+DQ91il7F8DWXvks3/vavDmbcqVzfwVU",
-	"aPiOUy74+BsjjoqHyIQB4RfR3tDudXmReFlMedteV1qJiCviIlAExwVrlYGnE5bRXGORgK/4OvQPl1PY",
-	"KgVRd7CTSxjzn1mltXj59Rotkg4GPglNzRFaRaRMjXYUwIF6yEr+wPY3bGRYxVSSwF2Mi7e7vaNfwszy",
-	"ehz63SggxGAvdXaEnf1yZypxWUm73Q9k8bAccrDF0l1DLEeY8mYC9LnkiAV9V3rcTBNF9tfeUfJvb9Vk",
-	"dM2geQE4JFbC1cnGkinj75YNbJqyuPie6UJWfDlWFkrBP6lF/tUpWZAlsomU1kzUuqEUj+A+uxTO9/WE",
-	"+AgyjNGpfv+2NyuAapGz2msAAq3LY/Odw/WaIcyNrZGsgsYAt+9Dlo6vOwiw/GZUOXxAlrRJBWDXsOUJ",
-	"VdqmJJWQilxan8vW8uiClUBIAHvUJhcIUECoG66bl1c02+QtrIaQxCxCra5oXv0ajr9fdaut9L5A51xM",
-	"z9aRHy2aKG4rVh/AuXFxfrQSjImL6XSwekH+VtP47NOP4FF8Egb5J/RE3lHGf20S98IexbuKXH+d+6di",
-	"dufKorM5SOGCVUHaKECNY3ZKNWlyxyvsg9zQGVUDEeA2WMCr4o6WkmeKnEOqIp6Qsllib6bBDox9HZjH",
-	"9kmqAb8TuoFbe7QiLjc6IjkTbMkSn2MFIAAjRh70Op2HZy62jXEV7EzmDnPXXzIJy4YIZ0FfdRyfPIBs",
-	"0Y2waU4eYJZgIgV72MZ0zuKqC5/wORArZuv3RmwcwASPKaBNbIJVazb4r4IijPua/C4mfV4UgRfH4BKi",
-	"TNXQtqE6CoAs3kAMMJ9bvc5Ru9Pudo/aTzzae23s2xtXuwXBP9zBaKoAWH/uyJTdl00S6JsCE6ts0p95",
-	"hNzwCNzToq/Z3cKod9+hTXvobocuivesvW9vRGktb2mn9L9ua6szoNvsDPBXktia2g2UEl78gdVMrSUb",
-	"z6ge/l0h9gQwUlflctk4WiHFmL3Rxvo/+evT3uPjyx/f/vXih+7ji//pnXR6by6f/vLyxdsXj5/87xto",
-	"dHwN9zS2spxldDXkyX8ub3ud7nG303vS63ROj05PTnq9xydP6OPTztHT097Tk24HUxxXb/jU7Lh8fZo8",
-	"vVrMxOX4259/eTr+7ofnF8vJNKN/PZ0mT25oK2opPhVv0Y3w+s05ZFfO2RtN5+Y4dZ886R31nj7udA0J",
-	"IDAW8J41f0jvBPwhvpr316rjxi6dLaB2Fdnus3NQOJhoI4TsnSSt7mm4iN6B0u1WHCjd0IHS8cgDu/la",
-	"/O0cdnMP3eaujezOjGBDlBhrm60HZePh630uBhHaJS7r/6xJeviyISfBqoUGez314+mpe1/UqwxuoSzq",
-	"P51m7DVfrxu7b+ocUs1E771CSMCYD3+p8VbL4EL9MxKrlRjHUAOwHnX/nulQPfoykt6Db+ydW5/PubWZ",
-	"Nu/q37I7XPVwrdH2fX1c1fabDL8LZ8Nw5THAKrbLWVFKBxcj4EU0IaByu+zJIk2OrPOB8EgBxcEsHFNN",
-	"6L/9Att3V0/Ulz2kL8u+Qq69k/DMVdcGEAzLJv/el1QQ9l6svRdrsxfrfsL6kS0B+4QsDXRbFZamho6r",
-	"XqfnDqEqSoURFbEePjQAplvncQNRVIMWWjQPTgXgNEPVnT3zQUFybZpHXXlyMZmBKAW4sK3FvATLBekU",
-	"WGmHtZMWmreUfdLo/7H4q3+syiGv+HxOII3DAdrXpXOcdDoF3lHrPMskFxoR+KkYszR12MH1sfDD13fK",
-	"xygDc+3kyendcxHqZ9ro4ehhwmH7pNa/sWaDQ2NNRrfD6zGnJbCve7X29fHTXvfo6Envbva1gyRtOY+J",
-	"BdzcxYz/Y7tdM8277n+TJHT6RmAp7yXa3t69t1GBWEZVswJlU40cdTJygxg1Ruqnk6E+HuRVvxo3URhX",
-	"WQ8LeVMbYg9LmieqTb6XMqnqu3AfOeLzWVwlcEDBZzQg5gz1zPPCsQZVgAjgxBWZcEFTvKfGDIMl3tzf",
-	"wV54sxLjr8am32evfAED/9yCIHhiF3J5R61WB/h1tb4ohHzQORWKI/TL+iEyWqs9+lX8AQsIoAiAhW3y",
-	"S3kkvU9Iy76PBmIupqn2NPwZnVQlaB0onfgsXitLsztlCAbGxScizp00uz2b/WJ+1NxRwLq2c1d6xK3e",
-	"Ro6PjM30qAB2vrPWVOmmSWky5OWi3d7+1uuAww33sJ2VAOfRbocgBHkr04QoCfktmtkLZ720igaiAChz",
-	"1yYWNX4LYR0OgK2M2pQD20IE9OL69TZBoDeW1BcARHhoBsLrWRXnhD1XWE18RjysA4AReXDalE3Xrh0r",
-	"kNRqrzKrU9xwWy7dMv7Ipp+oHvk72J+Qr3wMV8HH4GaFem6B27RM95bqn8X3Wm83vqGrZmjydXazyazc",
-	"wikfoSvmkzHM5zmz+XPOgSmqvLI6UaBzwzYcv0GYxTRtk1cOV8s9ShVBUGxJZvSG+UUaCA6IXmikbmY7",
-	"O4SbYI3WuNAXYQd2URwMmbEXyuu5Zw1/atbwPb9hdRpHCa1gOxcAxPpPdurfLEYQn6Huhih3lPEaWtRl",
-	"IOS8FFafKcAh7b1cqB25dGG95GO8LXOUczFFliLYrSY6Xw2EBb5CBC247GEiwSHVJufFBbJRUf1g79Us",
-	"RhaGqGsvBS34xEA0MQo4QU3mz2fnEA7nVex5wp9cXWCisLrwkNUzg8aGsUGW3zTDPxaXSGaLUcrHAP3G",
-	"BOYBLPK01W89ApZg+629NaBwCcslU+6eQovwYCsk6pA9mM9c0ZKMZZqysQ4r9wvYdMgFDhr1rpD1Zrdd",
-	"Ntku4aTAGq438q7qj5EbQFEjUN4DIOSgC4sdWNdDiJsMqwcAtFEBWs1zDwFoofmCuwMsJJYK+grQbMyO",
-	"OfRl8OYAnra92KMRFetqA6KzR5j34fjbW9BXuCDdE3sboeqXyhZOiIrIUcf8t0fmRkZ0O/jvEf4LAPSC",
-	"zBAwF+FPcsZIQlcKxAJEHMpXA9t72y0KDEWYaELNOx7C0KPiAmCzsayMIT0QFie0BCY9lYC1YL5wjTJE",
-	"5IpIKgHaJ0CWBq8uXMhKtb2Q3kumsKAEALgTnrOxVhZ/XtvrWlgC2MOI62UBw0Yr8saY3jRPyDu7b+SB",
-	"sl+5nWyP5fxh3+NqH5qXqV7kLCYzmSaIJum/LG7qVGycMw3y1AzRvh4RvZR11zT8L8v5xGZU0CXozw4W",
-	"P+WjnOaAGbk+XnsDZ0ZzqErkOhoId0wg78QPXPM5U5rOs9hr88Wt1ieGNBZ4DdKkXbwECJG2aucGcyVi",
-	"bi+9wfQ2vE+CzllYc6N8YkYfAHsBB9qsCk+AdFDib8XJdV3yxEPZoDQtzl8x0FbV0RAGt7ci6YQ3v5rR",
-	"n5GfBL91R2xr935x/9go4BaQHGhETkh8041wqUdUscfHEVHMrJlG4lUZHbPtQ/O0eaehvf80ziEA1N3J",
-	"K/R//1dzLZ7FkKfXTLRRuBdhKYs3HxELf026zldnh1YPLotcGq7+3vPoPY/e8+g9j97z6K+MRzsrYq9L",
-	"7/n0nk/v+fSeT3/dfNrearrn03s+vefTez6959NfKZ8ubqLes+o9q96z6j2r3rPqr4xV25zUvedjz6b3",
-	"bHrPpvds+qtm03vHx55N79n0nk3v2fRXzaZtxvJQLrTiCdvz6z2/3vPrPb/e8+uvlV/v/dR7Tr3n1HtO",
-	"vefUXyen/vDh/wUAAP//",
+	"7L0Ncxs3kj/8VfDwuSrbyogmKcm2qLq6UrR2otvY1tnK+ZLQywE5IInVEJgdgKK5ifez/wvdAAYznCEp",
+	"xXa8KV7VbSxpZvDW6Ndfd//aGst5JgUTWrX6v7ZmjCYsh39ezGiaMjFl5oeEqXHOM82laPVb38sl0ZLQ",
+	"hZ4xofmYatZuRS01nrE5NY/rVcZa/ZbSORfT1sePUesN0/nqfKJZvv65dzMmCFU3XEwJnVIuyJyuyIyl",
+	"WUS4IIqNpUhURKgmKaNKk255tDkXfL6Yt/rdyI3MhWZTlrc+mrEzmtM503Zdr/OE5a8W81HdVK5njEjz",
+	"wANFBDxjhuLmTxnVs1bUEnRuBsA/tqJWzv6x4DlLWn2dL1g4rf/I2aTVb/3/j4stfox/VY/t+GZ2V3Q1",
+	"Z0JvmlGGj3y5Ob1hk4VINk0phye+1Iw+mi+oTArF4Ay/lcnqWsofaI7kOZZCM6HNP2mWpYYiuRSPs1yO",
+	"Ujb/5u/KzPvXHUe9wrdw2PWVj2SyIlyR1AyeEz2jgjw5Jn/l37bJhUwYic0TQy3lEB6J262PUeuFzEc8",
+	"SZj40tO9YSuS0vGNInrGiBrLjJk5a6JnXJExTVMiGEsUeRjDH4dzrhQX0/gRzPtSaJYLmn7JaZ+TCV2k",
+	"msxYztrknZnskirDIViCrIHeMjKjWcYES/pEMZHA6m5ZviKKzg15/mPBlEZ24s6F27XE7YHAtd3SlCdv",
+	"8Nk7rJB9oPMsRVKkc7nAN25purDUmCAPgs8P7VxaZpma8rTVty+R+UJpMmIBY2tFLZbn0nCqX34tnq99",
+	"cMJZmviPtT6+N1dQaSrGZvRFLvoZXY1ynkxZ386hfzrpjp9MOgl7OuoeJ0f0GT2e9CZPJp3x01GX9pjh",
+	"q5rqhWr1jzudqKW5Tpm/8rinXJE5TScyn7Ok5TlueTy7Y/3qHsBpfxK6rpvNGYlx92JiGJAijI5nBPap",
+	"Td4ykRgJwy1VkDEVQmqQMwWFlKaLV/eV1C/kQiRf+ObmzKxNSKIW45llsxGRuVkAV4QKqWcsJzTLHig3",
+	"fyH1cGLmijM3bFyx5J6UzT6MDWOoI23k/kP7xNDKp5DCe51Oh1y8+glvbUS6vRP8OWUTTeTEyTTS6XY7",
+	"nV6n96Rz1Ol2To86nW63d3R62ul0ur2j407rU1P1aUHVLyVuMnIW4OSGsdsZ6kLybiPzhv34NNQODJB9",
+	"4EorkkhmaEITmqZySbg+I7E5k5goulJkOVu1yTuuZyQGhesQNK44qteujNAOFL7gjabZ2qcfB9ocTPhH",
+	"EeqCX/SmvJJGxMHFgH0hcIOJFMxdikV5cnFl2e/evTs8Dx7YtvZCL3ZLv6U8paP0i2siWS5veWK4AteK",
+	"0PHYyAH8IUsXUy7MphgqTqimI6qQ1pd01SavpJ4ZgphQnrKETICtbJKkA4G0Q82hl6kr2Ge3EyBhPx1x",
+	"qUWWyVyz5CVLOL2Gm/jHKH2GxOJwNDNKbKyUH69fHD4rtsJPeTg3cx4a9mGYsmcIqMfyFDQrmiTcfI6m",
+	"V7nMWK65YcETmiq2rhzNpMq4pukDRUY8TftkaRgEF2qRGy5JqD3DjK5Ybv43gl+ZM17O5LxNQiMnhqdi",
+	"s7bYyMwkNu8KfIVrNRAx6hfwyFTekm+IYumEfENQ/nxDxlTNyDfErUGRQ5KzZDGGH9rkUpOZTBNFMpYr",
+	"s0Qgx74VY0rLnCWEiXG+yjRLzLgDIditEW1CLVnOEiSmLNiZX1vjGRWCpUMhG0wmezceKGIf9SJ0CbLV",
+	"7JDbSTKjCjhGK2rN6YcfmJjqWat/1IuqlmzUGnO9GvJk+6iGEKwUMe+Ycfl45ojI/FpQPHM3dEa1UVBb",
+	"/dbffukcnp4f/kwP//n+12707ON/tGqmMmG4F5vo2lDYC/PcR5SjXC9wvttfuwwe/xi1gGKG2l6+GhHF",
+	"FckoB0IDu12XN2Qp88QIIhK/ef7d8Or8p9iwp/gvl+f4U3UHzg9/fm/+Z/j+10501K3fgowqpWe5XExn",
+	"67P677evXwHZm5kU92O0yBldRMS8C2IfXjczA5Jsk3NN5lJp0uscPyOjlWaqQhjmD7WTWTVzt3Bnr+Am",
+	"wCv4rzu88zE0pn8JT6WgzfJRW0Lxg733U5ejv7OxNvMwI1zMqPX23IEdvRbM33xznv7mt9eubGEplT9x",
+	"KcicC5mTheAattpo81SjG+fJMe699fB0/P9FG/0+7jc1gzXS5Ys3zy+/+/4a6fL712+vLq/Pfxi+ef6X",
+	"Hy+e34c8K0dlD8luQ9MpvLCX+g5nAO44I6R4mppbmHCztgQuYWVnKyfiWHbzjaZJYu6ILCTKA3PNcw1b",
+	"NskZn840eH80m+/EjSyZfYRTvcS3eh2/GzTP6QoYLVWzhnnBYuEWG3P4lqnSBO9DQZ06CprK2/UJXBkW",
+	"N1rBcEbp/2SjgThtHg+lredin2zYQlQ3E4GmN0wQOZnUUwElCVegfDqBV6gon4U0jALSsFOTXM5xlk7b",
+	"CBQj1JA/2dZpqdExVp7HTkrSJ2JzVRYDM2piLZdl+X8HDnMdnOk6G0Fnb3UbzlWw9TdCLo18rQjSbu8Z",
+	"rM//XCNVRYMX+lI75zMJ1d8aHW7jAJUdhLX4QZt28sqL7TuKSqRKc2nqdBK7TXrG5karl+D21DkzZit5",
+	"GOPL8SOjIzs1Vsk5A+OEpQqupgKNh5KcpVTzWxYNhPkS/OWh1fYf1WrUNE+Gdxeal38ZXpy/+ctm+fjk",
+	"qF5948lQbAgy2OOVOLyZIJgTjufPGJlSzZZ0FdgPUqSrCg08Od5OZLUkDHMwRnA4g7tScD2BFSuPgp2v",
+	"pzcRuqg3Elz5RJnQ+ap+VfAnQ2KKEZplhKPJKDMmjLhhqRRTI1WrO3m0dSfxE9u4/euMicu/mOcXiuXD",
+	"7S/8qFhuXqjspns7sov149fuJFwyjG3d8e56tWPtyk7pLSMjOr7Zrm7hG0PrLGyyXPEpH1kzInWNb65T",
+	"dHj1/r/Df73/pva+1Wo01/KLKTPX8jPqMWYBLBlS3RBhDrRGODSu4dxKM0ioZoeawxUN9vu4U7OZ9VqI",
+	"3c3Prn5ULsIabZV3pO46XCzynIlxDYe4fPuaHPe6TyNjHDNGFlnG8sMxVYykzNAZELeNFbT6rYtXP9Vw",
+	"/18bmP7zW1ZnBr6Vc4ZOSQhPuvAeXKtblitjYHbxNiiCbKFNzv2f0GU0Bg1SwTNzRgUX0zNz0HO6IuC/",
+	"hGCQsfHFQEDohCzZaCblDbgvuBBo7UjB3JfrZGVC9VaPIizzL+ZBEHTrC34FISpDLMw8CnLbLOIMI7VG",
+	"7vAE1G/3Iz6HMc3SAbBbPQSaKQVSOmEg5WTYbdUS8T8WDGIrdfpVllJDuHMJp2InoNwhgO8hQpW7G5El",
+	"1zO50ISSKc3qqXyzwc7nTGk6zxruL8cw8DLnWjPReG3Xluh0mq2HBY7lj1HLHvz6NF5PbBAdiA+EjlnN",
+	"L933W+8n96HS4vvhkoOTiJC86q5sQVPNyJUodABDiA3cMoYXuMC/oyRj34/kAq04PWMrsjQ65bJ+t8tX",
+	"AMbaaVsBcGP9Y3N79be+dOVCaI6P7fSWle21TrLmDX3tltLkr9o07ksj8cFfkUrFhjmjqo503s1WZkvh",
+	"IXNz8F/JGaEjBWdkxOKSKxaQVYtmGVzzDBbyvs4bHfDwTbP0vL5kUO2CvTHHxrdIVRdp4EnkXCOhJzyV",
+	"4xu/0IXQPIUYw+43OGcTltdzKUP2yMflUqCy7jy+cOrteqandcqS4Wi12e4oxYDx8oCHm+uG5VQ8+O9/",
+	"PerVy0ClN0QavZJsFvAWnlyzIgpgldsa91HvYQyoo5H0ryh6fCuGw63DA1b4X5owpcmE50qfETbP9AqZ",
+	"hS7gCijCBVvu7PlBfaDk9Ol2arw+gn3QQ1oPITxXN/7czXMko1MGEolwHREhl+bOpVTXUkRlc+3ySyNu",
+	"2EHP1BqBe01898yQWIx0aggrjpBwBasQm5yARW+YW+WRqWTKq7G/j3/dg5VstTCtFJnThLlAS+2NvDtP",
+	"WrF82OCA88Ya8iVQ9jFuPZaLTApVNdUqtxkjkzdCLsU91BjH+RopwgUkazfCvb1LiNFwPJ44NqVzmrDN",
+	"K7kfG7IUbhlR1FKL8ZixrabW5xUKTfzQuQH8KdyLLRY+gt1CWO9KV7GRvJYznjLwUFW3A0I3YyqIZml6",
+	"D6L7EnqAzPmU16o20iKoEEZyRhRjBLewrM1wo9suEDxhTiTF/3Bhxk0Z/MA+WMDp+/oI6y4aZMAn7n2d",
+	"kNve8T5tUFTO0Y6jWea8DyW2XogI59IEnjkyLBRCCVyTEZtyoVCqxf+K73+j8WzueqHnUhgLgToi/3KX",
+	"ukDhheqOpcfigm+/19fN6AXnb2iXBDLYUvYXqLHHfSIkeNwRNq3Btw6oUrEic5mzNoBqzITbfmfjqPil",
+	"/U40EP5XCMOK+yDXjQ45zzRhIoHpIIEE3+oHx8Gt9PeP+U+FZwNEplgyEIbscoaiuXjJL630kvOSLbIz",
+	"Qo1KR/z2m3FzCP0W87NKtVxoxRMW9wkVA2G4J9UyJ4rygMgtLRkyMdP3aFYApwEsc24EpZyzvoUBkd6H",
+	"DxjmlcrqPiu5IIkEOI25kuiocdymOMSWxa7YVRb0VGxp8Lu1h3BDvT+t9FJpz4uf/Tfqt6aWtb3gLE2e",
+	"57mssUQdqrYpPrvMpZg6bbeWLViseK2Ph+oZOAC4sPHzTKZ8vDJn/o8Fy1fE5888UGBhnWGKQ+w17uVM",
+	"pmy7Xo2T8CDhulv6PRXJ68lkm04HvIYb6vGXcCrhrmZ0dYYS1iKQLPUYRfvq9dtr8vi2+xjIQT3+FRnM",
+	"x8f2qFWMvhPz+kCgsA4NQK5InCGKPG6TczcFoEUPzDWUCG/FN1wkFperJMlSykW6qvMmmgc3rNgOAyPY",
+	"M+6TeMnGM6qHf1c04zF5+I7xD1z899tvAZhMpkx/m1ORvLu4oisbPXoU+beMMpHlcprTOfAh92uWcGF2",
+	"IQ4eGBpTqvq7nCU8Z2Ntfu/+PVzkqfn5H/kQIMkRiQ3TH2ZSaRiFZtmQi1t5w+LKJcddqRH3OZ1vQMP8",
+	"uv5KeQ+/XRGzuWeGQEaMTPmtkWUy3FYP+2rVkCNmA4Agq7c5Q1CsnnF1T0kHFODXWx637ppcJkxorlc1",
+	"GqrZ4wZdR04mfMxp6iIRxiQ2h0rsqdZyjrvG825ZziecJY3mD8sBbqn4VLDE3FLkIsYmzrIzjGM7TQke",
+	"NIJDyWByIylTRtexcHbtfs7BZOo28QcpbxbZrqHV8lqecxBXsY0/xoA/j8H4cDoDzCFeN8v/pFHZte19",
+	"yRI+pumnDbR6WvG+7QmhAl19yBwp2FKYBQHRCBF8KqO5tkp8rFjOaToUMiY0lcLwoHNQ0oZ0oWfw+5Tf",
+	"MmWuyEIz5cSLIlKMWd97yQ2NWhdtKHDMEHPcAvigzPk/Ae87tA/HdaJgyuQwlYgtr1XFcxYY11z1iaEJ",
+	"rhcJi1Kq4R8VR+Thf/3SOTxtv/+1G3WffYzKP9Y6J2E3d4ykgpXig0H3jqUG274lKl7ay/b6p7dcBDMQ",
+	"YmabuKQfya/oblAST1f1nw/Q+2U38yJLJU2MFc1qAMd3A5kUc3hfezM1dRHMJsEaDH7S6ZQ9238bDD50",
+	"Ou8Paolnk3s+Z3Oa36jICmLU/G3kieZG1ffIa+CFnKmI3LAVRBy7RnAfdxCQHRFISYM/2JcG4qRj/wop",
+	"DiujEmpjHniLpk1eSaLYOGcar7NzV7tofUSylFHF+n5OLkEhmCbe2zn9EO5YAFMMNhp8q2tk8LJwDfkM",
+	"AWu6kocThhLx4tVPjyJcdIAJKIV9u72TzicCSzeleh/1SMKnZqKg5UJ8xfHbiNAwxOg8GeXI9Lao9F2C",
+	"JlY81V4rI7AMlaGoXIiEoWkCIvWBsuIU4GM+6yQio4U2GoiQJJXT7ciu3UA2Ppy40Sstlwygem1yOZ8v",
+	"NB2lDKaDPjQzRVtV4fc59WdsfCMXoJs3yhNZ5H3B3PqhH8peXWMEuBSWCReJIka4LmcM4TywqxIcKGZD",
+	"qahVNrkYCFpSOeEWpkwj6BE8KRrTvi+12YJVgX44M4oRgDxmqLMrZuETNpvahb3nLB/PqNBtcg6OqNCU",
+	"c0qlkFbZsnGWFcsV+F9HRvNoMEfuFeGNIF8Mcwqc5P/dUV+EhDYL6CDssnuU9T4+5NLYa4iemaGcKjR/",
+	"bVxcqapdzY/gQ3Sqlj2gjPJk92XNA2m38c645/4tQ+Q75R5dwUPoFk8WY90A971eSsf1rXgqRPh4JvmY",
+	"1ca6G7h2ySe+xSttH4S39CIX9WzrXDkCBz0iCK8ww8sFM3/7goF/w6tK8LOvGQpQvrMVUnB0VLqUJX5T",
+	"p0/C5OqRBBBBHy9yJe8atC94JF6glCp8oN1ostQgFl6x5SbEglHwhM2+3Amr4LFMG7EKdfAj1bx190N3",
+	"b4xFlvWMakDyPlrnJ1EzRzbfeVsiUFUcJQwqwnioaT1c9YxomdAVun8vXv3kU27RSW6OHWs7LHQob80n",
+	"32+zZHaQbXbbek/RCDGbDEnh5CElFzMumGKGQeR0DN5CesMUOXoUGV1kLIXOZVr8Wa0po083KaNokR0O",
+	"Bh+6k8Hgw9NJg3F2L1HbJyOml4wJ0iv5Qp6SBNJNcjknQi4jtxtYr6tNemQmF3nxQHECAwHgFw11v0jO",
+	"MkYtl7WpHRwOyRhdS5amhKob5TkFIGHRNgc17V7+hvsoBb9XxDoS7nTWKHi7xMXtURrS8pEjIuNXbdLp",
+	"rBP3HyedK06qB4qMcrlULEcQtkRv+ZLmiTqDeKdbcZLkTCmmArQUqOhQ6qR6IU66vdIiZ1pn6r/6jx8H",
+	"d6HXwbvwzfbc3FB2epkZrquReb914ru8C+D/jfsllZXExiTgYloNtBqLZMW0uUBjKSY8n1tzGwPN5hvG",
+	"MgoCzJVY9ECMqYC4swORCfNDrjlN09XQZQJY17T/MSITCXVk1rSduNCUbC2lSnQ1Y+ZHux77Lxs25TaU",
+	"URk8yEioZbdX7nrdyVssgapwdyxXIFcQvyQxSP245m6U5GhjtARdCZbr4H1cGDLmyRkqKZkdx9bNMGLH",
+	"g68FceTl5cKzTez9nr4GnMJOTAl3ZY3y7Rfq6Dt8bZ3AcdX9AM4E+gaiU3gSt90B9L3hPpZzplAZM6xN",
+	"IQaBipUULHhsZtMjUy5uymQHY0LpsxwKquGrTeRUj8t8HUAs4MKlKRvrIorg6kEY1gQMyOj3iuRyoQH2",
+	"MMnlP5nwgpIXZnZFP0O/x6asQsv4rIME2R6oBR4iUavs3tEHRLOsicZtkAkjTqB9j2maQnSlduSvyPHA",
+	"VbbQbFPc3LNXCMGDikUTPtYKC+b4koJnhLq8XKA8SXKmZArYl7qo4yeEvc6oSIYS8Q6bVu5gER+jVsqm",
+	"qim2mjs/7VzeMutmmCuW3jJ1ZgmcCwqIDuT1tu5NZEjxhhvZoFg6iXc2h+wl+4EFiTYFYHs+njURnvPR",
+	"OYsbtRs+FYWeF6TL/W648E7JKp8LXVy2rvZY4z8N1hipqhZz7Ji/uwSOCxeeGc/A6p00cM23el6C+/d7",
+	"05eaQEhGMliooTngyLII8nBM1ewRuLV9fD0OzWpIj4VKRPjHWimdsulwc25kyhDZxgUWtrOovE9Lzymb",
+	"fn5qrpCRXXrkwD+eCvDTG477vppyRlc1WekFNKQBrrNLWK1Oxf38sbaqn6059d/u3P08bYgUG/Js8yZZ",
+	"AzYil1e3x+ZiXF7dPgnLzZnNcoVQzqByh6dIRZZGGhp9GHdNSE1sgcM+oQNhnSQAmKO5sYoRMeuD0d7d",
+	"cVJTSO4FPZz02w02xAZtJlRTg3hZiEAhXJwV6UhumWaeC8XuVLYA6911Dk/bw8OGqc4LTNFmrw0+dgen",
+	"TXGv1rLBYHs2EFWTB8Dy7rhv7J4515olUNI6KmunZqsk/sfjR8EuclDTirOAjscs08wmguExzOlqIIzS",
+	"fjcXA8MYZehPQNffA+2cFqHTIYSWD4T/dMImXHDN0pWDmbdJHKLV0fnxEoTImArUTlOqWT98DnbA+iPM",
+	"oAgIxzB4yQi0+woF7WCH6h0RHpRdALZr7URfyqeCucYiajUikV2AsoqxaVdInYMibe0IZHZhvNkiT2ds",
+	"DpuJtYbNCx5BaDErStMVUcYMpikcqeEN4FhFgGQhntBSg0+OVgQBbLXWCkewqMeS1zs6lPkK+sv9WL4c",
+	"kV3XznaBx6fWWAW/r+BLsJjIn1Ht5bQFXWvj9NSXD19S5LWJOYyHb15ckNPjk6eP1sUkVr7eqYjshXn0",
+	"Y7QjbJ+KBA1SLUkiIzAUMiaztD7S5crDr30U/S6VAuZRUAIdqdWNu/NZBokJNadZ1OauTqi+VLdHafzf",
+	"oRXGh5flYP4i500K16KBgr+/vr4i+EA7jEydnJ4GFtRxp76KGxYDr/su1HDlAqpd1QeU6wPo9UXC/dLN",
+	"Z7cvub56JM7Wb4cnsuAkIqTVDZfiwtJyJaQFICRLgAjPUe2BGIjfcCN+s1tMfnOlVchvA/Hb4eGh/3/z",
+	"7BoNkt/Icadj3mqs0w/1h6AyC8FvVGt2wze65DejPmKB7xu2ss+W21bAk0fkN/hmXfMLfKmolA8vHOOn",
+	"g1L7UDVDLjQDaHep2r79xJzpmUyG5ksQonDTPLGDo8fQoo3gy/iGfR1RqJhlZl47ta+hF9IW0z1z6YEl",
+	"h7w5akbLH7ISvP5TrtjEnN4wm8pl+F31fb9/ax8YMXPc+JnSaw7SVLwmJUm5mSsx1rQvqF/kyeHr6GNZ",
+	"27y1kd3OOy3bvp2zWy4Xamg9ucOFsE674DtUEEbzlOPbLoUnXMoZoZUkjlJl82Kq5uWh1X9K86xm2JXQ",
+	"6fj5SUA/xa67jzo/QDBtP9s1n+WaW3OT77IykNnqMrU59CtUGYQSnyAhxnKRJmQqEZ/raH0Tkt1/MWWh",
+	"ceAehr4ltZh+2PnIIesxdoDVzLXF0bsDt3J/NTTaa8rHukIuoMM8UOFmuD33KhYGTl2iSQpFnzRZZDUb",
+	"BeQBlezLpx34Tb1a6e8o15Wb6aOKw5wt1m5nkUwJbliYqzX5ivdr2koUX5k3968ofSBlUzV0wqR4XdGV",
+	"Ufpi8+eYzOSSzA2X8nnsxvID9QHSJiqgqOoASF9SKb62a75XVCURo6aZBRyKpRa7q6WBFgJcMuFlsY/J",
+	"CbF/dHhQ74FnqWJohZe+paUczqlYNVxoDDsb3g3bjC/Z+HyQgLL2SWPY1H/ygUKWmPI5R6Cv+6ghAFuO",
+	"vPQ9s6eQrUubNxUsJAeccFfaYXrXvoZiZNvnUOZhdyh0+izpCjSDEcd0S/yOBWoonjDy0KX6qkfrw9KR",
+	"MMpO2rDXM6uFl5OE7ckiPzJ/HjGSsJTfMnAoScd0lV8u18Fhr0/IzEROzK1L1u61bxPgqRKexMNe/1Sl",
+	"x5f5WvfIXcmgJ5jXZ2obQsBrJ8iKSbWthON8rmsV+Y2cgB5Fg/5YZwV8hpVbX3lFyjflgA+YSSpfas82",
+	"BGn+SoNUDMzx9TZXFeUNevUFKloranntqwVQnIoa5VzrwzB7e+gN+5K+4n92eGkXvSl/b4O+UKR6D73L",
+	"oCqcg185Mdry3qh6odjyhnchsyqf8UImBG9aUeHREjVNluq4eunXJV5c/MXyx+IXjgOWf2OrctSxoPKv",
+	"C15S/r277Pag7Y1rRa3ypQFKqbsWYMzYKiBATb7BTp0D581dioP1SwmDC8H/sQDnhnksKtXjCP5mdz7y",
+	"FRqtv/vJcQXpFxEhB2IdzGe0tJRRaD8W/yt2NR1LGRbWx+UTZ948/+6w1+k9Oex0Ot27uFH/9q81MODO",
+	"+MCi7k0lYwl8d1NpFgCagdkJ8He5rbFRN7R5kIOjfrV7H4jNRXTKUVSX27FrSZ1+udDKQKwrBxU04Y51",
+	"d3YERPj6OJ8XFVEPDihvLFKxUetSNq1odTs7hZBQGuL+UJMBOK1oymOlujBcoLlhIsmITUCfRfCpVa+r",
+	"4H4QW38EJmDX6kd9EtOMx2cOOObK+WAZn4iM2JgulLHCESfrsUhLavvnGAv6YezrJMWPInS4I8+a0cTZ",
+	"4Q/j1P49sDDNodquXg/jorJS/OiMxK62UkyayP+rqNXEXBWUjRFcSAhwsQfUBGkauk/X80I+cdT4niWi",
+	"6tPH1gHl9XktGEpo+PSY8VvDjZqgZ+/Av+8AZ+75Am7W1LdJ7etgfV11sBz0pC7nJ0CR+BJZu8FJCq6+",
+	"c+W7l1txTkXypbcxrYHO1T0gT02IkXKf7JRNPxFZNKE2mlEafhfvV1qkIq3lxCpa6IKhoaj+Q/trbT6I",
+	"3AjCT4cUajqFDc208Bg+Q25Vs4paVqYMI6hNsDrzdQ6WNiLnWs5y/SmPR9VWMC/cy8BAbawZ0aP9wgvo",
+	"fH/BaotOkILQNG2THyyoPjI/+vBisRh4eSCwQN11yQEM9LykZtc8fwShEMbVvZ/YJQ6YDQI95W5KqiOC",
+	"cmMp2EGXxLeuxe4uqIuOgc86nyH361nnfsle90nt2Z4W03zVtuNgwMVnKG/FAOCSyzFTFq2iwIw0iuxI",
+	"LjQW7KrgSHSpgBRgZDwkpQChDIQNxZQKHf6uCod1pQ2JcwkOxB1KGzbgXdw6MD/HzrUR9eK3rQRuCRAv",
+	"3lW2S+HBaz6+YbqmCPjWXEEdVEDCAms5Sxibsztk598ZAV+hUP9+KbmxjkhxnZ+8k1JYzeKBQpRc5EpR",
+	"Ya2Zu5br2hmAds3nLOWiroI7Vs/ZXMJ9Z2vfjfMcZvJxS7qzG3vTjJ+7Da3I3Q1uFF+gdXcPijG0awFA",
+	"W1E2k1zO688bwy3oqyhbaOj/WpYSYNY+vKHW41zesqRvA+tBwVisHYIisKQ3OSOg6hmuveZ3dY9ouWn9",
+	"EBYIGtVQRWKzZzbbrggwmM1IGc0Ftnb2ASpY7PaSoVB+wAKkvRmkZcsdbh2NWeTYrq0iQAVRQf52CGI2",
+	"gjzLucD6PJp90Pfp/6bYeJFzvXprdtnXafwrW9Vnp5VSgM+vLqEEVp/E52GcoU++ZTRnOfnr85/iNrle",
+	"SqhmgOAYb3OtSC4BQUmeG2UOAnq2ZOqMDQQiYorU4rDAaEZXMXmItQtchB6qpD6Cmp80wdqfQJVY/tDF",
+	"O6zkApoCLCJMtDjrmdYZNlrnYlJDZudktFBGZ1JErZRmc/KQCnJAs+zgEUBYzHzIwQHM7eAggui/IpQc",
+	"HNg5HhzYoy1l89m2RQcHlkOZV6f81qioZr8PDowwOZSTycFBteMtQsARqWDWrgKQSugSwQxcB3YtrLjR",
+	"CqaH23VwQOQExyw3iLAe84EYiIODc9C31MEBnCuU2K0xNnjujYw+CYyMiChDyycdM6tur33SIasFFRZl",
+	"ar6I2fZKky6siuqBAB02sDHIw26nQ+Y8TbkU8P4jV1PBWA0rAh22M5orlgMsnTNF2Ac61ukKRvIlNsjE",
+	"XChofIqrM4LAre3NiwtydHR06qTmPyElzZ7AnI9zia5SV6U4xrjI0WGne9057R91+p3ON51n/U4nbpNz",
+	"CxsxH4a2/Bd2RGRtbsx7FDaz4G3rIUuopiOqmN28kl5pR3wDMVUbZlV0wg4OiiZZYkVmjEK+8rko4E6Q",
+	"4WrdXQGAJCYPq8EqF4x6FPkZDsSWF9ciWY/CtdqXbRb1tePtDpNiYVJ2fz1WZyDYB660OqtAWIpkERtQ",
+	"DhTr485pDTqmTSDATCjAJA7RsCSjXN4wYT4r2Ni1GacDcfLhQ1QULgNyLEeuoU2avUvCmKljOWfeSnVY",
+	"e2GMkYMD86tep2edimG4u19JFwU8nQf0A3qXp6nRfhWD6sLtgXjDaKkFVxSwCxsXsDQFLWnQ7nFINDtn",
+	"KFhvyFWzNMU5OBWoTzKpdNGXu9zI7qFijMT2J2XDA5lMUySs+LvnWAUb29w44DlsjjlNZApSjNmZLbZu",
+	"XVCWRv0lQXlsP+q6l8WVNnCGuLHpDRj2fit1vvCNxjAaZzuN9YG/BvtlSNX5SeAtLPVutsjCWd2djkME",
+	"hUXdfvN3JUUcIrvJlcW2koSNOfqWY1uwGnlbcyvBgUCdEecYI/Y2bpNXbAkYWRWUrYe+vUVmTKVYvbts",
+	"FrWM6/nRApgsFNbQVqUCO/I1a+Aa+aUkfp6SOVcqYykOaQgcVqF4yoROV4RPhYRqBI5BQs5I0BOxbx/Z",
+	"XGEfb1MIhkUyODgogDPAD+DcVnLRB3StFFZiQIAYvmMtMTKSiREbViSBCLLQGe9EMWKmTZ7DB2x5XSdt",
+	"4hBHHvfNiLmKSi3sbKx+IMpqXXx++DOhh/8kncNT0iZDchhHWH3abCBEHbAS4f8spAYvAXzUbIm5qhZ1",
+	"CC4A1HdSPmYCDQ7UhCbcKNyt84yOZ+yw1+60XKPh8HcQeJjPqbGHsKSIiryuZRUOCz0zB2oERzWxFxHs",
+	"rSu6suXfz68ugz6D/Va33cGRjKZEM97qt47aXZhQRvUMNNKCJWAhYr1Jg7aNIEdsxo34I1jiKyIyMC+j",
+	"gvkj09UFj5oyrdrkWzblwjOMGIyKOMKMwYGIi/ZbMfAjy1GnQN5Lmd9Au2dUysyRWN0VuWjfmxpG+N7w",
+	"LGPQNJtquBfcMxy43KAwtwfCcCsoEgbDlHyR6w3O4NSRBrgUl0mr3/qBK/3ctQ8rbm2r/0vdXpZXOCnW",
+	"58xLV7XEKRhwAyD8JWwYnJtvAZMoiAs7llkFnFaq+XaflbyJDzu//dI9PH2PRYI6Uffpx0e1mZa1vg9z",
+	"WS0paOmupjmGpqkB9LE0NV8XqVepZXvUq3i+t3TCf28sR5VJodDC6nU6mLcD6oi1uUoAO/O7YiI7tKSc",
+	"MjRbquYKnJmc2K1om4t2jKPXfdTP8vElQucC9/Rxp7v9tR8r+Dp472j7ey8AvpkwyAo72W2CNsAPLxzt",
+	"NDUP1gotX7gAzub9pWXEZ+u9ObKC9V3JNCW+9Z6mUxX04ntvPmY4VJH/9XhkXSlGF6px0/u7G5aVQb+t",
+	"wL66smprLxTkLZ+nqU+Ks7pPgSE3csoin4x6W2Tm9QciqCFjbQq0Exeu+pVLqkRDR6zs8HNfNojnJDXC",
+	"0wyLljfOEypXe6kLpW/NcCtkRhg5Im/phGEKgLE70K7AxdoCLzti472Of9w5HYg66L2ZrdOPHCanhht+",
+	"y0XiUwHRscOU/lYmqx1upoXCwV3OqOb20YJgzL2DX5vlkbGRMzYUX609jB01Fixw5bbcM4fFMy4TviV/",
+	"zF48W7xcnP/36+HLXvZh1P2f03+++vs79vaJbAUZjG5eh8dPu11kDbvxk7Cn/8eyz8uouB8/Iyuz+a41",
+	"fMznstt2wNUkUCji9+/B3I47p9vfeINaNDzf3WEEQ7fXUv4A2FV46WSX5XiE60uWcOp6TP+h7Nfd6CoL",
+	"vqBpiv4Alpu7ZJRpV/Ms4MlBDm4dX06hr0ozZ34B5cODYQoGXO6nYgyzupYq5IWEdBuFuE9z+5s7yhCZ",
+	"o305gpfA7IJS4nN82zNVxDMFvO/Y1WKgBDpHOVNLSMdWrc8UC57b8g+1WqGUNz9m9+aEu13scjubfx+u",
+	"8u/CUY63v/FKaiDNPUvxLOUHSOiyd32RbeEiRRnnLfantHayCOo7oytzCm4EdCG2a+0ztLG32WevHaTc",
+	"eu1s2pd3WjZZOCVE3k53pwS/qJ2GUwWtiuZbQ9SN71CAu41driu+aXBwiBSNzvz+FhkLoVe+0+8UXvmG",
+	"mXow4pq5eo+SvvUGahzUH99iYbuyc1idEgqNQ91HMxf06oG+C8QlVn75tQvDeucNBnjv5MmOVXD+9Z+H",
+	"DWWPGo1xe1h/amO8KDe/0RjHrdgb4/cyxn/gnpgClu0K2UPh2TrV7qULzgZmsGP+rooxhkvjAq2DEQif",
+	"f8kVGRtzVbjYyGhVSlEhb30waiDAkK6JMYGBisQWhcnkvU6H+Hdwkq4BpLFuQo+bSIi9DrbX1EAgbJ4W",
+	"PWnqlL0LYGuvPUD7vjZvzqZc6dy3ggsN33HKBR8/MOKoeIhMGBB+Ee0N7V4HacWmUeVje1P5SkRc/h2B",
+	"HEcuWKtcMz1hGc015nf4ZL1D/3AZfVjJZbuDnVxqj/CFVVrb6qFeo0XSwcAnoam5Qg71pStxU+BAPWQl",
+	"v+P4Gw4yTEArSeAuxsXb3d7Rz2FSQH0Lhd0oIIQElgY7wsF+vjOVOFTSbn3CbCk3V/TaloFeK7aPFfab",
+	"CdCnAWAZ87vS42aaKNBfe0fJv71Vk9E1g+YllNCxEq5ONpZMGd9jOrBpyuLiO6YLWfHHsbJQCv5JLfKv",
+	"TskClMgmUlozUeumUjyC5+wgnO/rCfExgMPRqX7/b29WANUiZ7UdLAKty5eVPIc2u2GFJpveWq13BNy+",
+	"DygdnzISlKGcUeVKW7KkTSq1oQ1bnlClLSSpVGTLwfocWssXxqwEQoKKXW1ygfUnCHXTdevyimabXMNu",
+	"CEnMJtTqiubVr+H6+1232krvDxici+lZfVkYf6yYOAL3xsX50UowJi7C6WD3AvxW0/zs04/hUXwSJvkn",
+	"9ETeUcZ/bRL3wl7Fu4rcxw5E87mY3bmyhQVdNeyCVQFsFKrkIzqlCpqsARc7XLaEHkmItw6woTOqBiIo",
+	"uWFrtRXthUqeKXIOUEW8IWWzxDZVwgGMfR2Yx/ZJqqH0LAwDDae0Ig4bHZGcCbZkicdYQf2GESMPe53O",
+	"ozMX28a4Cg4mc1cu2vdHhW3D4nzBWHUcnzwEtOjGin9OHiBKMJGCPWojnLPo0uIBnwOxYjb1csTGQYXr",
+	"MYVCIZsqAjYb/FdBEsZ9TX4Xkz4v8veLa3BZ21bXUB2FWjreQAzKlbd6naN2p93tHrWf+kYFtbFvb1zt",
+	"FgT/eAejqVJ7/UtHpuy5bJJAD4pybmWT/swXdw6vwD0t+prTLYx69zu0aQ9dl/gi79La+7aZT2v5gXZK",
+	"/9dtbXUGdJudAb6bjk1/20ApYcYeZjO1lmw8o3r4d4VlQ4CRuiyXy8bZCinG7K021v/JX5/1nhxf/nD9",
+	"14vvu08u/qd30um9vXz286uX1y+fPP3ft/DR8Q20GG1lOcvoasiT/1x+6HW6x91O72mv0zk9Oj056fWe",
+	"nDylT047R89Oe89Ouh2EOK7e8qk5cfnmNHl2tZiJy/E3P/38bPzt9y8ulpNpRv96Ok2e3tJW1FJ8Kq7R",
+	"jfDm7TmgK+fsraZzc526T5/2jnrPnnS6hgSw7hnwnjV/SO8E/CE+EfuXquPGbp3NfXfJ9O5n56BwFc6N",
+	"ELLtdFrd03ATvQOl2604ULqhA6Xji0bs5mvxjWXs4R66w12b2Z0ZwYYoMaalWw/KxsvX+1IMIrRLHOr/",
+	"rEl6+LQhJ8GqiQZ7PfXT6al7X9TrDBqoFvmfTjP2mm+jbqwhG/rzqcYWpy0IrWZIL9no8JazpdFdzd0A",
+	"NfdS2yQ+vZ5Sba5ORi0kG4JBPFRHUd8E3RhCxQSXRqBh0FmpZq3t1efSdantOI1Z6zg2vhzZrBMEjtZ0",
+	"fLDK+0BwhdEr+BDGu4xVgLo89roxExFrC2uTczfTlN8ajZgJ114XPznDHJ/xjI1v5MKWy6VpOhAwji+J",
+	"1KyT2tT+36OSminbhJmyOgqVROqS3+vAlua5Q/vcXSRGOWd/J82x+8kEg929BrngCEUCFmTPkPcMudVv",
+	"fQ/GfpE8eosQ8fJF2cin3W/qAgfNyon33qOigXlLl44XSa+PnJFYrcQ4Bl6yjo76junQjP1jLDJf32of",
+	"hPhyQYjNOsRd4xD2hKuRiDXavm8sovr9Ji3kwvmauPJlNis+prMi5Rl6L2Gvu7BnQ7sccSBNAYfzgfDF",
+	"eIqLWQQQmhoM9Iv2AbtGDP7YS/qqHNPh2gdzzlwVhKDK0bIpDvNHGnL7aMM+2rA52rCTUbXO0Gyq7mdk",
+	"aeCDUGEJgTDA0Ov03CVURUkHLDxcX6E7qP26zuMGosjaL7wdPLgV0HkBsqPtnQ8KR9TC8erKSBSLGYgS",
+	"EAG/tZiXKl8C7A0zojHH3VbIL6EEG20iW+L892Wj5RXf/AnA7VzPnDrY3UmnU5QUbJ1nmeRCY5MfKsYs",
+	"TV0J/3rM0uGbO+HmyrUvd7KbevfchPqVNnqiewgMb5/U+qHXfKXwsSbnqCuJZ25L4Aft1fpBj5/1ukdH",
+	"T3t384O6qt8t59m2Na13cbf+vtOuWeZdz79JEjp9I/Bo7iXa3gy+t1GBNeeqZgXKpho56mTkBjFqjNTP",
+	"J0N93N6rfjXu/DD+vR6+96Y2xIiXNE9Um3wnZVLVd8dy7krg2vp3ECiAn9GAmDPUM3udTtXFGGqmOAdo",
+	"iFCGAJR6kREOeeH4aFGKR91wMUVDphjCYrMwE2/FoDenLeFE07S6D1yFnaAwWaZAXz1QPuGEKpJKpdvQ",
+	"a6h+QfA+7GOKtdQk4TpyzYh2sILersT4q/FUuIQAf1yux7fHUv4BVg6qUeYwkE5dvlOtxeMIBmAje0Pn",
+	"39STc26rEvnjFXJ5R/NFBwVla52OWINJ51QojrXY1rmlMU8sj68WBLIVehSB6p2bHJC+tO1nvN5+jCYX",
+	"v1+m2nsjv6A3slTrDv3nX8I9aWl2J8h+YEV+JuLcSYXfo/b/MId57ihgXa29Kz3iUW8jx8fGOH5cNMm4",
+	"s3pcGaZJO7ahZ4CfeUeLXm/e0NDT96zUvAcdNBBtItcyTYiSADjVLE3LWlM0EEXFUNeCu0i6X4jEBdpz",
+	"bdVmV/0Su8lYSZSyaZtg5VWrAa9l5EV4aSqKcsmlBvcKy3ucEV9nCaoDem02ZdO1FrZFadPatrh1uiwe",
+	"y6Xbxh/Y9DMVCPkWzifkK5/CJ/QpuFlhh9lKqlqme5fEn8XJXu8geAvpQA1tXtbZzSb/wRZO+Rh9bp+N",
+	"Yb7ImQW0O0+1qPLK6kKBzg3bcPwG6x6naZu8doUu3aPGvMe2gGRGb5nfpIHgUGITvRGb2c4OcUXYozUu",
+	"9IewA7spznth7IXyfu5Zw5+aNXzHb1mdxlEqH7SdC0D3n892698uRhCIo67bprvKU8pFZH1lgC1YCqvP",
+	"FNWabY9T1I5c/o5e8jF2Xh/lXEyRpQj2QROdrwbCVqLEkpbQOGsiwfPYJueFAzAq0hFtj/ZiZiEWobbB",
+	"fMEnBqKJUcANajJ/vjiHcIXXxZ4n/MnVBSYKqwsvWT0zaPwwfpDlt831mIuG3NlilPIx1GJlAv2gizxt",
+	"9VuPgSXYcWvb+BS+f7lkyvV8tiWXbMpiXakt5iFKWpKxTFM21mEpnaKPCaBqg496V8j6Z7c17m6XCpfB",
+	"Hq5/5F3VHyM3VCmPQHkPOhMEQ9hivnUjhI0MYPegInxUdJHgua/Ja2vlBs18bI1KFYwVlJczJ+baIYA3",
+	"Bxpc2CZpjWUqrza0WPAtXzzu4sMH0Fe4IN0T29lZ9Ut5hCdEReSoY/63R+ZGRnQ7+N8j/C90hBFkhhXs",
+	"sR5ZzhhJ6ErZiAkT5XREiK+c+bJsFPs2EGre8TWFfZl66KBgLCtjSA+ELdxd6u4wlVD8yPzCfZRhicyI",
+	"pBJq7QWtHsCrC83tqXkWOxRbyRRmeEJHjITnbKyVbQijbes7lkAzACy0aSt4jlbkrTG9aZ6Qd/bcyENl",
+	"f+VOsj2W80d93+ji0LxM9SJnMZnJNMHyzv6XRddz7MkG8tRM0b4eEb2UdX2T/pflfGKhM3QJ+rPrU5Py",
+	"UU5zKOK8Pl/bzTyjOZQJ4DoaCHdNAGDkJ675nClN51nstfk59mGggpy4nAAiJ5N28RKUbLZptLcIiom5",
+	"bSCIOEZs8ETnLEyCVR6B04cK+tCYwewKTxDJDhJ/a+F6NyRPfG05lKbF/Ssm2qo6GkIUw9bSdmEXfTP7",
+	"M/Kj4B/cFds6vN/c3zcLaMuVA43ICYlvuxFu9Ygq9uQ4IoqZPdNIvCqjY7Z9ap427zS195/HOQQV7nfy",
+	"Cv3f/9W0GLZNXegNE20U7kVYyjaAiYjtR0G6zldnp1Zf7R25tNGM9zx6z6P3PHrPo/c8+mvj0c6K2OvS",
+	"ez6959N7Pr3n0183n7Yd4vd8es+n93x6z6f3fPor5dM+nLdn1XtWvWfVe1a9Z9VfG6u2mNS952PPpvds",
+	"es+m92z6q2bTe8fHnk3v2fSeTe/Z9FfNpi1ieSgXWvGE7fn1nl/v+fWeX+/59dfKr/d+6j2n3nPqPafe",
+	"c+qvk1N//Pj/AgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

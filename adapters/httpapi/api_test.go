@@ -1,13 +1,17 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 func TestOrders(t *testing.T) {
@@ -178,6 +182,59 @@ func TestR36_AwayIs503(t *testing.T) {
 	}
 }
 
+// TestSyncTellsWhoAnswered holds that 200 is the provider's word, and nobody else's.
+func TestSyncTellsWhoAnswered(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name       string
+		outcome    *pay.Outcome // of the query
+		change     func(w *world, payment string)
+		status     int
+		retryAfter string
+	}{
+		{name: "the provider answers", status: 200},
+		{name: "it knows no such trade", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.NotFound}, status: 200},
+		{name: "its answer is lost", outcome: &pay.Outcome{}, status: 202, retryAfter: "2"},
+		{name: "its answer makes no sense", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.InvalidRequest}, status: 202, retryAfter: "2"},
+		{name: "another call is under way", status: 202, retryAfter: "2", change: func(w *world, payment string) {
+			if _, err := w.db.Claim(w.t.Context(), ports.KindPayment, payment, time.Minute, time.Now()); err != nil {
+				w.t.Fatal(err)
+			}
+			w.gateway.Stop() // nobody waits for the other call any more
+		}},
+		{name: "R36 the plugin is down", status: 503, retryAfter: "5", change: func(w *world, _ string) { w.channel.leaves(true) }},
+		{name: "R36 the call was not sent", outcome: &pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable}, status: 503, retryAfter: "5"},
+		{name: "R36 the account's credentials are refused", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.Auth}, status: 503, retryAfter: "5"},
+		{name: "R36 the provider is away", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.Unavailable}, status: 503, retryAfter: "5"},
+		{name: "R36 too many calls", outcome: &pay.Outcome{Verdict: pay.Rejected, Reason: pay.RateLimited, RetryAfter: 30 * time.Second}, status: 503, retryAfter: "30"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			payment := w.payment(w.order("REG-1"))
+			w.channel.says(payment, pay.FactSucceeded) // which only an answer can tell
+			w.channel.ends(row.outcome)
+			if row.change != nil {
+				row.change(w, payment)
+			}
+			r := w.must(row.status, clinicReads, "POST", "/v1/payments/"+payment+"/sync", "")
+			if got := r.header.Get("Retry-After"); got != row.retryAfter {
+				t.Errorf("Retry-After %q, want %q", got, row.retryAfter)
+			}
+			state := "pending"
+			if row.status == 200 && row.outcome == nil {
+				state = "succeeded"
+			}
+			if got := w.must(200, clinicReads, "GET", "/v1/payments/"+payment, "").json["state"]; got != state {
+				t.Errorf("the payment is %v, want %s", got, state)
+			}
+			if row.status == 202 && r.json["state"] != state {
+				t.Errorf("answered %s", r.text)
+			}
+		})
+	}
+}
+
 func TestAnotherEntryIsRefusedWhileTheFirstIsUnresolved(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -271,6 +328,7 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 		"GET /v1/orders/{number}":            {order, ""},
 		"POST /v1/orders/{number}/close":     {open, ""},
 		"POST /v1/orders/{number}/payments":  {open, `{"entry":"official-account","payer":{"openid":"o1"}}`},
+		"POST /v1/orders/{number}/tickets":   {open, `{"entry":"mini-program"}`},
 		"GET /v1/payments/{number}":          {payment, ""},
 		"GET /v1/payments/{number}/timeline": {payment, ""},
 		"POST /v1/payments/{number}/sync":    {payment, ""},
@@ -316,4 +374,85 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 			t.Errorf("another app finds it by reference: %s", r.text)
 		}
 	}
+}
+
+// TestR41_NothingOfAnotherAppLeaks asks every call of openapi.yaml, with every number of the clinic's in the place of each
+// number, whatever kind it is of, with the key of another app and with a key that may do nothing. Calls with a number are
+// 404 or 403, and no answer shows anything of the clinic's. It is made from the document: a new call is in it at once.
+func TestR41_NothingOfAnotherAppLeaks(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	order, payment := w.paid("CLINIC-1")
+	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"CLINIC-2","amount":5,"reason":"CLINIC-3"}`).number()
+	numbers := []string{order, payment, refund, w.order("CLINIC-4")}
+	secrets := append([]string{"CLINIC-", "Registration fee", "clinic", "o1"}, numbers...)
+	before := w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "").text
+	spec := document(t)
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			body := ""
+			if op.RequestBody != nil {
+				body = bodyFor(t, op.RequestBody.Value.Content["application/json"].Schema.Value)
+			}
+			paths := []string{path}
+			if strings.Contains(path, "{") {
+				if paths = nil; strings.Count(path, "{") != 1 || !strings.Contains(path, "{number}") {
+					t.Errorf("%s %s names something else than a number: this test does not know what another app has there", method, path)
+				}
+				for _, number := range numbers {
+					paths = append(paths, strings.ReplaceAll(path, "{number}", number))
+				}
+			}
+			for _, asked := range paths {
+				for who, key := range map[string]string{"another app": shopKey, "a key without scopes": mayNothing} {
+					r := w.call(key, method, asked, body)
+					if strings.Contains(path, "{") && r.status != 404 && r.status != 403 || key == mayNothing && r.status != 403 {
+						t.Errorf("%s: %s %s answers %d %s", who, method, asked, r.status, r.text)
+					}
+					for _, secret := range secrets {
+						if strings.Contains(strings.ReplaceAll(r.text, body, ""), secret) {
+							t.Errorf("%s: %s %s shows %s: %s", who, method, asked, secret, r.text)
+						}
+					}
+				}
+			}
+		}
+	}
+	if after := w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "").text; after != before {
+		t.Errorf("another app's calls did something:\n%s\n%s", before, after)
+	}
+}
+
+// bodyFor is the least body that a schema takes.
+func bodyFor(t *testing.T, schema *openapi3.Schema) string {
+	t.Helper()
+	text, err := json.Marshal(leastOf(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func leastOf(schema *openapi3.Schema) any {
+	switch {
+	case len(schema.Enum) > 0:
+		return schema.Enum[0]
+	case schema.Type.Is("object"):
+		fields := map[string]any{}
+		for _, name := range schema.Required {
+			if fields[name] = leastOf(schema.Properties[name].Value); name == "entry" { // one that both apps may use
+				if fields[name] = "official-account"; schema.Properties["payer"] != nil {
+					fields["payer"] = map[string]any{"openid": "of-the-shop"}
+				}
+			}
+		}
+		return fields
+	case schema.Type.Is("integer"):
+		return 1
+	case schema.Type.Is("boolean"):
+		return false
+	case schema.Type.Is("array"):
+		return []any{}
+	}
+	return "shop"
 }

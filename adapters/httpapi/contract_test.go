@@ -41,6 +41,7 @@ func TestScopes(t *testing.T) {
 		"GET /v1/orders/{number}":            "read",
 		"POST /v1/orders/{number}/close":     "pay",
 		"POST /v1/orders/{number}/payments":  "pay",
+		"POST /v1/orders/{number}/tickets":   "pay",
 		"GET /v1/payments/{number}":          "read",
 		"GET /v1/payments/{number}/timeline": "read",
 		"POST /v1/payments/{number}/sync":    "read",

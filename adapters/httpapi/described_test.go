@@ -24,6 +24,7 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	w.must(200, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
 	w.must(200, clinicKey, "GET", "/v1/payments/"+payment, "")
 	w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "")
+	w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/tickets", `{"entry":"mini-program"}`)
 	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
 
 	_, payment = w.paid("REG-2")
@@ -41,6 +42,7 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	order = w.order("REG-3")
 	w.channel.ends(&pay.Outcome{}) // from here on the channel does not say what became of a call
 	payment = w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/payments", tap).number()
+	w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/sync", "")
 	w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/close", "")
 	w.must(202, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
 

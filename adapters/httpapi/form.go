@@ -90,7 +90,7 @@ func checkQuery(op operation, u *url.URL) error {
 func checkParameter(name string, schema *openapi3.Schema, text string) invalid {
 	var value any = text
 	if schema.Type.Is(openapi3.TypeInteger) {
-		n, err := strconv.ParseInt(text, 10, 32)
+		n, err := strconv.ParseInt(text, 10, 53)
 		if err != nil {
 			return invalid{{Field: name, Detail: "must be a whole number"}}
 		}
@@ -101,11 +101,11 @@ func checkParameter(name string, schema *openapi3.Schema, text string) invalid {
 
 // readBody reads a bounded body, where the call takes one.
 func readBody(op operation, w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, op.most))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, &fault{"body_too_large", fmt.Sprintf("The body may have %d bytes.", bodyLimit)}
+		return nil, &fault{"body_too_large", fmt.Sprintf("The body may have %d bytes.", op.most)}
 	case err != nil:
 		return nil, invalid{{Field: "body", Detail: "could not be read to its end"}}
 	case op.body == nil && len(body) > 0:

@@ -18,7 +18,7 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// operations are what a person can look at and do: alarms, refunds that were settled outside, events sent again.
+// operations are what a person can look at and do: alarms, refunds that go back another way, events sent again.
 func (s *service) operations(root *mux.Router) {
 	for _, route := range []struct {
 		method, path string
@@ -27,6 +27,7 @@ func (s *service) operations(root *mux.Router) {
 		{http.MethodGet, "/alarms", s.listAlarms},
 		{http.MethodPost, "/alarms/{id:[0-9]{1,18}}/acknowledge", s.acknowledge},
 		{http.MethodPost, "/refunds/{number:[0-9]{32}}/settle-outside", s.settleOutside},
+		{http.MethodPost, "/refunds/{number:[0-9]{32}}/resolve-abnormal", s.resolveAbnormal},
 		{http.MethodGet, "/webhooks", s.webhooks},
 		{http.MethodPost, "/webhooks/{app}/retry", s.retryEvents},
 		{http.MethodPost, "/webhooks/{app}/resend", s.resendEvents},
@@ -129,16 +130,40 @@ func (s *service) acknowledge(r *http.Request) (any, error) {
 	return alarmOf(a), err
 }
 
-// settleOutside ends a refund whose money went back another way: {"name": "who says so", "reason": "how"} (R33).
+// settleOutside ends a refund whose money went back another way: {"name": "who says so", "reason": "how"} (R33);
+// with "anyway": true also one that the provider is working on.
 func (s *service) settleOutside(r *http.Request) (any, error) {
 	var in struct {
 		Name   string `json:"name"`
 		Reason string `json:"reason"`
+		Anyway bool   `json:"anyway"`
 	}
 	if err := bodyOf(r, &in); err != nil {
 		return nil, err
 	}
-	f, err := s.gateway.SettleOutside(r.Context(), mux.Vars(r)["number"], pay.SettledOutside{Name: in.Name, Reason: in.Reason})
+	f, err := s.gateway.SettleOutside(r.Context(), mux.Vars(r)["number"], pay.SettledOutside(in))
+	return refundOf(f), err
+}
+
+// resolveAbnormal lets the provider send a refund elsewhere that the payer's account could not take (R33):
+// {"name": "who", "to": "merchant"}, or to a "card" of the payer's with its bank_type, bank_account and real_name.
+func (s *service) resolveAbnormal(r *http.Request) (any, error) {
+	var in struct {
+		Name        string `json:"name"`
+		To          string `json:"to"`
+		BankType    string `json:"bank_type"`
+		BankAccount string `json:"bank_account"`
+		RealName    string `json:"real_name"`
+	}
+	if err := bodyOf(r, &in); err != nil {
+		return nil, err
+	}
+	if in.To != "merchant" && in.To != "card" {
+		return nil, invalid{{Field: "to", Detail: "must be merchant or card"}}
+	}
+	f, err := s.gateway.ResolveAbnormal(r.Context(), mux.Vars(r)["number"], in.Name, ports.AbnormalTarget{
+		ToMerchant: in.To == "merchant", BankType: in.BankType, BankAccount: in.BankAccount, RealName: in.RealName,
+	})
 	return refundOf(f), err
 }
 

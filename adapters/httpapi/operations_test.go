@@ -93,11 +93,22 @@ func TestEveryEventIsDescribed(t *testing.T) {
 }
 
 // operator calls the admin listener of a world.
-func (w *world) operator(method, path, body string) reply {
+func (w *world) operator(method, path, body string, headers ...string) reply {
 	w.t.Helper()
-	admin := Admin(AdminOptions{Gateway: w.gateway, Log: slog.New(slog.DiscardHandler)})
+	admin, err := Admin(AdminOptions{Gateway: w.gateway, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	answer := httptest.NewRecorder()
-	admin.ServeHTTP(answer, httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body)))
+	r := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	admin.ServeHTTP(answer, r)
+	w.conformsToAdmin(r, answer)
 	out := reply{status: answer.Code, header: answer.Header(), text: answer.Body.String()}
 	_ = json.Unmarshal(answer.Body.Bytes(), &out.json) // nil where it is no object
 	return out
@@ -190,6 +201,34 @@ func TestR33_SettleOutside(t *testing.T) {
 	}
 	if r := w.operator("POST", "/admin/v1/refunds/"+order+"/settle-outside", said); r.status != 404 {
 		t.Errorf("what is no refund: %d %s", r.status, r.text)
+	}
+}
+
+// R33: what an operator writes is held against its form before any channel is asked; a channel that cannot says so.
+func TestR33_ResolveAbnormal(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	_, payment := w.paid("REG-1")
+	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":1000}`).number()
+	path := "/admin/v1/refunds/" + refund + "/resolve-abnormal"
+	const card = `{"name":"li","to":"card","bank_type":"CMB_DEBIT","bank_account":"6225880137004246","real_name":"li"}`
+	if r := w.operator("POST", path, card); r.status != 409 || r.code() != pay.CodeRefundNotAbnormal || strings.Contains(r.text, "6225880137004246") {
+		t.Errorf("not abnormal: %d %s", r.status, r.text)
+	}
+	if _, err := w.db.DB().ExecContext(t.Context(), "update refunds set state = 'processing', provider_id = '5030', needs_attention = 'x', sent_at = 1"); err != nil {
+		t.Fatal(err)
+	}
+	for body, field := range map[string]string{
+		`{}`: "to", `{"to":"merchant"}`: "name", `{"name":"li","to":"payer"}`: "to",
+		`{"name":"li","to":"merchant","bank_account":"1"}`: "bank_account", `{"name":"li","to":"card"}`: "bank_type",
+		strings.Replace(card, `"li"}`, `"a\u0000b"}`, 1): "real_name", `{"name":"li","to":"merchant","by":"x"}`: "body",
+	} {
+		if r := w.operator("POST", path, body); r.status != 400 || !strings.Contains(r.text, `"field":"`+field+`"`) {
+			t.Errorf("%s: %d %s, want %s named", body, r.status, r.text, field)
+		}
+	}
+	if r := w.operator("POST", path, card); r.status != 409 || r.code() != pay.CodeNotOffered {
+		t.Errorf("a channel that cannot: %d %s", r.status, r.text)
 	}
 }
 

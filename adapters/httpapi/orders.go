@@ -49,9 +49,9 @@ func (a api) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (Creat
 	case err != nil:
 		return nil, err
 	case created:
-		return CreateOrder201JSONResponse(orderOf(o)), nil
+		return CreateOrder201JSONResponse(a.orderOf(o)), nil
 	}
-	return CreateOrder200JSONResponse(orderOf(o)), nil
+	return CreateOrder200JSONResponse(a.orderOf(o)), nil
 }
 
 func (a api) ListOrders(ctx context.Context, r ListOrdersRequestObject) (ListOrdersResponseObject, error) {
@@ -71,7 +71,7 @@ func (a api) ListOrders(ctx context.Context, r ListOrdersRequestObject) (ListOrd
 	}
 	out := OrderPage{Orders: make([]Order, len(page.Orders)), NextCursor: unlessZero(page.Next)}
 	for i, o := range page.Orders {
-		out.Orders[i] = orderOf(o)
+		out.Orders[i] = a.orderOf(o)
 	}
 	return ListOrders200JSONResponse(out), nil
 }
@@ -81,7 +81,7 @@ func (a api) GetOrder(ctx context.Context, r GetOrderRequestObject) (GetOrderRes
 	if err != nil {
 		return nil, err
 	}
-	return GetOrder200JSONResponse(orderOf(o)), nil
+	return GetOrder200JSONResponse(a.orderOf(o)), nil
 }
 
 func (a api) CloseOrder(ctx context.Context, r CloseOrderRequestObject) (CloseOrderResponseObject, error) {
@@ -90,12 +90,12 @@ func (a api) CloseOrder(ctx context.Context, r CloseOrderRequestObject) (CloseOr
 	case err != nil:
 		return nil, err
 	case o.State == pay.OrderClosing:
-		return CloseOrder202JSONResponse{Body: orderOf(o), Headers: CloseOrder202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
+		return CloseOrder202JSONResponse{Body: a.orderOf(o), Headers: CloseOrder202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
 	}
-	return CloseOrder200JSONResponse(orderOf(o)), nil
+	return CloseOrder200JSONResponse(a.orderOf(o)), nil
 }
 
-func orderOf(o pay.Order) Order {
+func (a api) orderOf(o pay.Order) Order {
 	return Order{
 		Number:      o.Number,
 		Reference:   o.Reference,
@@ -106,6 +106,7 @@ func orderOf(o pay.Order) Order {
 		ProductType: o.ProductType,
 		Payer:       Payer{Policy: PayerPolicy(o.Payer), ID: unlessZero(o.PayerID)},
 		ReturnURL:   unlessZero(o.ReturnURL),
+		CheckoutURL: unlessZero(a.gateway.CheckoutURL(o)),
 		Metadata:    unlessEmpty(o.Metadata),
 		ExpiresAt:   moment(o.ExpiresAt),
 		CloseReason: unlessZero(OrderCloseReason(o.CloseReason)),

@@ -54,22 +54,26 @@ func startPayers(t *testing.T, change ...func(*PublicOptions)) *payers {
 			LatePay: pay.LateRefund, Secret: secret, Scope: scope, ReturnURLs: []string{"https://www.clinic.example/registration"},
 		}
 	}
+	native := entry("native", miniApp, "env:"+miniApp, "")
+	silent := entry("silent-mini", miniApp, "", "")
+	native.Method, silent.Method = "02", "02"
 	app := func(name, key string, entries ...string) ports.App {
 		scopes := []string{"pay", "read", "refund", "identity"}
 		return ports.App{Name: name, Entries: entries, Keys: []ports.AppKey{{ID: "all", Hash: hashed(key), Scopes: scopes}}}
 	}
 	_, err := p.db.ApplySettings(t.Context(), "test", "payers", ports.SettingsContent{
-		Apps: []ports.App{app("clinic", clinicKey, "account", "second", "mini", "wrong", "silent"), app("shop", shopKey, "account", "mini")},
+		Apps: []ports.App{app("clinic", clinicKey, "account", "second", "mini", "wrong", "silent", "native", "silent-mini"), app("shop", shopKey, "account", "mini")},
 		Entries: []ports.Entry{
 			entry("account", accountApp, "env:"+accountApp, ports.ScopeUserInfo), entry("second", secondApp, "env:"+secondApp, ports.ScopeBase),
 			entry("mini", miniApp, "env:"+miniApp, ""), entry("wrong", accountApp, "env:other", ""), entry("silent", accountApp, "", ""),
+			native, silent,
 		},
 		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
 	}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.gateway.LoadSettings(t.Context()); err != nil {
+	if _, err := p.gateway.LoadSettings(t.Context(), func([]ports.Account) {}); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -424,6 +428,10 @@ func TestR43_TurnedAway(t *testing.T) {
 		{"outside of WeChat", func(b *browser) reply {
 			return onlyWeChat.browser(b.lang).get(clinicAccount, "User-Agent", "Mozilla/5.0 Firefox/140.0")
 		}, 400, "open_in_wechat", "请在微信中打开此页面。", "Open this page in WeChat."},
+
+		{"a mini program's link that was sent to somebody", func(b *browser) reply {
+			return onlyWeChat.browser(b.lang).get("/p/enter/"+identity.NewToken(), "User-Agent", weChatAgent)
+		}, 400, "open_in_mini_program", "这个链接只能在小程序内打开，请从小程序重新进入。", "This link opens inside its mini program only. Enter from the mini program."},
 
 		{"token forged", func(b *browser) reply { return b.get("/p/enter/" + identity.NewToken()) }, 404, "token_invalid",
 			"链接无效，请返回小程序重新打开。", "The link is not valid. Go back to the mini program and open it again."},

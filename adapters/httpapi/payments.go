@@ -60,9 +60,12 @@ func (a api) GetPaymentTimeline(ctx context.Context, r GetPaymentTimelineRequest
 }
 
 func (a api) SyncPayment(ctx context.Context, r SyncPaymentRequestObject) (SyncPaymentResponseObject, error) {
-	p, err := a.gateway.Sync(ctx, callOf(ctx).app, r.Number)
-	if err != nil {
+	p, asked, err := a.gateway.Sync(ctx, callOf(ctx).app, r.Number)
+	switch {
+	case err != nil:
 		return nil, err
+	case !asked:
+		return SyncPayment202JSONResponse{Body: paymentOf(p), Headers: SyncPayment202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
 	}
 	return SyncPayment200JSONResponse(paymentOf(p)), nil
 }

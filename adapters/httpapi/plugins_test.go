@@ -34,7 +34,7 @@ func (p *somePlugins) Restart(provider string) (bool, error) {
 func TestAdminOfPluginsAndDoctor(t *testing.T) {
 	t.Parallel()
 	plugins := &somePlugins{}
-	admin := Admin(AdminOptions{
+	admin, err := Admin(AdminOptions{
 		Token: "token", Plugins: plugins, Log: slog.New(slog.DiscardHandler),
 		Doctor: func(_ context.Context, filter string) (any, error) {
 			if filter == "broken" {
@@ -43,6 +43,9 @@ func TestAdminOfPluginsAndDoctor(t *testing.T) {
 			return map[string]string{"only": filter}, nil
 		},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		method, path, token string
 		status              int

@@ -51,6 +51,8 @@ var problems = map[string]struct {
 	"unsupported_media_type":            {http.StatusUnsupportedMediaType, "The body is not application/json"},
 	"internal":                          {http.StatusInternalServerError, "A fault of the gateway"},
 	"unavailable":                       {http.StatusServiceUnavailable, "Something that this needs is away"},
+	pay.CodeRefundNotAbnormal:           {http.StatusConflict, "The refund cannot be sent elsewhere"},
+	pay.CodeNotOffered:                  {http.StatusConflict, "The pay channel does not offer this"},
 }
 
 // fault is a request that is refused before any use case sees it.

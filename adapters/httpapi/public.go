@@ -26,7 +26,10 @@ type PublicOptions struct {
 	// OnlyWeChat keeps browsers that are not WeChat's from signing in: WeChat would only say that it cannot.
 	OnlyWeChat bool
 	limits     *limits           // nil: those of every gateway
-	Mount      func(*mux.Router) // adds routes outside of /v1 (the payers' pages, a first page); nil: none
+	Mount      func(*mux.Router) // adds routes outside of /v1 (a first page); nil: none
+	// Pages adds the payers' pages, which are limited for each address as signing in is. client tells who asks; note gives the
+	// request's log line the code of what went wrong. nil: there are none.
+	Pages func(r *mux.Router, client func(*http.Request) string, note func(r *http.Request, app, code string))
 }
 
 // service is what the handlers share.
@@ -64,10 +67,21 @@ func Public(o PublicOptions) (http.Handler, error) {
 	s.payerRoutes(root)
 	root.HandleFunc("/livez", live).Methods(http.MethodGet, http.MethodHead)
 	root.HandleFunc("/readyz", s.ready).Methods(http.MethodGet, http.MethodHead)
+	if o.Pages != nil {
+		pages := root.NewRoute().Subrouter()
+		pages.Use(forPayers, s.limited)
+		o.Pages(pages, s.client, noteOf)
+	}
 	if o.Mount != nil {
 		o.Mount(root)
 	}
 	return s.traced("public", root), nil
+}
+
+// noteOf adds to a request's log line what a page knows of it.
+func noteOf(r *http.Request, app, code string) {
+	c := callOf(r.Context())
+	c.app, c.code = app, code
 }
 
 // apiTime is how long a call of the API may take before its reads are given up. What moves money has its own, longer

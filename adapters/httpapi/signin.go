@@ -24,6 +24,7 @@ func (s *service) payerRoutes(root *mux.Router) {
 	payers.HandleFunc("/oauth/{entry}/callback", s.authorized).Methods(http.MethodGet)
 	payers.HandleFunc("/p/v1/sessions", s.openSession).Methods(http.MethodPost)
 	payers.HandleFunc("/p/enter/{token}", s.enter).Methods(http.MethodGet)
+	payers.HandleFunc("/p/v1/tickets/redeem", s.redeem).Methods(http.MethodPost)
 }
 
 // SessionCookie is the name of the cookie of a payer's session with an app. A secure one is bound to this very host by its
@@ -109,8 +110,13 @@ func (s *service) signedIn(w http.ResponseWriter, r *http.Request, in gateway.Si
 	http.Redirect(w, r, in.ReturnURL, http.StatusSeeOther) // away from the address with its token
 }
 
-// enter makes the one-time token of a mini program's login a session, and leads away from it.
+// enter makes the one-time token of a mini program's login a session, and leads away from it. Such a link belongs into that
+// mini program's web-view: sent to somebody else in a chat, it would sign them in as its sender.
 func (s *service) enter(w http.ResponseWriter, r *http.Request) {
+	if s.onlyWeChat && !strings.Contains(strings.ToLower(r.UserAgent()), "miniprogram") {
+		s.turnPage(w, r, &gateway.TurnedAway{Turn: turnOpenInMiniProgram})
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), apiTime)
 	defer cancel()
 	in, err := s.gateway.Enter(ctx, mux.Vars(r)["token"])
@@ -129,8 +135,8 @@ type sessionRequest struct {
 	ReturnURL string `json:"return_url"`
 }
 
-// sessionBody bounds it, in bytes.
-const sessionBody = 4 << 10
+// payersBody bounds what a payer's program sends, in bytes.
+const payersBody = 4 << 10
 
 // foreign tells whether a page of another site sent a request. Programs that are no browser send neither header.
 var foreign = http.NewCrossOriginProtection()
@@ -141,8 +147,8 @@ func (s *service) openSession(w http.ResponseWriter, r *http.Request) {
 		s.turnProblem(w, r, &gateway.TurnedAway{Turn: turnForeignOrigin})
 		return
 	}
-	in, ok := readSession(w, r)
-	if !ok {
+	var in sessionRequest
+	if !readPayers(w, r, &in) || in.Entry == "" || in.JSCode == "" {
 		s.turnProblem(w, r, &gateway.TurnedAway{Turn: turnMalformed})
 		return
 	}
@@ -158,19 +164,20 @@ func (s *service) openSession(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"token": e.Token, "enter_url": e.URL, "expires_at": moment(e.ExpiresAt)})
 }
 
-func readSession(w http.ResponseWriter, r *http.Request) (in sessionRequest, ok bool) {
+// readPayers reads the JSON that a payer's program sends.
+func readPayers(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
-		return in, false
+		return false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, sessionBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, payersBody))
 	if err != nil {
-		return in, false
+		return false
 	}
 	if _, err := parseJSON(body); err != nil { // a name that stands twice
-		return in, false
+		return false
 	}
-	return in, json.Unmarshal(body, &in) == nil && in.Entry != "" && in.JSCode != ""
+	return json.Unmarshal(body, into) == nil
 }
 
 // once reads parameters that may stand in a query once at most; others are left alone, as WeChat adds some.

@@ -26,6 +26,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/paybridge/paybridge/adapters/store"
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
@@ -36,6 +37,7 @@ const (
 	clinicKey   = "clinic-key"       // may do everything
 	clinicReads = "clinic-reads-key" // may only read
 	shopKey     = "shop-key"         // another app, which may do everything
+	mayNothing  = "shop-useless-key" // of that app, without a scope
 )
 
 // world is a running public listener with a real gateway on a real database. Its provider says what the test wants.
@@ -58,26 +60,28 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	db := newStore(t)
 	w.db = db
 	w.gateway = gateway.New(gateway.Options{
-		Store: db, Providers: w.channel, Clock: ports.ClockFunc(time.Now), Log: log, Installation: "99",
+		Store: db, Providers: w.channel, Clock: ports.ClockFunc(time.Now), Log: log, Installation: "99", Rules: rules{},
 	})
 	all := []string{"pay", "read", "refund", "identity"}
 	_, err := db.ApplySettings(t.Context(), "test", "1", ports.SettingsContent{
 		Apps: []ports.App{
-			{Name: "clinic", Entries: []string{"official-account", "second-account"}, Keys: []ports.AppKey{
+			{Name: "clinic", Entries: []string{"official-account", "second-account", "mini-program"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
 			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
-			{Name: "shop", Entries: []string{"official-account"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}}},
+			{Name: "shop", Entries: []string{"official-account", "mini-program"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}, {ID: "none", Hash: hashed(mayNothing)}}},
 		},
 		Entries: []ports.Entry{
 			{Name: "official-account", Provider: "channel", Account: "hospital", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "01", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
+			{Name: "mini-program", Provider: "channel", Account: "hospital", AppID: "wxm", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, Secret: "env:WXM"},
 			{Name: "second-account", Provider: "channel", Account: "hospital", AppID: "wxb", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
 		},
 		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
 	}, time.Now())
+	w.gateway.Identity = noWeChat(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.gateway.LoadSettings(t.Context()); err != nil {
+	if _, err := w.gateway.LoadSettings(t.Context(), func([]ports.Account) {}); err != nil {
 		t.Fatal(err)
 	}
 	options := PublicOptions{
@@ -98,6 +102,14 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	w.url = server.URL
 	w.client = &http.Client{Transport: conforming(t, w.answers, server.Client().Transport)}
 	return w
+}
+
+// noWeChat says of nobody who they are: WeChat is away.
+func noWeChat(t *testing.T) *weixin.Client {
+	t.Helper()
+	client := weixin.New(weixin.Options{BrowserBase: "http://127.0.0.1:1", ServerBase: "http://127.0.0.1:1", Now: time.Now})
+	t.Cleanup(client.Close)
+	return client
 }
 
 // newStore is an empty SQLite database.
@@ -306,10 +318,11 @@ func (l *logged) String() string {
 // channel is a pay channel that accepts everything, unless the test says otherwise.
 type channel struct {
 	mu      sync.Mutex
-	states  map[string]pay.FactState // by payment number; unpaid unless set
-	outcome *pay.Outcome             // of every call while set
-	gone    bool                     // no plugin serves it
-	ahead   time.Duration            // that its clock is before ours
+	states  map[string]pay.FactState              // by payment number; unpaid unless set
+	outcome *pay.Outcome                          // of every call while set
+	gone    bool                                  // no plugin serves it
+	create  func(pay.Payment) ports.PaymentAnswer // what a create is answered with, when set
+	ahead   time.Duration                         // that its clock is before ours
 	parse   func(ports.RawMessage) (ports.Notification, error)
 }
 
@@ -334,6 +347,13 @@ func (c *channel) leaves(gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = gone
+}
+
+// creates answers every create by f.
+func (c *channel) creates(f func(pay.Payment) ports.PaymentAnswer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.create = f
 }
 
 // ends makes every call end so, or as it should again with nil.
@@ -373,6 +393,12 @@ func (c *channel) ParseNotification(_ context.Context, provider, account string,
 }
 
 func (c *channel) CreatePayment(_ context.Context, p pay.Payment) ports.PaymentAnswer {
+	c.mu.Lock()
+	create := c.create
+	c.mu.Unlock()
+	if create != nil {
+		return create(p)
+	}
 	a := c.about(p)
 	if a.Facts != nil {
 		a.HandOff = &pay.HandOff{Kind: "wechat_jsapi", Params: map[string]string{"package": "prepay_id=" + p.Number}, ValidUntil: time.Now().Add(time.Hour)}

@@ -129,13 +129,13 @@ func (s *Store) Delivery(ctx context.Context, order string) (ports.Delivery, err
 	return ports.Delivery{App: row.App, Next: next, Attempts: row.Attempts, FailingSince: fromMicros(row.FailingSince)}, err
 }
 
-// Delivered notes that an event was taken (ports.Events).
+// Delivered notes that an event was taken (ports.Events). A resend that was asked for meanwhile set another due time.
 func (s *Store) Delivered(ctx context.Context, c ports.Claim, seq int64) (more bool, err error) {
 	var last int64
 	err = s.db.NewRaw(`update deliveries set next_seq = ?, attempts = 0, failing_since = 0, parked = false, error = '',
 		due = case when last_seq <= ? then null else due end, claimed_until = case when last_seq <= ? then null else claimed_until end
-		where order_number = ? and claimed_until = ? and next_seq = ? returning last_seq`,
-		seq+1, seq, seq, c.Number, c.Until, seq).Scan(ctx, &last)
+		where order_number = ? and claimed_until = ? and due = ? and next_seq = ? returning last_seq`,
+		seq+1, seq, seq, c.Number, c.Until, c.Due, seq).Scan(ctx, &last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, fmt.Errorf("event %d of order %s was taken: %w", seq, c.Number, ports.ErrMoved)
 	} else if err != nil {

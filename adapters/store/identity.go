@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -76,8 +75,10 @@ func (s *Store) locking(q *bun.SelectQuery) *bun.SelectQuery {
 
 // SignIn writes a sign-in's decision (ports.IdentityTx).
 func (t *tx) SignIn(ctx context.Context, d identity.SignIn, was identity.Stored, now time.Time) (divided []string, err error) {
-	if m := d.Merge; m != nil { // unionids first: who adds an identity to either person by one waits for its lock
-		for _, table := range []string{"unionids", "identities"} {
+	if m := d.Merge; m != nil {
+		// unionids first: who adds an identity to either person by one waits for its lock. And again, since an identity of the
+		// person that is left may have brought another unionid just now: it is seen once its identity's lock was waited for.
+		for _, table := range []string{"unionids", "identities", "unionids"} {
 			if _, err := t.tx.NewUpdate().Table(table).Set("person = ?", m.Into).Where("person = ?", m.From).Exec(ctx); err != nil {
 				return nil, failed(err, "merge two persons")
 			}
@@ -148,16 +149,12 @@ func (s *Store) payer(ctx context.Context, in bun.IDB, app string, of identity.N
 	if len(rows) == 0 {
 		return nil, nil, fmt.Errorf("an identity of app id %s: %w", of.AppID, ports.ErrNotFound)
 	}
-	var persons []string
-	ids := make([]identity.Identity, len(rows))
+	ids, names := make([]identity.Identity, len(rows)), make([]any, len(rows))
 	for i, r := range rows {
-		ids[i] = r.identity()
-		persons = append(persons, r.Person)
+		ids[i], names[i] = r.identity(), bun.Tuple([]string{r.AppID, r.OpenID})
 	}
-	slices.Sort(persons)
 	var known []tieRow
-	err = in.NewSelect().Model(&known).Where("k.app = ?", app).
-		Where("exists (select 1 from identities i where i.app_id = k.app_id and i.openid = k.openid and i.person in ?)", bun.Tuple(slices.Compact(persons))).
+	err = in.NewSelect().Model(&known).Where("k.app = ?", app).Where("(k.app_id, k.openid) in (values ?)", bun.List(names)).
 		OrderExpr("k.app_id, k.openid").Scan(ctx)
 	if err != nil {
 		return nil, nil, failed(err, "read what app %s knows of a person", app)
@@ -243,17 +240,17 @@ func (s *Store) PayerOrders(ctx context.Context, p identity.Payer, cursor string
 		return page, nil
 	}
 	called := []string{p.UserID}
-	tried := s.read.NewSelect().Table("payments").Column("order_number").Where("app = ?", p.App).Where("openid <> ''").WhereGroup(" and ", func(q *bun.SelectQuery) *bun.SelectQuery {
-		for _, n := range p.Names {
-			called = append(called, n.OpenID)
-			q = q.WhereOr("openid = ? and app_id = ?", n.OpenID, n.AppID)
-		}
-		return q
-	})
-	named := s.read.NewSelect().Table("orders").Column("number").Where("app = ? and payer = ? and payer_id <> ''", p.App, string(pay.PayerNamed)).
+	for _, n := range p.Names {
+		called = append(called, n.OpenID)
+	}
+	theirs := s.read.NewSelect().Table("orders").Column("number").Where("app = ? and payer = ? and payer_id <> ''", p.App, string(pay.PayerNamed)).
 		Where("payer_id in ?", bun.Tuple(called))
+	for _, n := range p.Names { // one arm each: an "or" of them makes SQLite read all payments
+		theirs = theirs.Union(s.read.NewSelect().Table("payments").Column("order_number").
+			Where("app = ? and openid <> '' and openid = ? and app_id = ?", p.App, n.OpenID, n.AppID))
+	}
 	var found []orderRow
-	sel := s.read.NewSelect().Model(&found).Where("app = ?", p.App).Where("number in (? union ?)", tried, named).
+	sel := s.read.NewSelect().Model(&found).Where("app = ?", p.App).Where("number in (?)", theirs).
 		OrderExpr("created_at desc, number desc").Limit(int64(limit) + 1)
 	if cursor != "" {
 		at, number, err := parseCursor(cursor)

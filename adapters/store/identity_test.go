@@ -193,6 +193,55 @@ func TestWhoComesAtOnceIsOnePerson(t *testing.T) {
 	})
 }
 
+// One of a person's identities brings another unionid at the very moment in which the person is found to be somebody else's:
+// whoever comes by that unionid is one with them.
+func TestR42_AUnionIDThatComesDuringAMerge(t *testing.T) {
+	t.Parallel()
+	o := migrated(t, "postgres")
+	one, two := open(t, o), open(t, o)
+	x, y := identity.Name{AppID: "wx-x", OpenID: "x"}, identity.Name{AppID: "wx-y", OpenID: "y"}
+	in := func(s *Store, n identity.Name, union, fresh string) {
+		t.Helper()
+		if _, err := signIn(t.Context(), s, "clinic", identity.Seen{Name: n, UnionID: union}, fresh); err != nil {
+			t.Error(err)
+		}
+	}
+	in(one, x, "", "p1")
+	in(one, y, "", "p1-too")
+	exec(t, one, "update identities set person = 'p1'") // as an earlier unionid had it
+	in(one, mini, "u", "p2")
+
+	merged := make(chan struct{})
+	err := one.Tx(t.Context(), func(tx ports.Tx) error {
+		seen := identity.Seen{Name: x, UnionID: "u2"}
+		known, err := tx.LockIdentity(t.Context(), x, "u2")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.SignIn(t.Context(), identity.Meet(seen, known, "fresh"), known, at); err != nil {
+			return err
+		}
+		go func() { // p1 is p2
+			defer close(merged)
+			in(two, y, "u", "fresh")
+		}()
+		for count(t, two, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 0 {
+			if err := t.Context().Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-merged
+	in(one, identity.Name{AppID: "wx-z", OpenID: "z"}, "u2", "fresh-too")
+	if n := count(t, one, "select count(distinct person) from identities"); n != 1 {
+		t.Errorf("they are %d persons, want 1", n)
+	}
+}
+
 func TestATieTakesNothingBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		came(t, s, "clinic", official, "")

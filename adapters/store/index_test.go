@@ -43,8 +43,8 @@ func (*recorder) AfterQuery(context.Context, *bun.QueryEvent) {}
 
 // readsAll finds the plan of a statement that reads a whole table.
 var readsAll = map[bool]*regexp.Regexp{
-	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|inbox|audit|events|alarms|deliveries)\b.*`),
-	false: regexp.MustCompile(`SCAN (orders|payments|refunds|inbox|audit|events|alarms|deliveries|o|p|r|i|a|e|d|m|refund)( VIRTUAL.*)?$`),
+	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens)\b.*`),
+	false: regexp.MustCompile(`(?m)^SCAN (orders|payments|refunds|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens|o|p|r|i|a|e|d|m|k|l|j|s|t|refund)( USING .*)?$`),
 }
 
 // Stored payments slow nothing down: whatever the store asks, and however it writes, it finds its rows by an index.
@@ -57,6 +57,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		r := newRefund(p, "one")
 		apply(t, s, p.Number, refundMade(r))
 		receive(t, s, message("due", ports.VerdictUnmatched))
+		fillPayers(t, s, 2000)
 		exec(t, s, "analyze")
 
 		rec := &recorder{}
@@ -107,6 +108,27 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		who := identity.Payer{App: "clinic", UserID: "ann", Names: []identity.Name{official, mini}}
 		ask(recorded.PayerOrders(t.Context(), who, "", 20))
 		ask(recorded.PayerOrders(t.Context(), who, page.Next, 20))
+		_, _, err = recorded.Payer(t.Context(), "clinic", official)
+		asked = append(asked, err)
+		ask(recorded.NamesOf(t.Context(), "clinic", "ann"))
+		ask(recorded.Session(t.Context(), "session", at))
+		asked = append(asked, recorded.EndSession(t.Context(), "another"), recorded.AddToken(t.Context(), ports.Token{Hash: "token-2", Kind: "kind", CreatedAt: at, ExpiresAt: at}))
+		if _, err := recorded.UseToken(t.Context(), "kind", "token-2", "", at.Add(-time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = recorded.ClaimAppToken(t.Context(), "access", "wx-2", time.Second)
+		asked = append(asked, err, recorded.Tx(t.Context(), func(tx ports.Tx) error {
+			known, err := tx.LockIdentity(t.Context(), official, "union")
+			if err != nil {
+				return err
+			}
+			if _, _, err := tx.LockPayer(t.Context(), "clinic", official); err != nil {
+				return err
+			}
+			merged := identity.SignIn{Put: *known.Identity, Merge: &identity.Merge{From: "another", Into: known.Identity.Person}}
+			_, err = tx.SignIn(t.Context(), merged, known, at)
+			return err
+		}))
 		for range 2 {
 			ask(recorded.PublishEvents(t.Context(), 10, func(string) bool { return true }, at))
 			apply(t, s, p.Number, pay.Decision{
@@ -146,6 +168,12 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 			}
 		}
 		statements := 0
+		var partial []string
+		if !s.postgres {
+			if err := s.db.NewRaw("select name from sqlite_master where type = 'index' and sql like '% where %'").Scan(t.Context(), &partial); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, query := range rec.sent {
 			word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(query.text)), " ")
 			if !slices.Contains([]string{"select", "update", "insert", "with"}, word) {
@@ -153,7 +181,11 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 			}
 			statements++
 			plan := explain(t, s, query)
-			if found := readsAll[s.postgres].FindAllString(plan, -1); found != nil {
+			for _, found := range readsAll[s.postgres].FindAllString(plan, -1) {
+				fields := strings.Fields(found)
+				if slices.Contains(partial, fields[len(fields)-1]) && !s.postgres {
+					continue // an index of the few rows that wait
+				}
 				t.Errorf("reads a whole table (%s):\n%s\n%s", found, query.text, plan)
 			}
 		}
@@ -256,4 +288,36 @@ func fill(t testing.TB, s *Store, n int) {
 	}
 	exec(t, s, "update alarms set acknowledged_at = raised_at, due = null")
 	exec(t, s, "insert into event_places (app, last) select app, max(place) from events group by app")
+}
+
+// fillPayers stores so many payers who have signed in, each with a user_id, and the one that the statements are about.
+func fillPayers(t testing.TB, s *Store, n int) {
+	t.Helper()
+	var identities []identityRow
+	var ties []tieRow
+	var sessions []sessionRow
+	var tokens []tokenRow
+	type unionRow struct {
+		bun.BaseModel `bun:"table:unionids"`
+		UnionID       string `bun:"unionid"`
+		Person        string
+	}
+	var unions []unionRow
+	for i := range n {
+		key := fmt.Sprintf("k-%d", i)
+		tokens = append(tokens, tokenRow{Hash: key, Kind: "kind", ExpiresAt: micros(at.Add(time.Hour))})
+		unions = append(unions, unionRow{UnionID: key, Person: "p-" + key})
+		name := fmt.Sprintf("o-%d", i)
+		identities = append(identities, identityRow{AppID: official.AppID, OpenID: name, Person: "p-" + name})
+		ties = append(ties, tieRow{App: "clinic", AppID: official.AppID, OpenID: name, UserID: "user-" + name})
+		sessions = append(sessions, sessionRow{Hash: name, App: "clinic", Entry: "e", AppID: official.AppID, OpenID: name})
+	}
+	identities = append(identities, identityRow{AppID: official.AppID, OpenID: official.OpenID, Person: "ann"})
+	ties = append(ties, tieRow{App: "clinic", AppID: official.AppID, OpenID: official.OpenID, UserID: "ann"})
+	sessions = append(sessions, sessionRow{Hash: "session", App: "clinic", Entry: "e", AppID: official.AppID, OpenID: official.OpenID, ExpiresAt: micros(at.Add(time.Hour))})
+	for _, rows := range []any{&identities, &ties, &sessions, &tokens, &unions} {
+		if _, err := s.db.NewInsert().Model(rows).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

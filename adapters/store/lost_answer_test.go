@@ -279,6 +279,37 @@ func TestR47_AWriteOutsideOfATransactionMayRunTwice(t *testing.T) {
 	}
 }
 
+// What is good once is not found used, or taken, by the very call that uses or takes it.
+func TestR47_OneTimeTokensWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	o := migrated(t, "postgres")
+	direct := open(t, o)
+	l, through := behindProxy(t, o.DSN)
+	o.DSN = through
+	s := open(t, o)
+	token := ports.Token{Hash: "h", Kind: "kind", CreatedAt: at, ExpiresAt: at.Add(time.Hour)}
+	if err := direct.AddToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	another := token
+	another.Hash = "h-2"
+	for words, call := range map[string]func() error{
+		`insert into "tokens"`:   func() error { return s.AddToken(t.Context(), another) },
+		"update tokens":          func() error { _, err := s.UseToken(t.Context(), "kind", "h", "", at); return err },
+		"insert into app_tokens": func() error { _, _, err := s.ClaimAppToken(t.Context(), "access", "wx-1", hold); return err },
+	} {
+		l.lose(words)
+		err := call()
+		if l.lost != 1 {
+			t.Errorf("%s: no such statement was sent", words)
+		}
+		wantErr(t, words, err, ports.ErrStoreAway)
+		if err := call(); err != nil {
+			t.Errorf("%s, again: %v", words, err)
+		}
+	}
+}
+
 // Nobody waits until a claim runs out that nobody knows of: not the row's next call, and not the row that was due.
 func TestR35_AClaimWhoseAnswerWasLostIsFree(t *testing.T) {
 	t.Parallel()

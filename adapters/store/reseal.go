@@ -3,8 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/uptrace/bun"
+
+	"github.com/paybridge/paybridge/ports"
 )
 
 // sealedColumns is where sealed values are: about comes before a row's key in what a value is sealed for.
@@ -64,6 +68,54 @@ func (s *Store) Reseal(ctx context.Context, progress func(n int64)) (n int64, er
 			if progress != nil {
 				progress(n)
 			}
+		}
+	}
+	for _, table := range []string{"settings", "settings_history"} {
+		moved, err := s.resealSettings(ctx, table)
+		if n += moved; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// sealedSecret is a secret in the content of a setting: the row that it is sealed for, and the sealed text.
+var sealedSecret = regexp.MustCompile(ports.SealedPrefix + `([a-z]+/[a-z0-9-]+):([^:"\\]+:[A-Za-z0-9+/=]+)`)
+
+// resealSettings does the same for the secrets in settings, of now and of before. What a row says stays the
+// same, so it keeps its generation.
+func (s *Store) resealSettings(ctx context.Context, table string) (n int64, err error) {
+	var rows []struct {
+		Kind, Name, Content string
+		Generation          int64
+	}
+	if err := s.db.NewSelect().Table(table).Column("kind", "name", "content", "generation").
+		Where("content like ?", "%"+ports.SealedPrefix+"%").Scan(ctx, &rows); err != nil {
+		return 0, fmt.Errorf("look for sealed secrets in %s: %w", table, err)
+	}
+	for _, row := range rows {
+		content := sealedSecret.ReplaceAllStringFunc(row.Content, func(text string) string {
+			part := sealedSecret.FindStringSubmatch(text)
+			if err != nil || strings.HasPrefix(part[2], s.keys.current+":") {
+				return text
+			}
+			var secret []byte
+			if secret, err = s.keys.open(part[2], aboutSecret+part[1]); err != nil {
+				return text
+			}
+			var sealed string
+			if sealed, err = s.keys.seal(secret, aboutSecret+part[1]); err != nil {
+				return text
+			}
+			n++
+			return ports.SealedPrefix + part[1] + ":" + sealed
+		})
+		if err != nil {
+			return n, err
+		}
+		if _, err := s.db.NewUpdate().Table(table).Set("content = ?", content).Where("kind = ? and name = ?", row.Kind, row.Name).
+			Where("generation = ? and content = ?", row.Generation, row.Content).Exec(ctx); err != nil {
+			return n, fmt.Errorf("seal the secrets of %s %s again: %w", row.Kind, row.Name, err)
 		}
 	}
 	return n, nil

@@ -24,6 +24,8 @@ type settingRow struct {
 	Content    string
 }
 
+func (r settingRow) same(other settingRow) bool { return r.Kind == other.Kind && r.Name == other.Name }
+
 // ApplySettings makes an owner's rows be these (ports.Settings).
 func (s *Store) ApplySettings(ctx context.Context, owner, content string, c ports.SettingsContent, now time.Time) (applied bool, err error) {
 	wanted, err := settingRows(owner, c)
@@ -31,35 +33,69 @@ func (s *Store) ApplySettings(ctx context.Context, owner, content string, c port
 		return false, err
 	}
 	err = s.inTx(ctx, func(t *tx) error {
-		if s.postgres { // one change of settings at a time
-			if _, err := t.tx.ExecContext(ctx, "lock table settings in share row exclusive mode"); err != nil {
-				return err
-			}
+		a, err := t.changeSettings(ctx, owner, now)
+		if err != nil {
+			return err
 		}
-		before, err := t.tx.NewSelect().Table("settings_applied").Where("owner = ?", owner).Where("content = ?", content).Exists(ctx)
+		before, err := t.tx.NewSelect().Table("settings_generations").Where("owner = ?", owner).Where("content = ?", content).Exists(ctx)
 		if err != nil || before {
 			return err
 		}
 		applied = true
-		a := applyingSettings{tx: t, owner: owner, now: now}
-		if err := t.tx.NewSelect().TableExpr("(select max(generation) as g from settings_history union all select max(generation) from settings_applied) as known").
-			ColumnExpr("coalesce(max(g), 0) + 1").Scan(ctx, &a.generation); err != nil {
+		drop := slices.DeleteFunc(slices.Clone(a.there), func(r settingRow) bool { return r.Owner != owner || slices.ContainsFunc(wanted, r.same) })
+		if err := a.change(ctx, wanted, c.Accounts, drop); err != nil {
 			return err
 		}
-		if err := a.merchants(ctx, c.Accounts); err != nil {
-			return err
-		}
-		if err := a.change(ctx, wanted); err != nil {
-			return err
-		}
-		_, err = t.tx.ExecContext(ctx, "insert into settings_applied (owner, content, generation, at) values (?, ?, ?, ?)", owner, content, a.generation, micros(now))
-		return err
+		return a.done(ctx, owner, content)
 	})
 	if err != nil {
 		return false, failed(err, "apply settings")
 	}
 	return applied, nil
 }
+
+// ChangeSettings writes some rows and drops others (ports.Settings).
+func (s *Store) ChangeSettings(ctx context.Context, c ports.SettingsChange, now time.Time) (generation int64, err error) {
+	wanted, err := settingRows(c.Owner, c.Put)
+	if err != nil {
+		return 0, err
+	}
+	err = s.inTx(ctx, func(t *tx) error {
+		a, err := t.changeSettings(ctx, c.Owner, now)
+		if err != nil {
+			return err
+		}
+		if a.generation-1 != c.Base {
+			return fmt.Errorf("the settings are of generation %d: %w", a.generation-1, ports.ErrMoved)
+		}
+		var drop []settingRow
+		for _, key := range c.Drop {
+			i := slices.IndexFunc(a.there, settingRow{Kind: string(key.Kind), Name: key.Name}.same)
+			if i < 0 {
+				return fmt.Errorf("%s: %w", key, ports.ErrNotFound)
+			}
+			drop = append(drop, a.there[i])
+		}
+		if err := a.change(ctx, wanted, c.Put.Accounts, drop); err != nil {
+			return err
+		}
+		if generation = c.Base; a.changed == 0 && c.Content == "" {
+			return nil
+		}
+		generation = a.generation
+		if err := a.done(ctx, c.By, c.Content); err != nil || !c.Try {
+			return err
+		}
+		return errTried
+	})
+	if err != nil && !errors.Is(err, errTried) {
+		return 0, failed(err, "change settings")
+	}
+	return generation, nil
+}
+
+// errTried undoes a change that was only tried.
+var errTried = errors.New("only tried")
 
 func settingRows(owner string, c ports.SettingsContent) ([]settingRow, error) {
 	var rows []settingRow
@@ -81,132 +117,29 @@ func settingRows(owner string, c ports.SettingsContent) ([]settingRow, error) {
 	return rows, errors.Join(errs...)
 }
 
-// applyingSettings is one new generation on its way in.
-type applyingSettings struct {
-	tx         *tx
-	owner      string
-	generation int64
-	now        time.Time
-}
-
-// merchants holds every account against the merchant numbers first seen under its name (R27).
-func (a *applyingSettings) merchants(ctx context.Context, accounts []ports.Account) error {
-	for _, account := range accounts {
-		var seen []struct{ Provider, Mchid, SubMchid string }
-		if err := a.tx.tx.NewSelect().Table("accounts_seen").Column("provider", "mchid", "sub_mchid").Where("name = ?", account.Name).Scan(ctx, &seen); err != nil {
-			return err
-		}
-		if len(seen) == 0 {
-			if _, err := a.tx.tx.ExecContext(ctx, "insert into accounts_seen (name, provider, mchid, sub_mchid) values (?, ?, ?, ?)",
-				account.Name, account.Provider, account.MchID, account.SubMchID); err != nil {
-				return err
-			}
-			continue
-		}
-		if was := seen[0]; was.Provider != account.Provider || was.Mchid != account.MchID || was.SubMchid != account.SubMchID {
-			return &ports.SettingsRefusal{Account: account.Name, Problem: fmt.Sprintf(
-				"it was merchant %s (sub merchant %q) of provider %s and would become %s (%q) of %s. Money goes back only through the merchant that took it: give the new merchant another account name, point the entries to it, and keep this one with retired: true",
-				was.Mchid, was.SubMchid, was.Provider, account.MchID, account.SubMchID, account.Provider)}
-		}
-	}
-	return nil
-}
-
-// change writes what differs and drops what the owner no longer has.
-func (a *applyingSettings) change(ctx context.Context, wanted []settingRow) error {
-	var there []settingRow
-	if err := a.tx.tx.NewSelect().Model(&there).Scan(ctx); err != nil {
-		return err
-	}
-	for _, row := range wanted {
-		i := slices.IndexFunc(there, func(r settingRow) bool { return r.Kind == row.Kind && r.Name == row.Name })
-		if i >= 0 && there[i].Owner != a.owner {
-			return &ports.SettingsRefusal{Account: row.Name, Problem: "the " + row.Kind + " of this name belongs to " + there[i].Owner + ": change it there, or choose another name"}
-		}
-		if i >= 0 && there[i].Content == row.Content {
-			continue
-		}
-		row.Generation = a.generation
-		if _, err := a.tx.tx.NewInsert().Model(&row).On("conflict (kind, name) do update").
-			Set("generation = excluded.generation, content = excluded.content").Exec(ctx); err != nil {
-			return err
-		}
-		if err := a.history(ctx, row); err != nil {
-			return err
-		}
-	}
-	for _, row := range there {
-		if row.Owner != a.owner || slices.ContainsFunc(wanted, func(r settingRow) bool { return r.Kind == row.Kind && r.Name == row.Name }) {
-			continue
-		}
-		if row.Kind == "account" {
-			if err := a.needed(ctx, row.Name); err != nil {
-				return err
-			}
-		}
-		if _, err := a.tx.tx.NewDelete().Model(&row).WherePK().Exec(ctx); err != nil {
-			return err
-		}
-		row.Content = ""
-		if err := a.history(ctx, row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *applyingSettings) history(ctx context.Context, row settingRow) error {
-	_, err := a.tx.tx.ExecContext(ctx, "insert into settings_history (kind, name, owner, generation, content, at) values (?, ?, ?, ?, ?, ?)",
-		row.Kind, row.Name, a.owner, a.generation, row.Content, micros(a.now))
-	return err
-}
-
-// named is how many of the payments that need an account are listed.
-const named = 20
-
-// needed refuses to drop an account while money may still come in or go back through it (R37).
-func (a *applyingSettings) needed(ctx context.Context, account string) error {
-	q := a.tx.tx.NewSelect().Table("payments").Column("number").Where("account = ?", account).Where(`(
-		state in ('created', 'pending', 'closing') or disputed <> ''
-		or exists (select 1 from refunds r where r.payment = payments.number and r.state in ('created', 'processing'))
-		or (state = 'succeeded' and (refundable_until = 0 or refundable_until > ?)
-			and amount > (select coalesce(sum(r.amount), 0) from refunds r where r.payment = payments.number and r.state in ('succeeded', 'settled_outside'))))`,
-		micros(a.now))
-	total, err := q.Count(ctx)
-	if err != nil || total == 0 {
-		return err
-	}
-	refusal := &ports.SettingsRefusal{Account: account, Total: int(total)}
-	if err := q.Order("number").Limit(named).Scan(ctx, &refusal.Payments); err != nil {
-		return err
-	}
-	refusal.Problem = fmt.Sprintf("%d payments still need it, for their refunds, queries and notifications (%v…). Keep it with retired: true", total, refusal.Payments)
-	return refusal
-}
-
 // LoadSettings reads all rows (ports.Settings).
 func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err error) {
+	if c.Generation, err = s.SettingsGeneration(ctx); err != nil { // first: who changes what was read later is refused
+		return c, err
+	}
 	var rows []settingRow
 	if err := s.read.NewSelect().Model(&rows).OrderExpr("kind, name").Scan(ctx); err != nil {
 		return c, failed(err, "load the settings")
-	}
-	if c.Generation, err = s.SettingsGeneration(ctx); err != nil {
-		return c, err
 	}
 	for _, r := range rows {
 		switch r.Kind {
 		case "app":
 			c.Apps = append(c.Apps, ports.App{})
 			last := &c.Apps[len(c.Apps)-1]
-			err, last.Generation = json.Unmarshal([]byte(r.Content), last), r.Generation
+			err, last.Generation, last.Owner = json.Unmarshal([]byte(r.Content), last), r.Generation, r.Owner
 		case "entry":
 			c.Entries = append(c.Entries, ports.Entry{})
 			last := &c.Entries[len(c.Entries)-1]
-			err, last.Generation = json.Unmarshal([]byte(r.Content), last), r.Generation
+			err, last.Generation, last.Owner = json.Unmarshal([]byte(r.Content), last), r.Generation, r.Owner
 		case "account":
 			c.Accounts = append(c.Accounts, ports.Account{})
 			last := &c.Accounts[len(c.Accounts)-1]
-			err, last.Generation = json.Unmarshal([]byte(r.Content), last), r.Generation
+			err, last.Generation, last.Owner = json.Unmarshal([]byte(r.Content), last), r.Generation, r.Owner
 		}
 		if err != nil {
 			return c, failed(err, "read %s %s", r.Kind, r.Name)
@@ -217,7 +150,7 @@ func (s *Store) LoadSettings(ctx context.Context) (c ports.SettingsContent, err 
 
 // SettingsGeneration is the newest generation (ports.Settings).
 func (s *Store) SettingsGeneration(ctx context.Context) (generation int64, err error) {
-	err = s.read.NewSelect().Table("settings_applied").ColumnExpr("coalesce(max(generation), 0)").Scan(ctx, &generation)
+	err = s.read.NewSelect().Table("settings_generations").ColumnExpr("coalesce(max(generation), 0)").Scan(ctx, &generation)
 	if err != nil {
 		return 0, failed(err, "read the settings' generation")
 	}

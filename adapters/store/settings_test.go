@@ -58,6 +58,7 @@ func TestSettingsAreAppliedOncePerContent(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.Generation = 3
+		second.Apps[0].Owner, second.Entries[0].Owner, second.Accounts[0].Owner, second.Accounts[1].Owner = "file", "file", "file", "file"
 		second.Apps[0].Generation, second.Entries[0].Generation, second.Accounts[0].Generation, second.Accounts[1].Generation = 1, 2, 2, 1
 		if !reflect.DeepEqual(got, second) {
 			t.Errorf("loaded %+v\nwant   %+v", got, second)

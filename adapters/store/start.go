@@ -30,7 +30,19 @@ func (s *Store) Prepare(ctx context.Context, now time.Time) error {
 	if s.postgres {
 		return nil
 	}
+	if err := s.analyze(ctx); err != nil {
+		return err
+	}
 	return s.forgetClaims(ctx, now)
+}
+
+// analyze lets SQLite look at tables that have grown much since it looked last: without, it guesses which index is best.
+// PostgreSQL does that by itself.
+func (s *Store) analyze(ctx context.Context) error {
+	if _, err := s.db.ExecContext(ctx, "pragma optimize = 0x10002"); err != nil {
+		return fmt.Errorf("analyze the database: %w", err)
+	}
+	return nil
 }
 
 // missing is the migrations that a database which has seen some has not seen yet.

@@ -154,8 +154,17 @@ func newRefund(p pay.Payment, reference string) pay.Refund {
 	}
 }
 
+// know lets payments be made of an account, without any other settings.
+func know(t testing.TB, s *Store, account string) {
+	t.Helper()
+	if _, err := s.db.ExecContext(t.Context(), "insert into settings (kind, name, owner, generation, content) values ('account', ?, 'test', 0, '{}') on conflict do nothing", account); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func addOrder(t testing.TB, s *Store, o pay.Order) pay.Order {
 	t.Helper()
+	know(t, s, "main")
 	if _, added, err := s.AddOrder(t.Context(), o); err != nil || !added {
 		t.Fatalf("add order %s: added %v, %v", o.Number, added, err)
 	}
@@ -164,6 +173,9 @@ func addOrder(t testing.TB, s *Store, o pay.Order) pay.Order {
 
 func addPayment(t testing.TB, s *Store, p pay.Payment) ports.Claim {
 	t.Helper()
+	if p.Route.Account != "main" {
+		know(t, s, p.Route.Account)
+	}
 	var claim ports.Claim
 	inTx(t, s, func(tx ports.Tx) (err error) {
 		claim, err = tx.AddPayment(t.Context(), p, hold)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -38,8 +39,14 @@ func (s *Store) AddToken(ctx context.Context, t ports.Token) error {
 		return err
 	}
 	row := tokenRow{Hash: t.Hash, Kind: string(t.Kind), Holder: t.Holder, Content: content, CreatedAt: micros(t.CreatedAt), ExpiresAt: micros(t.ExpiresAt)}
-	if _, err := s.db.NewInsert().Model(&row).Exec(ctx); err != nil {
-		return failed(err, "add a one-time token")
+	err = s.inTx(ctx, func(t *tx) error { // outside of one the driver may run it twice, and the second run finds the first
+		if _, err := t.tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+			return failed(err, "add a one-time token")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	over := micros(t.CreatedAt.Add(-tokenKept))
 	for _, table := range []string{"tokens", "sessions"} {
@@ -47,9 +54,7 @@ func (s *Store) AddToken(ctx context.Context, t ports.Token) error {
 		if s.postgres {
 			old = old.For("update skip locked")
 		}
-		if _, err := s.db.NewDelete().Table(table).Where("hash in (?)", old).Exec(ctx); err != nil {
-			return failed(err, "sweep %s", table)
-		}
+		_, _ = s.db.NewDelete().Table(table).Where("hash in (?)", old).Exec(ctx) // the next one sweeps again
 	}
 	return nil
 }
@@ -58,8 +63,10 @@ func (s *Store) AddToken(ctx context.Context, t ports.Token) error {
 func (s *Store) UseToken(ctx context.Context, kind ports.TokenKind, hash, holder string, now time.Time) (ports.Token, error) {
 	t := ports.Token{Hash: hash, Kind: kind, Holder: holder}
 	var row tokenRow
-	err := s.db.NewRaw("update tokens set used_at = ? where hash = ? and kind = ? and holder = ? and used_at = 0 and expires_at > ? returning content, created_at, expires_at",
-		micros(now), hash, string(kind), holder, micros(now)).Scan(ctx, &row)
+	err := s.inTx(ctx, func(in *tx) error { // outside of one the driver may run it twice, and the second run finds it used
+		return in.tx.NewRaw("update tokens set used_at = ? where hash = ? and kind = ? and holder = ? and used_at = 0 and expires_at > ? returning content, created_at, expires_at",
+			micros(now), hash, string(kind), holder, micros(now)).Scan(ctx, &row)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, s.whyNot(ctx, kind, hash, holder)
 	} else if err != nil {
@@ -68,6 +75,43 @@ func (s *Store) UseToken(ctx context.Context, kind ports.TokenKind, hash, holder
 	t.CreatedAt, t.ExpiresAt = fromMicros(row.CreatedAt), fromMicros(row.ExpiresAt)
 	t.Content, err = s.keys.open(row.Content, "tokens.content "+hash)
 	return t, err
+}
+
+// OwnToken gives a token to its first holder (ports.Identities). Run twice by the driver it does the same.
+func (s *Store) OwnToken(ctx context.Context, kind ports.TokenKind, hash, holder string, again time.Duration, now time.Time) error {
+	result, err := s.db.ExecContext(ctx, `update tokens set holder = ?, used_at = case when used_at = 0 then ? else used_at end
+		where hash = ? and kind = ? and (used_at = 0 and expires_at > ? or holder = ? and used_at > ?)`,
+		holder, micros(now), hash, string(kind), micros(now), holder, micros(now.Add(-again)))
+	if err != nil {
+		return failed(err, "take a one-time token")
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 1 {
+		return err
+	}
+	switch row, err := s.token(ctx, kind, hash); {
+	case err != nil:
+		return err
+	case row.UsedAt != 0 && row.Holder != holder: // of another's, one is told nothing
+		return fmt.Errorf("a one-time token: %w", ports.ErrNotFound)
+	}
+	return ports.ErrTokenExpired
+}
+
+// Token reads a token (ports.Identities).
+func (s *Store) Token(ctx context.Context, kind ports.TokenKind, hash string) (ports.Token, error) {
+	row, err := s.token(ctx, kind, hash)
+	if err != nil {
+		return ports.Token{}, err
+	}
+	t := ports.Token{Hash: hash, Kind: kind, Holder: row.Holder, CreatedAt: fromMicros(row.CreatedAt), ExpiresAt: fromMicros(row.ExpiresAt)}
+	t.Content, err = s.keys.open(row.Content, "tokens.content "+hash)
+	return t, err
+}
+
+func (s *Store) token(ctx context.Context, kind ports.TokenKind, hash string) (row tokenRow, err error) {
+	err = one(ctx, s.read.NewSelect().Model(&row).Where("hash = ? and kind = ?", hash, string(kind)), "a one-time token")
+	return row, err
 }
 
 // whyNot says why a token was not consumed, for the payer. One who does not hold it is told nothing about it.
@@ -114,8 +158,11 @@ func (s *Store) ClaimAppToken(ctx context.Context, kind ports.AppTokenKind, appI
 		add(" + ?) on conflict (id) do update set claimed_until = excluded.claimed_until where app_tokens.claimed_until is null or app_tokens.claimed_until < ", hold.Microseconds()).
 		append(s.now()).add(" returning claimed_until")
 	var until []int64
-	rows, err := s.writes.query(ctx, q)
-	if err := s.scan(ctx, &until, rows, err); err != nil {
+	err = s.inTx(ctx, func(t *tx) error { // outside of one the driver may run it twice, and the second run finds it claimed
+		rows, err := t.query(ctx, q)
+		return s.scan(ctx, &until, rows, err)
+	})
+	if err != nil {
 		return 0, false, failed(err, "claim the %s of app id %s", kind, appID)
 	}
 	if len(until) == 0 {

@@ -65,6 +65,66 @@ func TestR43_ATokenCountsOnceAtOnce(t *testing.T) {
 	})
 }
 
+// The first who comes with a ticket owns it, and gets it again for a while; to others there is none.
+func TestR43_ATicketHasOneOwner(t *testing.T) {
+	onReplicas(t, func(t *testing.T, replicas [2]*Store) {
+		ticket := func(hash string) ports.Token {
+			return ports.Token{Hash: hash, Kind: ports.TokenTicket, Content: []byte(`{}`), CreatedAt: at, ExpiresAt: at.Add(10 * time.Minute)}
+		}
+		if err := errors.Join(replicas[0].AddToken(t.Context(), ticket("t")), replicas[0].AddToken(t.Context(), ticket("late"))); err != nil {
+			t.Fatal(err)
+		}
+		const again = time.Minute
+		last := 10*time.Minute - time.Second
+		for i, row := range []struct {
+			name, hash, holder string
+			after              time.Duration
+			want               error
+		}{
+			{"forged", "x", "ann", 0, ports.ErrNotFound},
+			{"too late", "late", "ann", 10 * time.Minute, ports.ErrTokenExpired},
+			{"the first", "t", "ann", last, nil},
+			{"another", "t", "bob", last, ports.ErrNotFound},
+			{"the first again, when it would have expired", "t", "ann", last + again - time.Second, nil},
+			{"the first, later", "t", "ann", last + again, ports.ErrTokenExpired},
+			{"another, later", "t", "bob", last + again, ports.ErrNotFound},
+		} {
+			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, row.hash, row.holder, again, at.Add(row.after))
+			wantErr(t, row.name, err, row.want)
+		}
+		got, err := replicas[1].Token(t.Context(), ports.TokenTicket, "t")
+		if err != nil || got.Holder != "ann" || string(got.Content) != `{}` {
+			t.Errorf("it reads %+v, %v", got, err)
+		}
+		_, err = replicas[1].Token(t.Context(), ports.TokenEnter, "t")
+		wantErr(t, "read as another kind", err, ports.ErrNotFound)
+	})
+}
+
+func TestR43_ATicketIsTakenByOneAtOnce(t *testing.T) {
+	onReplicas(t, func(t *testing.T, replicas [2]*Store) {
+		ticket := ports.Token{Hash: "t", Kind: ports.TokenTicket, Content: []byte(`{}`), CreatedAt: at, ExpiresAt: at.Add(time.Minute)}
+		if err := replicas[0].AddToken(t.Context(), ticket); err != nil {
+			t.Fatal(err)
+		}
+		var owners atomic.Int32
+		for _, err := range atOnce(20, func(i int) error {
+			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, "t", string(rune('a'+i)), time.Minute, at)
+			if err == nil {
+				owners.Add(1)
+			}
+			return err
+		}) {
+			if err != nil && !errors.Is(err, ports.ErrNotFound) {
+				t.Error(err)
+			}
+		}
+		if owners.Load() != 1 {
+			t.Errorf("it has %d owners", owners.Load())
+		}
+	})
+}
+
 func TestTokensThatAreLongOverGo(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		if err := s.AddToken(t.Context(), token("old")); err != nil {

@@ -77,8 +77,13 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 		Cause: "made for entry " + p.Route.Entry, At: micros(p.CreatedAt),
 	}
 	claim := ports.Claim{Kind: ports.KindPayment, Number: p.Number, Due: micros(p.Due)}
-	until := t.s.now().add(" + ?", hold.Microseconds())
-	q := inserting(t.s, []paymentRow{row}, map[string]*statement{"claimed_until": until}).add(" returning claimed_until")
+	// R37: its account is there, and is not dropped before this transaction ends. Where it is gone the column is null.
+	account := t.s.statement("(select name from settings where kind = 'account' and name = ?", row.Account)
+	if t.s.postgres {
+		account.add(" for key share")
+	}
+	others := map[string]*statement{"claimed_until": t.s.now().add(" + ?", hold.Microseconds()), "account": account.add(")")}
+	q := inserting(t.s, []paymentRow{row}, others).add(" returning claimed_until")
 	audited := inserting(t.s, []auditRow{made}, nil)
 	if t.s.postgres { // one round trip
 		q = t.s.statement("with audited as (").append(audited).add(") ").append(q)
@@ -87,6 +92,8 @@ func (t *tx) AddPayment(ctx context.Context, p pay.Payment, hold time.Duration) 
 	rows, err := t.query(ctx, q)
 	err = t.s.scan(ctx, &claimed, rows, err)
 	switch where := uniqueViolation(err); {
+	case missingValue(err, "account"):
+		return claim, fmt.Errorf("add payment %s of account %s: %w", p.Number, row.Account, ports.ErrNoAccount)
 	case strings.Contains(where, "payments_one_live") || strings.Contains(where, "payments.order_number"):
 		return claim, fmt.Errorf("add payment %s: %w", p.Number, ports.ErrLivePayment)
 	case where != "":
@@ -116,4 +123,14 @@ func uniqueViolation(err error) string {
 		return lite.Error()
 	}
 	return ""
+}
+
+// missingValue tells whether a statement left a column empty that must not be.
+func missingValue(err error, column string) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23502" && pg.ColumnName == column
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL && strings.HasSuffix(lite.Error(), "."+column+" (1299)")
 }

@@ -110,6 +110,12 @@ func (s *Sink) sign(secrets []string, m ports.EventMessage) (http.Header, error)
 	}, nil
 }
 
+// CheckSecret says what is wrong with a secret's form, without repeating it.
+func CheckSecret(secret string) error {
+	_, err := signingKey(secret)
+	return err
+}
+
 // signingKey reads a secret as Standard Webhooks writes it: whsec_ and 24 to 64 bytes in base64.
 func signingKey(secret string) ([]byte, error) {
 	text, ok := strings.CutPrefix(strings.TrimSpace(secret), "whsec_")

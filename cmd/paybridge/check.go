@@ -12,6 +12,7 @@ import (
 
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
+	"github.com/paybridge/paybridge/core/gateway"
 	"github.com/paybridge/paybridge/ports"
 )
 
@@ -56,7 +57,7 @@ func withPlugins(ctx context.Context, cfg config.Config, names []string, f func(
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	host, _, err := newHost(cfg, dir, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now), nil)
+	host, _, err := newHost(cfg, dir, nil, slog.New(slog.DiscardHandler), ports.ClockFunc(time.Now), nil)
 	if err != nil {
 		return err
 	}
@@ -89,12 +90,15 @@ func wrongSettings(cfg config.Config, host *pluginhost.Host, check func(*pluginh
 		}
 		return nil
 	}
-	for i, e := range rows.Entries {
+	for i, e := range rows.Inherited().Entries {
 		if err := take(fmt.Sprintf("entries[%d].options", i), host.CheckEntry(e.Provider, e.Name, e.Options)); err != nil {
 			return nil, err
 		}
 	}
 	for i, a := range rows.Accounts {
+		if a.From != "" { // its config is the template's
+			continue
+		}
 		given := pluginhost.Account{Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Config: a.Config}
 		if err := take(fmt.Sprintf("accounts[%d].config", i), check(host, given)); err != nil {
 			return nil, err
@@ -113,13 +117,28 @@ func refuseWrongSettings(cfg config.Config, host *pluginhost.Host) error {
 	return &config.Invalid{Problems: problems}
 }
 
+// sealUnknown seals what accounts say of providers that have not described themselves: whether there is a secret in the clear
+// among it is known only when they have, and it would lie in the database until then, and in its backups.
+func sealUnknown(rows ports.SettingsContent, host *pluginhost.Host, seal func(ports.SettingKey, string) (string, error)) (ports.SettingsContent, error) {
+	for i, a := range rows.Accounts {
+		if !errors.Is(host.CheckClearSecrets(hosted(a)), ports.ErrUnavailable) {
+			continue
+		}
+		var err error
+		if rows.Accounts[i], err = gateway.SealTexts(a, config.IsReference, seal); err != nil {
+			return rows, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+	}
+	return rows, nil
+}
+
 // resolve reads the secrets that an account's configuration refers to.
-func resolve(cfg config.Config, stored json.RawMessage) (json.RawMessage, error) {
+func resolve(cfg config.Config, stored json.RawMessage, open func(sealed string) (string, error)) (json.RawMessage, error) {
 	var fields map[string]any
 	if err := json.Unmarshal(stored, &fields); err != nil {
 		return nil, fmt.Errorf("read its row: %w", err)
 	}
-	fields, err := cfg.ResolveConfig(fields)
+	fields, err := cfg.ResolveConfig(fields, open)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -58,8 +59,9 @@ remedy. Exit code 2 when something is. A plugin that is not there is told of, an
 
 // checkConfig says what is wrong with a configuration that was read, as an error, or that it is right.
 func checkConfig(ctx context.Context, cfg config.Config, out io.Writer) error {
-	if _, _, err := cfg.Rows(); err != nil {
-		return err
+	unreadable := cfg.UnreadableSecrets()
+	if _, _, err := cfg.Rows(); err != nil { // one that is among them: without it there are no rows to hold against a plugin
+		return &config.Invalid{Problems: unreadable}
 	}
 	checked, err := checkPlugins(ctx, cfg)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,8 +75,8 @@ func checkConfig(ctx context.Context, cfg config.Config, out io.Writer) error {
 			return err
 		}
 	}
-	if len(checked.problems) > 0 {
-		return &config.Invalid{Problems: checked.problems}
+	if problems := slices.Concat(unreadable, checked.problems); len(problems) > 0 {
+		return &config.Invalid{Problems: problems}
 	}
 	_, err = fmt.Fprintf(out, "The configuration is right: %d apps, %d entries, %d accounts, mode %s, store %s.\n",
 		len(cfg.Apps), len(cfg.Entries), len(cfg.Accounts), cfg.Mode, cfg.Store.Driver)

@@ -25,8 +25,9 @@ func demoCommand() *cobra.Command {
 		Short: "Play a payment and its refund without a person, and fail on any surprise",
 		Long: `Starts what dev starts, on free ports and in a folder that is removed afterwards, and plays: an order, its
 payment, a callback, a payment whose callback is lost, a payment that is cancelled and closed, a refund, a
-refund whose answer is lost, the same person's payment and refund in a mini program, and a clinic's bill paid by
-medical insurance and in cash, refunded in both parts. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
+refund whose answer is lost, the same person's payment and refund in a mini program, a clinic's bill paid by medical
+insurance and in cash and refunded in both parts, and a payment and refund through each channel of configs/dev.yaml
+that is not WeChat. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
 		Example: "  paybridge demo\n  paybridge demo --store.driver postgres --store.dsn env:DSN   # on a database that may be written to",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -59,7 +60,7 @@ medical insurance and in cash, refunded in both parts. Prints each step with its
 			ctx, stop := context.WithCancel(cmd.Context())
 			stopped := make(chan error, 1)
 			go func() { stopped <- p.run(ctx) }()
-			d := &demo{api: p.baseURL, control: p.simulator.ControlURL, out: cmd.OutOrStdout(), began: time.Now()}
+			d := &demo{api: p.baseURL, control: p.simulator.ControlURL, otherEntries: p.otherEntries(), out: cmd.OutOrStdout(), began: time.Now()}
 			err = d.play(ctx)
 			stop()
 			if err = errors.Join(err, <-stopped); err != nil {
@@ -96,6 +97,7 @@ func showLogs(w io.Writer, logs *logBuffer) error {
 // demo plays the flow over the API and the simulator's control API, as an app and a payer would.
 type demo struct {
 	api, control string
+	otherEntries []string // that are not WeChat's
 	out          io.Writer
 	began        time.Time
 	steps        int
@@ -119,6 +121,11 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	for _, scene := range []func(context.Context) error{d.paidAndRefunded, d.callbackLost, d.cancelled, d.refundAnswerLost, d.inMiniProgram, d.insured} {
 		if err := scene(ctx); err != nil {
+			return err
+		}
+	}
+	for _, entry := range d.otherEntries {
+		if err := d.byCode(ctx, entry); err != nil {
 			return err
 		}
 	}
@@ -237,6 +244,52 @@ func (d *demo) inMiniProgram(ctx context.Context) error {
 		return err
 	}
 	return d.await(ctx, "and the order says so", d.api+"/v1/orders/"+order.Number, "refunded")
+}
+
+// byCode is a channel that is not WeChat: the payer scans a code and pays at the address in it.
+func (d *demo) byCode(ctx context.Context, entry string) error {
+	var order, payment, paid answer
+	body := map[string]any{"reference": "demo-" + entry, "amount": 640, "description": "Outpatient visit"}
+	if err := d.step(ctx, "the app makes an order", http.MethodPost, d.api+"/v1/orders", body, &order, "open"); err != nil {
+		return err
+	}
+	opened := "entry " + entry + " shows a code, not WeChat's"
+	if err := d.step(ctx, opened, http.MethodPost, d.api+"/v1/orders/"+order.Number+"/payments", map[string]any{"entry": entry}, &payment, "pending"); err != nil {
+		return err
+	}
+	if payment.HandOff.Kind != "qr_code" || payment.HandOff.Params["content"] == "" {
+		return fmt.Errorf("payment %s has no code to pay with: %+v", payment.Number, payment.HandOff)
+	}
+	if err := d.scan(ctx, payment.HandOff.Params["content"]); err != nil {
+		return fmt.Errorf("the payer scans the code of %s and cannot pay: %w", payment.Number, err)
+	}
+	if err := d.await(ctx, "the payer scans it and pays; the order follows", d.api+"/v1/orders/"+order.Number, "paid"); err != nil {
+		return err
+	}
+	if err := d.step(ctx, "the payment says who took it", http.MethodGet, d.api+"/v1/payments/"+payment.Number, nil, &paid, "succeeded"); err != nil {
+		return err
+	}
+	refund, err := d.refund(ctx, payment, "demo-refund-"+entry, 640)
+	if err != nil {
+		return err
+	}
+	return d.await(ctx, "the refund succeeds", d.api+"/v1/refunds/"+refund.Number, "succeeded")
+}
+
+// scan opens the address in a code and presses the button there.
+func (d *demo) scan(ctx context.Context, address string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	if err != nil {
+		return err
+	}
+	page, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	if page.StatusCode != http.StatusOK {
+		err = errors.New(page.Status)
+	}
+	return errors.Join(err, page.Body.Close())
 }
 
 // way is a way into the one site: an entry of configs/dev.yaml, and alice as it knows her.

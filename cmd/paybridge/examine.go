@@ -30,8 +30,26 @@ func (s *service) examine(ctx context.Context, filter string) (any, error) {
 		return nil, err
 	}
 	p := patient(s.cfg, s.host)
-	p.Accounts, p.Entries, p.Gateway, p.Now = settings.Accounts, settings.Entries, s.store, s.gateway.Clock.Now()
+	p.Accounts, p.Entries = inUse(settings)
+	p.Gateway, p.Now = s.store, s.gateway.Clock.Now()
 	return doctor.Examine(ctx, p, filter), nil
+}
+
+// inUse are the accounts and entries that take payments, with what their templates give them.
+func inUse(c ports.SettingsContent) (accounts []ports.Account, entries []ports.Entry) {
+	template := map[string]bool{}
+	c = c.Inherited()
+	for _, a := range c.Accounts {
+		if template[a.Name] = a.Template; !a.Template {
+			accounts = append(accounts, a)
+		}
+	}
+	for _, e := range c.Entries {
+		if !template[e.Account] {
+			entries = append(entries, e)
+		}
+	}
+	return accounts, entries
 }
 
 // patient is what a host of plugins tells the doctor, without accounts and entries.
@@ -59,7 +77,8 @@ func examineAlone(ctx context.Context, cfg config.Config, filter string) (r doct
 	}
 	err = withPlugins(ctx, cfg, providersOf(cfg), func(host *pluginhost.Host, _ map[string]error) error {
 		wrong := map[string]error{}
-		for _, a := range rows.Accounts {
+		accounts, entries := inUse(rows)
+		for _, a := range accounts {
 			world := cfg.Provider(a.Provider)
 			if err := host.Configure(ctx, pluginhost.Account{
 				Provider: a.Provider, Name: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, Generation: 1,
@@ -69,13 +88,13 @@ func examineAlone(ctx context.Context, cfg config.Config, filter string) (r doct
 			}
 		}
 		p := patient(cfg, host)
-		p.Accounts, p.Entries = rows.Accounts, rows.Entries
-		inUse := p.InUse
+		p.Accounts, p.Entries = accounts, entries
+		seen := p.InUse
 		p.InUse = func(provider, account string) error {
 			if err := wrong[account]; err != nil { // with the fields that are wrong
 				return err
 			}
-			return inUse(provider, account)
+			return seen(provider, account)
 		}
 		r = doctor.Examine(ctx, p, filter)
 		return nil

@@ -19,18 +19,25 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		stop()
-		fmt.Fprintln(os.Stderr, "paybridge: "+err.Error())
+		if !errors.Is(err, errWouldChange) { // the plan has said it
+			fmt.Fprintln(os.Stderr, "paybridge: "+err.Error())
+		}
 		os.Exit(exitCode(err))
 	}
 }
 
-// exitCode is 2 where a person must change the configuration, and 1 for everything else.
+// exitCode is 2 where a person must change the configuration, 3 where a dry run found something to change, and 1 for
+// everything else.
 func exitCode(err error) int {
 	var invalid *config.Invalid
 	var refused *ports.SettingsRefusal
 	var wrong *pluginhost.ConfigError
-	if errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &wrong) {
+	var rejected *rejected
+	switch {
+	case errors.As(err, &invalid), errors.As(err, &refused), errors.As(err, &wrong), errors.As(err, &rejected):
 		return 2
+	case errors.Is(err, errWouldChange):
+		return wouldChange
 	}
 	return 1
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 type operator struct {
 	base  string // http://host:port
 	token string
+	name  string // who asks, for the history; empty: nobody says
 }
 
 // errNoGateway says that nothing answers at the admin listener.
@@ -43,16 +45,53 @@ func newOperator(cfg config.Config) (operator, error) {
 	return o, nil
 }
 
+// problem is why a gateway did not do a call.
+type problem struct {
+	status        int
+	Title, Detail string
+	Errors        []struct{ Field, Detail string }
+}
+
+func (p *problem) Error() string {
+	if len(p.Errors) == 0 {
+		return p.Title + ": " + p.Detail
+	}
+	text := p.Title + ":"
+	for _, e := range p.Errors {
+		text += "\n  " + e.Field + ": " + e.Detail
+	}
+	return text
+}
+
 // adminTime is the most that an admin call may take: starting a plugin anew is the longest.
 const adminTime = time.Minute
 
 // call makes one admin call and reads its answer into v. An error that wraps errNoGateway says how to start one.
 func (o operator) call(ctx context.Context, method, path string, v any) error {
+	return o.send(ctx, method, path, nil, v)
+}
+
+// send makes one admin call with a JSON body, none when it is nil. What the gateway does not do is a *problem.
+func (o operator) send(ctx context.Context, method, path string, body, v any) error {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
+	}
 	ctx, cancel := context.WithTimeout(ctx, adminTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, o.base+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, o.base+path, content)
 	if err != nil {
 		return err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if o.name != "" {
+		request.Header.Set("X-Operator", o.name)
 	}
 	if o.token != "" {
 		request.Header.Set("Authorization", "Bearer "+o.token)
@@ -66,16 +105,16 @@ func (o operator) call(ctx context.Context, method, path string, v any) error {
 		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAdminAnswer))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAdminAnswer))
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		var problem struct{ Title, Detail string }
-		if json.Unmarshal(body, &problem) != nil || problem.Title == "" {
+		wrong := &problem{status: answer.StatusCode}
+		if json.Unmarshal(text, wrong) != nil || wrong.Title == "" {
 			return fmt.Errorf("%s %s: %s: is it the gateway that listens at listen.admin?", method, o.base+path, answer.Status)
 		}
-		return fmt.Errorf("%s: %s", problem.Title, problem.Detail)
+		return wrong
 	}
-	return json.Unmarshal(body, v)
+	return json.Unmarshal(text, v)
 }

@@ -30,6 +30,8 @@ const (
 type playground struct {
 	*service
 	simulator *simulator
+	channels  []*channel
+	config    config.Config
 	options   options
 	baseURL   string // of the gateway's public listener
 }
@@ -65,28 +67,31 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.simulator.stop())
+			err = errors.Join(err, stopChannels(p.channels), p.simulator.stop())
 		}
 	}()
 	if cfg, err = playgroundConfig(o, p.simulator.BaseURL); err != nil {
+		return nil, err
+	}
+	if p.channels, err = startChannels(ctx, o, &cfg); err != nil {
 		return nil, err
 	}
 	for i := range cfg.Entries {
 		cfg.Entries[i].NotifyBase = baseURL
 	}
 	p.options = o.pages(p.simulator, "http://"+reachable(cfg.Listen.Admin))
-	p.options.logTo = o.logTo
+	p.options.logTo, p.config = o.logTo, cfg
 	p.service, err = open(ctx, cfg, p.options)
 	return p, err
 }
 
 func playgroundConfig(o playgroundOptions, weChat string) (config.Config, error) {
 	environ := os.Environ()
-	self, err := os.Executable()
+	plugins, err := besideThis("plugins")
 	if err != nil {
 		return config.Config{}, err
 	}
-	environ = append(environ, "PAYBRIDGE_PLUGINS__DIR="+filepath.Join(filepath.Dir(self), "plugins"))
+	environ = append(environ, "PAYBRIDGE_PLUGINS__DIR="+plugins)
 	if weChat != "" {
 		for _, host := range []string{"BASE_URL", "BROWSER_BASE_URL", "SERVER_BASE_URL"} {
 			environ = append(environ, "PAYBRIDGE_WECHAT__"+host+"="+weChat)
@@ -121,7 +126,7 @@ func keyFile(path string) error {
 
 // run serves until the context ends and then stops everything, the simulator last.
 func (p *playground) run(ctx context.Context) error {
-	return errors.Join(p.serve(ctx, p.options), p.close(context.WithoutCancel(ctx)), p.simulator.stop())
+	return errors.Join(p.serve(ctx, p.options), p.close(context.WithoutCancel(ctx)), stopChannels(p.channels), p.simulator.stop())
 }
 
 // freePort is an address of loopback that nobody listens on at this moment.

@@ -22,7 +22,7 @@ import (
 
 func pluginCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "plugin", Short: "Look after the plugins, one process per pay channel"}
-	cmd.AddCommand(pluginListCommand(), pluginInspectCommand(), pluginRestartCommand(), pluginLockCommand())
+	cmd.AddCommand(pluginListCommand(), pluginInspectCommand(), pluginRestartCommand(), pluginLockCommand(), pluginTestCommand(), pluginNewCommand())
 	return cmd
 }
 

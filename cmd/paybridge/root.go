@@ -30,7 +30,8 @@ To run it, write a configuration (configs/production.example.yaml explains every
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(), pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), applyCommand(), subMerchantsCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(),
+		pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), versionCommand())
 	return cmd
 }
 

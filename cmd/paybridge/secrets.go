@@ -17,7 +17,8 @@ func resealCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reseal",
 		Short: "Encrypt everything that an older key of secrets.keys encrypted with the first one",
-		Long: `Callback bodies, their facts and the channels' own memory of payments are encrypted in the database. To change the key:
+		Long: `Callback bodies, their facts, the channels' own memory of payments and the secrets that operators gave at run time are
+encrypted in the database. To change the key:
 
   1. Add the new key to secrets.keys, second, on every gateway, and restart them: all can read what it will encrypt.
   2. Make it the first, and restart them: what is new is encrypted with it.

@@ -12,15 +12,18 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
 	"google.golang.org/grpc"
 
+	"github.com/paybridge/paybridge/adapters/checkout"
 	"github.com/paybridge/paybridge/adapters/config"
 	"github.com/paybridge/paybridge/adapters/httpapi"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
@@ -49,7 +52,7 @@ type service struct {
 	admin   net.Listener
 
 	accounts []ports.Account      // of the newest settings
-	waiting  map[string]bool      // accounts that their plugin has not taken as they are now
+	given    map[string]int64     // the generation of each that its plugin has taken
 	stopped  map[string]time.Time // since when plugins are in quarantine, as the operator was told
 }
 
@@ -61,9 +64,6 @@ type options struct {
 	logTo io.Writer         // nil: standard error
 }
 
-// settingsOwner owns the rows that come from the configuration file.
-const settingsOwner = "file"
-
 // open makes a service: the store opened and brought up to date, the settings applied, the plugins started and
 // configured, the listeners bound. Nothing is served yet.
 func open(ctx context.Context, cfg config.Config, o options) (_ *service, err error) {
@@ -73,7 +73,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if o.clock == nil {
 		o.clock = ports.ClockFunc(time.Now)
 	}
-	s := &service{cfg: cfg, log: telemetry.Logger(o.logTo, telemetry.Form(cfg.Log.Format), cfg.Log.Level), metrics: telemetry.New(version)}
+	s := &service{cfg: cfg, log: telemetry.Logger(o.logTo, telemetry.Form(cfg.Log.Format), cfg.Log.Level), metrics: telemetry.New(version), given: map[string]int64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -97,16 +97,19 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		content += " " + o.clock.Now().String()
 	}
 	s.weixin = weixin.New(weixin.Options{
-		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: cfg.ResolveSecret,
+		BrowserBase: cfg.WeChat.BrowserBaseURL, ServerBase: cfg.WeChat.ServerBaseURL, Cache: s.store, Now: o.clock.Now, Secret: s.secret,
 		SecretOf: func(appID string) (string, bool) { return s.gateway.SecretOf(appID) },
 	})
-	if s.host, err = startPlugins(ctx, cfg, s.log, o.clock, s.appToken, h.plugins...); err != nil {
+	if s.host, err = startPlugins(ctx, cfg, s.store.OpenSecret, s.log, o.clock, s.appToken, h.plugins...); err != nil {
 		return s, err
 	}
 	if err = refuseWrongSettings(cfg, s.host); err != nil {
 		return s, err
 	}
-	applied, err := s.store.ApplySettings(ctx, settingsOwner, content, rows, o.clock.Now())
+	if rows, err = sealUnknown(rows, s.host, s.store.SealSecret); err != nil {
+		return s, err
+	}
+	applied, err := s.store.ApplySettings(ctx, gateway.FileOwner, content, rows, o.clock.Now())
 	if err != nil {
 		return s, fmt.Errorf("apply the configuration: %w", err)
 	}
@@ -116,13 +119,14 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	if err = s.store.Live(ctx); err != nil {
 		return s, err
 	}
-	s.sink = newSink(cfg, o.clock)
+	s.sink = s.newSink(o.clock)
 	cookieKeys, err := cookieKeys(cfg)
 	if err != nil {
 		return s, err
 	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Optional: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log, Installation: cfg.Installation, Hold: o.hold,
+		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
+		Installation: cfg.Installation, Hold: o.hold, Optional: s.host, Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
@@ -141,6 +145,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	if err = s.follow(ctx); err != nil {
 		return s, err
+	}
+	if applied {
+		s.retryEvents(ctx, rows.Apps)
 	}
 	var listen net.ListenConfig
 	if s.public, err = listen.Listen(ctx, "tcp", cfg.Listen.Public); err != nil {
@@ -218,10 +225,19 @@ func cookieKeys(cfg config.Config) (keys identity.CookieKeys, err error) {
 	return keys, nil
 }
 
+// secret reads a secret by what stands for it in a row: a reference, or the sealed secret itself.
+func (s *service) secret(text string) (string, error) {
+	if strings.HasPrefix(text, ports.SealedPrefix) {
+		return s.store.OpenSecret(text)
+	}
+	return s.cfg.ResolveSecret(text)
+}
+
 // newSink makes what sends events to apps and alarms to the operator.
-func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
+func (s *service) newSink(clock ports.Clock) *webhook.Sink {
+	cfg := s.cfg
 	o := webhook.Options{
-		Secret: cfg.ResolveSecret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
+		Secret: s.secret, AllowNetworks: cfg.Webhooks.AllowNetworks, AllowHTTP: cfg.Mode == config.Development,
 		Version: version, Now: clock.Now,
 	}
 	if !cfg.Alarms.URL.IsZero() {
@@ -232,8 +248,10 @@ func newSink(cfg config.Config, clock ports.Clock) *webhook.Sink {
 
 // startPlugins starts one process for each provider that is pinned. One that does not start is tried again in the
 // background: its provider is unavailable, and the others serve (R36).
-func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, error) {
-	host, lock, err := newHost(cfg, pluginFolder(cfg), log, clock, token, dial...)
+func startPlugins(
+	ctx context.Context, cfg config.Config, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption,
+) (*pluginhost.Host, error) {
+	host, lock, err := newHost(cfg, pluginFolder(cfg), open, log, clock, token, dial...)
 	if err != nil {
 		return nil, err
 	}
@@ -243,16 +261,22 @@ func startPlugins(ctx context.Context, cfg config.Config, log *slog.Logger, cloc
 	return host, nil
 }
 
-// newHost makes a host of the configured plugins that works in a folder of its own.
-func newHost(cfg config.Config, dir string, log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption) (*pluginhost.Host, pluginhost.Lock, error) {
+// newHost makes a host of the configured plugins that works in a folder of its own. open opens the secrets that the store
+// has sealed; nil: there are none.
+func newHost(
+	cfg config.Config, dir string, open func(sealed string) (string, error), log *slog.Logger, clock ports.Clock, token appToken, dial ...grpc.DialOption,
+) (*pluginhost.Host, pluginhost.Lock, error) {
 	lock, err := pluginhost.ReadLock(cfg.Plugins.Lock)
 	if err != nil {
 		return nil, lock, err
 	}
 	host, err := pluginhost.New(pluginhost.Options{
 		Lock: lock, Dir: dir, Production: cfg.Mode == config.Production, Environment: cfg.Plugins.Env,
-		Resolve:     func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored) },
-		IsReference: config.IsReference, AppToken: token, Log: log, Now: clock.Now, Dial: dial,
+		Resolve: func(stored json.RawMessage) (json.RawMessage, error) { return resolve(cfg, stored, open) },
+		IsReference: func(s string) bool {
+			return config.IsReference(s) || open != nil && strings.HasPrefix(s, ports.SealedPrefix)
+		},
+		AppToken: token, Log: log, Now: clock.Now, Dial: dial,
 	})
 	return host, lock, err
 }
@@ -293,27 +317,62 @@ const followTime = 10 * time.Second
 func (s *service) follow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
-	accounts, changed, err := s.gateway.LoadSettings(limited)
-	if err != nil {
-		return err
-	}
-	if changed {
+	changed, err := s.gateway.LoadSettings(limited, func(accounts []ports.Account) {
 		s.accounts = accounts
+		s.configureAll(ctx, true)
+	})
+	if err == nil && !changed {
+		s.configureAll(ctx, false)
 	}
-	was := s.waiting
-	s.waiting = map[string]bool{}
-	for _, a := range s.accounts {
-		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); !changed && out == nil && !was[a.Name] {
+	return err
+}
+
+// retryEvents brings forward what waits for endpoints of a file that has changed: what kept them may be mended.
+func (s *service) retryEvents(ctx context.Context, apps []ports.App) {
+	for _, a := range apps {
+		if a.Webhook == nil {
 			continue
 		}
-		if err := s.configure(ctx, a); err != nil { // the account is unavailable; the others serve (R36)
-			s.waiting[a.Name] = true
-			if changed || s.log.Enabled(ctx, slog.LevelDebug) {
-				s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
-			}
+		if err := s.gateway.RetryEvents(ctx, a.Name); err != nil {
+			s.log.Warn("what waits for an app's endpoint was not brought forward", "app", a.Name, "error", err)
 		}
 	}
-	return nil
+}
+
+// configureTime is how long one provider's plugin may take in one go to take what it has not taken yet.
+const configureTime = 10 * time.Second
+
+// configureAll gives the plugins what they have not taken yet, side by side: one that hangs keeps no other from its own (R36).
+func (s *service) configureAll(ctx context.Context, newest bool) {
+	ctx, cancel := context.WithTimeout(ctx, configureTime)
+	defer cancel()
+	of := map[string][]ports.Account{}
+	for _, a := range s.accounts {
+		if _, out := s.host.For(pay.Route{Provider: a.Provider, Account: a.Name}); out != nil || s.given[a.Name] != a.Generation {
+			of[a.Provider] = append(of[a.Provider], a)
+		}
+	}
+	taken := make(chan ports.Account, len(s.accounts))
+	var providers sync.WaitGroup
+	for _, accounts := range of {
+		providers.Go(func() { s.configureOf(ctx, accounts, newest, taken) })
+	}
+	providers.Wait()
+	close(taken)
+	for a := range taken {
+		s.given[a.Name] = a.Generation
+	}
+}
+
+// configureOf gives one provider's plugin these accounts, and tells which it has taken.
+func (s *service) configureOf(ctx context.Context, accounts []ports.Account, newest bool, taken chan<- ports.Account) {
+	for _, a := range accounts {
+		if err := s.configure(ctx, a); err == nil {
+			taken <- a
+		} else if newest || s.log.Enabled(ctx, slog.LevelDebug) { // it is unavailable; the others serve (R36)
+			s.log.Error("an account cannot be used; it is tried again", "account", a.Name, "error", err)
+		}
+	}
 }
 
 func (s *service) configure(ctx context.Context, a ports.Account) error {
@@ -331,7 +390,7 @@ const closeTime = time.Second
 func (s *service) serve(ctx context.Context, o options) error {
 	handler, err := httpapi.Public(httpapi.PublicOptions{
 		Gateway: s.gateway, Checks: s.checks, Log: s.log, TrustedProxies: s.cfg.TrustedProxies, Mount: o.mount, Trace: s.hooks().http,
-		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase,
+		SecureCookies: s.cfg.Mode == config.Production, OnlyWeChat: s.cfg.WeChat.BrowserBaseURL == weixin.BrowserBase, Pages: s.pages,
 		Observe: func(r httpapi.Request) { s.metrics.Request(r.Listener, r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {
@@ -344,10 +403,14 @@ func (s *service) serve(ctx context.Context, o options) error {
 		}
 	}
 	public := httpapi.Server(handler, s.log)
-	admin := httpapi.Server(httpapi.Admin(httpapi.AdminOptions{
-		Token: token, Metrics: s.metrics.Handler(), Checks: s.checks, Gateway: s.gateway, Plugins: operated{s.host},
-		Doctor: s.examine, Log: s.log,
-	}), s.log)
+	operators, err := httpapi.Admin(httpapi.AdminOptions{
+		Gateway: s.gateway, Token: token, Metrics: s.metrics.Handler(), Checks: s.checks,
+		Plugins: operated{s.host}, Doctor: s.examine, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	admin := httpapi.Server(operators, s.log)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var background sync.WaitGroup
@@ -365,35 +428,57 @@ func (s *service) serve(ctx context.Context, o options) error {
 		err = fmt.Errorf("serve: %w", err)
 	}
 	s.gateway.Stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.cfg.ShutdownGrace-closeTime, s.cfg.ShutdownGrace/2))
-	defer cancel()
-	stopped := public.Shutdown(end)
-	stopWork()
-	done := make(chan struct{})
-	go func() { background.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-end.Done():
+	cut, stopped := shutDown(max(s.cfg.ShutdownGrace-closeTime, s.cfg.ShutdownGrace/2), public.Shutdown, stopWork, &background)
+	if cut {
 		s.log.Warn("work was cut off at the end of the shutdown grace; it goes on after the next start")
 	}
 	s.log.Info("stopped")
 	return errors.Join(err, stopped, admin.Close())
 }
 
+// shutDown ends the requests in flight and then the work, both before one deadline. cut says that work was left at it.
+func shutDown(grace time.Duration, requests func(context.Context) error, stopWork func(), work *sync.WaitGroup) (cut bool, err error) {
+	end, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err = requests(end)
+	stopWork()
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return false, err
+	case <-end.Done():
+		return true, err
+	}
+}
+
+// followEvery is how often a replica asks for a new generation: it is to be in use within 2 s.
+const followEvery = time.Second
+
+// pages mounts the checkout: adapters do not know each other.
+func (s *service) pages(r *mux.Router, client func(*http.Request) string, note func(r *http.Request, app, code string)) {
+	secure := s.cfg.Mode == config.Production
+	checkout.Mount(r, checkout.Options{
+		Gateway: s.gateway, Log: s.log, Secure: secure, Client: client, Note: note,
+		SessionCookie: func(app string) string { return httpapi.SessionCookie(app, secure) },
+	})
+}
+
 // followChanges looks for a new generation of the settings, so that replicas follow without a restart.
 func (s *service) followChanges(ctx context.Context) {
-	ticker := time.NewTicker(2 * time.Second)
+	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
-			}
-			s.tellQuarantines(ctx)
+		case <-s.gateway.SettingsChanged():
 		}
+		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the settings could not be read; the last ones stay in use", "error", err)
+		}
+		s.tellQuarantines(ctx)
 	}
 }
 

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paybridge/paybridge/core/gateway"
@@ -42,5 +46,38 @@ func TestR39_ClockOfEachProvider(t *testing.T) {
 				t.Errorf("%s: %s is %+v, want %+v", c.name, name, got[name], w)
 			}
 		}
+	}
+}
+
+// Requests that hang and work that hangs share one deadline: a stop takes the grace, and not twice the grace.
+func TestAShutdownHasOneDeadline(t *testing.T) {
+	t.Parallel()
+	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	for _, c := range []struct {
+		name              string
+		requests          func(context.Context) error
+		work              time.Duration // after it was told to stop
+		wantCut, wantLate bool
+		want              time.Duration
+	}{
+		{"nothing in flight", func(context.Context) error { return nil }, 0, false, false, 0},
+		{"requests end in time", func(context.Context) error { <-time.After(3 * time.Second); return nil }, 2 * time.Second, false, false, 5 * time.Second},
+		{"requests hang", hangs, time.Hour, true, true, 9 * time.Second},
+		{"requests take most of it, work hangs", func(context.Context) error { <-time.After(8 * time.Second); return nil }, time.Hour, true, false, 9 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, stop := context.WithCancel(t.Context())
+				var work sync.WaitGroup
+				work.Go(func() { <-ctx.Done(); <-time.After(c.work) })
+				began := time.Now()
+				cut, err := shutDown(9*time.Second, c.requests, stop, &work)
+				if took := time.Since(began); took != c.want || cut != c.wantCut || errors.Is(err, context.DeadlineExceeded) != c.wantLate {
+					t.Errorf("took %s, cut %v, %v; want %s, %v", took, cut, err, c.want, c.wantCut)
+				}
+				work.Wait()
+			})
+		})
 	}
 }

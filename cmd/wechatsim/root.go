@@ -22,7 +22,7 @@ Start it, point your SDK's host at the address it prints, use the keys it writes
   curl -X POST -H 'Content-Type: application/json' -d '{"out_trade_no":"…"}' http://127.0.0.1:9081/control/v1/pay`,
 		SilenceUsage: true,
 	}
-	cmd.AddCommand(serve(), versionCommand())
+	cmd.AddCommand(serve(), fixtureCommand(), versionCommand())
 	return cmd
 }
 

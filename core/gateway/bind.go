@@ -26,8 +26,8 @@ func (g *Gateway) name(app string, r BindRequest) (identity.Name, error) {
 	switch {
 	case i < 0 || !ok || !slices.Contains(s.apps[i].Entries, r.Entry):
 		return identity.Name{}, &Invalid{"entry", fmt.Sprintf("%q is not an entry of this app", r.Entry)}
-	case e.AppID == "":
-		return identity.Name{}, &Invalid{"entry", fmt.Sprintf("%q has no app id: its payers have no openid", r.Entry)}
+	case e.AppID == "" || e.OpenIDKind == pay.OpenIDNone:
+		return identity.Name{}, &Invalid{"entry", fmt.Sprintf("%q is of a channel without openids", r.Entry)}
 	case r.OpenID == "" || len(r.OpenID) > 128 || !printable(r.OpenID):
 		return identity.Name{}, &Invalid{"openid", "the user's openid of the entry's app id, 1 to 128 bytes"}
 	}
@@ -46,7 +46,7 @@ func (g *Gateway) Bind(ctx context.Context, app string, r BindRequest) (identity
 	}
 	now := g.intent()
 	err = g.identify(ctx, func(tx ports.Tx) error {
-		if _, err := meet(ctx, tx, identity.Seen{Name: of}, now); err != nil {
+		if _, _, err := meet(ctx, tx, identity.Seen{Name: of}, now); err != nil {
 			return err
 		}
 		ids, ties, err := tx.LockPayer(ctx, app, of)

@@ -42,8 +42,7 @@ func (b *breakers) report(account string, o pay.Outcome, now time.Time) (opened,
 		s = &breaker{}
 		b.of[account] = s
 	}
-	away := o.Verdict == pay.Indeterminate || o.Verdict == pay.NotSent || o.Is(pay.Unavailable) || o.Is(pay.Auth) || o.Is(pay.RateLimited)
-	if !away {
+	if away := o.Verdict == pay.Indeterminate || o.Away(); !away {
 		closed = s.failures >= breakAfter
 		*s = breaker{}
 		return false, closed

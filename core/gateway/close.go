@@ -91,5 +91,6 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 	if p, err = g.outcome(ctx, number, answer, pay.CloseAnswered); err != nil {
 		return p, err
 	}
-	return g.query(ctx, number, claim)
+	p, _, err = g.query(ctx, number, claim)
+	return p, err
 }

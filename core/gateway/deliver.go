@@ -91,15 +91,23 @@ func (g *Gateway) deliver(ctx context.Context, claim ports.Claim) error {
 		if !ok { // it has no endpoint any more, and may get one again
 			return g.Store.Unclaim(ctx, claim, g.Clock.Now().Add(pay.ParkedEventRetry))
 		}
-		if until := g.endpoints.enter(d.App, g.Clock.Now()); !until.IsZero() {
+		switch until, down := g.endpoints.enter(d.App, g.Clock.Now()); {
+		case down: // what waits for it would be claimed again and again
 			if err := g.Store.HoldDeliveries(ctx, d.App, until); err != nil {
 				return err
 			}
+			fallthrough
+		case !until.IsZero():
 			return g.Store.Unclaim(ctx, claim, until)
 		}
 		err = g.sendEvent(ctx, to, d.Next)
-		g.endpoints.leave(d.App, err == nil, g.Clock.Now())
+		newest, ok := g.webhook(d.App)
+		changed := ok && !newest.Equal(to) // while it was sent: it says nothing of the endpoint as it is now
+		back := g.endpoints.leave(d.App, err == nil || changed, g.Clock.Now())
 		crashPoint(crashAfterEvent)
+		if err != nil && changed {
+			return g.Store.Unclaim(ctx, claim, g.Clock.Now())
+		}
 		if err != nil {
 			return g.undelivered(ctx, claim, d, err)
 		}
@@ -111,7 +119,7 @@ func (g *Gateway) deliver(ctx context.Context, claim ports.Claim) error {
 			return err
 		}
 		crashPoint(crashAfterDelivered)
-		if d.Attempts > 0 {
+		if back || d.Attempts > 0 {
 			if err := g.Store.WakeDeliveries(ctx, d.App, g.Clock.Now()); err != nil {
 				g.Log.Warn("an endpoint is back, and what waits for it was not brought forward", "app", d.App, "error", err)
 			}
@@ -177,13 +185,15 @@ type endpoints struct {
 }
 
 type endpoint struct {
-	failures int // in a row
+	taken    bool // something, since this process began
+	failures int  // in a row
 	sending  int
 	until    time.Time // nothing is sent before that
 }
 
-// enter asks to send to an app's endpoint. The zero time: go on, and leave afterwards. Else: not before then.
-func (e *endpoints) enter(app string, now time.Time) (until time.Time) {
+// enter asks to send to an app's endpoint. The zero time: go on, and leave afterwards. Else: not before then. down tells
+// whether it is because the endpoint fails, or only because it has enough to do.
+func (e *endpoints) enter(app string, now time.Time) (until time.Time, down bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.of == nil {
@@ -196,29 +206,32 @@ func (e *endpoints) enter(app string, now time.Time) (until time.Time) {
 	}
 	switch {
 	case s.until.After(now):
-		return s.until
+		return s.until, true
 	case s.failures >= breakAfter && s.sending > 0:
-		return now.Add(sendTime)
+		return now.Add(sendTime), true
 	case s.sending >= e.most:
-		return now.Add(time.Second)
+		return now.Add(time.Second), false
 	}
 	s.sending++
-	return time.Time{}
+	return time.Time{}, false
 }
 
-// leave says how it went.
-func (e *endpoints) leave(app string, taken bool, now time.Time) {
+// leave says how it went. back tells whether the endpoint has come back by it, or may have: nobody knows of the time before
+// this process began.
+func (e *endpoints) leave(app string, taken bool, now time.Time) (back bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.of[app]
 	s.sending--
 	if taken {
-		s.failures, s.until = 0, time.Time{}
-		return
+		back = !s.taken || s.failures >= breakAfter
+		s.taken, s.failures, s.until = true, 0, time.Time{}
+		return back
 	}
 	if s.failures++; s.failures >= breakAfter {
 		s.until = now.Add(pause(s.failures))
 	}
+	return false
 }
 
 // ListEvents lists an app's events behind a cursor, in order, as JSON in the version of the schema that its endpoint is

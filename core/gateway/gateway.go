@@ -20,7 +20,6 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
-	Optional     ports.Optional         // what only some channels offer
 	Events       ports.EventSink        // nil: nothing is sent to apps, nor to the operator
 	Identity     ports.IdentityProvider // nil: nobody can sign in
 	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in
@@ -30,6 +29,8 @@ type Options struct {
 	Workers      int    // provider calls that work makes at once; 0: 16
 	Hold         bool   // send no refunds and no events, as after a restore
 	Observe      Observer
+	Optional     ports.Optional      // what only some channels offer
+	Rules        ports.SettingsRules // of what an operator may change; nil: nothing is changed
 }
 
 // Observer is told what the gateway does, for metrics. Any of its functions may be nil.
@@ -49,6 +50,8 @@ type Gateway struct {
 	Options
 	settings atomic.Pointer[settings]
 	nudged   map[ports.Kind]chan struct{}
+	changed  chan struct{} // by this process: the settings
+	changing chan struct{} // held by who changes them
 	happened chan struct{} // an event was committed
 	stopping chan struct{} // closed by Stop
 	breakers breakers
@@ -64,6 +67,8 @@ const (
 	commitTime = 10 * time.Second
 	// tries is how often a transaction is run again when a row moved or a commit's answer was lost.
 	tries = 8
+	// askAgain is when a call to a provider that is away is worth a repeat, where it does not say itself.
+	askAgain = 5 * time.Second
 )
 
 // New makes a gateway. LoadSettings must have succeeded before it serves.
@@ -71,7 +76,7 @@ func New(o Options) *Gateway {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
-	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, happened: make(chan struct{}, 1), stopping: make(chan struct{})}
+	g := &Gateway{Options: o, nudged: map[ports.Kind]chan struct{}{}, changed: make(chan struct{}, 1), changing: make(chan struct{}, 1), happened: make(chan struct{}, 1), stopping: make(chan struct{})}
 	for kind := range shares {
 		g.nudged[kind] = make(chan struct{}, 1)
 	}

@@ -42,6 +42,9 @@ func (g *Gateway) CreateOrder(ctx context.Context, app string, r OrderRequest) (
 	if err := r.complete(now); err != nil {
 		return o, false, err
 	}
+	if err := g.mayOrder(app); err != nil {
+		return o, false, err
+	}
 	o = pay.Order{
 		App: app, Reference: r.Reference, Amount: r.Amount, Description: r.Description, ProductType: r.ProductType,
 		Payer: r.Payer, PayerID: r.PayerID, ReturnURL: r.ReturnURL, Metadata: r.Metadata, ExpiresAt: r.ExpiresAt, Bill: r.Bill,

@@ -39,7 +39,7 @@ func (g *Gateway) Pay(ctx context.Context, app, order string, r PayRequest) (Att
 	if err != nil {
 		return Attempt{}, err
 	}
-	if r.OpenID == "" && route.AppID != "" || len(r.OpenID) > 128 || !printable(r.OpenID) {
+	if r.OpenID == "" && route.KnowsOpenID() || len(r.OpenID) > 128 || !printable(r.OpenID) {
 		return Attempt{}, &Invalid{"payer.openid", "the payer's openid of the entry's app id, 1 to 128 bytes"}
 	}
 	ctx, cancel := detached(ctx, requestTime)
@@ -71,6 +71,8 @@ func (g *Gateway) attempt(ctx context.Context, app, order string, route pay.Rout
 	switch {
 	case errors.Is(err, ports.ErrLivePayment), errors.Is(err, ports.ErrNumberTaken), errors.Is(err, ports.ErrMoved):
 		return Attempt{}, false, nil // somebody was faster: look again
+	case errors.Is(err, ports.ErrNoAccount): // dropped a moment ago; what this process knows is older
+		return Attempt{}, true, &Unavailable{fmt.Sprintf("entry %s needs account %s, which is not configured", r.Entry, route.Account), time.Minute}
 	case err != nil:
 		return Attempt{}, true, err
 	}
@@ -101,7 +103,7 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 			return fmt.Errorf("order %s: %w", order, ports.ErrNotFound)
 		}
 		now := g.Clock.Now()
-		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, OpenID: r.OpenID, Payer: who, Medical: r.Medical}, now); err != nil || step != pay.MakeNew {
+		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, AppID: route.AppID, OpenID: r.OpenID, Payer: who, Medical: r.Medical}, now); err != nil || step != pay.MakeNew {
 			return err
 		}
 		if p, err = g.newPayment(app, rows.Order, route, r, now); err != nil {
@@ -149,7 +151,7 @@ func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequ
 
 // create sends a payment whose intent is committed and claimed, and commits what came of it.
 func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) (Attempt, error) {
-	answer := g.callPatiently(ctx, p, "create", ports.Provider.CreatePayment)
+	answer, late := g.callPatiently(ctx, p, "create", ports.Provider.CreatePayment)
 	crashPoint(crashAfterCall)
 	p, err := g.outcome(ctx, p.Number, answer, pay.Created, claim)
 	if err != nil {
@@ -162,8 +164,8 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 		return g.expired(ctx, p)
 	case p.State == pay.PaymentFailed:
 		return Attempt{Payment: p}, &pay.Refusal{Code: pay.CodePaymentFailed, Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
-	case answer.Outcome.Verdict == pay.NotSent, answer.Outcome.Is(pay.Auth), answer.Outcome.Is(pay.RateLimited), answer.Outcome.Is(pay.Unavailable):
-		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, 5*time.Second)}
+	case answer.Outcome.Away() && !late:
+		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, askAgain)}
 	}
 	return Attempt{Payment: p}, nil
 }
@@ -264,7 +266,7 @@ func (g *Gateway) waitFor(ctx context.Context, p pay.Payment) (_ Attempt, done b
 	if p.State != pay.PaymentCreated || !p.Calling {
 		return Attempt{}, false, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	}
-	p, err = g.query(ctx, p.Number, claim)
+	p, _, err = g.query(ctx, p.Number, claim)
 	return Attempt{Payment: p}, p.State == pay.PaymentCreated, err
 }
 
@@ -318,21 +320,30 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 const patience = 5 * time.Second
 
 // callPatiently calls again, for a short while, where the call surely never left: a plugin that died is back within
-// milliseconds, and a payer should not have to know. All tries share the deadline of one call, by which R06 reckons.
-func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) ports.PaymentAnswer {
+// milliseconds, and a payer should not have to know. All tries share the deadline of one call, by which R06 reckons. late
+// says that it passed before anything was sent, as behind a plugin that hangs: nobody has said that the provider is away.
+func (g *Gateway) callPatiently(ctx context.Context, p pay.Payment, name string, method func(ports.Provider, context.Context, pay.Payment) ports.PaymentAnswer) (_ ports.PaymentAnswer, late bool) {
 	ctx, cancel := context.WithTimeout(ctx, pay.CallTime)
 	defer cancel()
-	enough := time.After(patience)
+	var enough <-chan time.Time
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		answer := g.call(ctx, p, name, method)
 		if answer.Outcome.Verdict != pay.NotSent {
-			return answer
+			return answer, false
+		}
+		if enough == nil {
+			enough = time.After(patience)
 		}
 		select {
 		case <-ctx.Done():
-			return answer
+			return answer, true
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return answer, true
 		case <-enough:
-			return answer
+			return answer, false
 		case <-time.After(wait):
 		}
 	}

@@ -69,6 +69,7 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 		}
 	}
 	switch {
+	case f.State == pay.RefundSettledOutside && !f.Due.IsZero(): // the provider had it, and may yet pay it
 	case f.State.Final() && (f.State != pay.RefundFailed || f.Absent): // nothing to ask; a callback was faster than the claim
 		return g.Store.Unclaim(ctx, claim, time.Time{})
 	case f.State == pay.RefundCreated || (f.State == pay.RefundProcessing && f.SentAt.IsZero()):

@@ -44,6 +44,9 @@ const (
 	TurnTokenUsed    Turn = "token_used"
 	TurnTokenExpired Turn = "token_expired"
 	TurnNoSession    Turn = "session_missing"
+
+	TurnTicketInvalid Turn = "ticket_invalid" // forged, or another's
+	TurnTicketSpent   Turn = "ticket_spent"   // too late
 )
 
 // TurnedAway is a payer who cannot go on.
@@ -254,9 +257,10 @@ func (g *Gateway) signIn(ctx context.Context, r SignInRequest, seen identity.See
 	now := g.intent()
 	token := identity.NewToken()
 	in := SignedIn{App: r.App, ReturnURL: r.ReturnURL, ExpiresAt: now.Add(sessionLife)}
+	var person string
 	var divided []string
 	err := g.identify(ctx, func(tx ports.Tx) (err error) {
-		if divided, err = meet(ctx, tx, seen, now); err != nil {
+		if person, divided, err = meet(ctx, tx, seen, now); err != nil {
 			return err
 		}
 		if err := tx.PutTie(ctx, identity.Tie{App: r.App, Name: seen.Name, Verified: true}, now); err != nil || !session {
@@ -270,7 +274,7 @@ func (g *Gateway) signIn(ctx context.Context, r SignInRequest, seen identity.See
 		return SignedIn{}, err
 	}
 	for _, app := range divided {
-		g.raise(ctx, pay.Alarm{Kind: pay.AlarmIdentityDivided, Number: app, What: "WeChat has told that two people whom app " + app + " calls by different user_ids are one; the app sees two payers as before"})
+		g.raise(ctx, pay.Alarm{Kind: pay.AlarmIdentityDivided, Number: app + "/" + person, What: "WeChat has told that two people whom app " + app + " calls by different user_ids are one (our person " + person + "); the app sees two payers as before"})
 	}
 	if session {
 		in.Cookie = g.CookieKeys.Sign(r.App, token)
@@ -278,13 +282,15 @@ func (g *Gateway) signIn(ctx context.Context, r SignInRequest, seen identity.See
 	return in, nil
 }
 
-// meet decides and writes what WeChat says of a name.
-func meet(ctx context.Context, tx ports.Tx, seen identity.Seen, now time.Time) (divided []string, err error) {
+// meet decides and writes what WeChat says of a name, and tells whose it is.
+func meet(ctx context.Context, tx ports.Tx, seen identity.Seen, now time.Time) (person string, divided []string, err error) {
 	known, err := tx.LockIdentity(ctx, seen.Name, seen.UnionID)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return tx.SignIn(ctx, identity.Meet(seen, known, identity.NewToken()[:32]), known, now)
+	d := identity.Meet(seen, known, identity.NewToken()[:32])
+	divided, err = tx.SignIn(ctx, d, known, now)
+	return d.Put.Person, divided, err
 }
 
 // identify runs a transaction about identities again where another was quicker. Twice in effect is as good as once.

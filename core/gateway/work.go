@@ -152,7 +152,7 @@ func (g *Gateway) workOnPayment(ctx context.Context, claim ports.Claim) error {
 	case p.State == pay.PaymentClosing && p.Disputed == "":
 		_, err = g.close(ctx, claim.Number, claim)
 	default:
-		_, err = g.query(ctx, claim.Number, claim)
+		_, _, err = g.query(ctx, claim.Number, claim)
 	}
 	return err
 }

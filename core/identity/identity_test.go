@@ -224,3 +224,34 @@ func TestSessionCookies(t *testing.T) {
 		t.Error("tokens are 256 bits, each another, and stored as their hash")
 	}
 }
+
+func TestCheckoutLinks(t *testing.T) {
+	t.Parallel()
+	const order, other = "00000202601011200000009900000019", "00000202601011200000009900000027"
+	old, current := CookieKeys{[]byte("old key")}, CookieKeys{[]byte("new key"), []byte("old key")}
+	link := current.Link(order)
+	for _, row := range []struct {
+		name, link string
+		keys       CookieKeys
+		want       bool
+	}{
+		{"as given", link, current, true},
+		{"given before the keys changed", old.Link(order), current, true},
+		{"signed with a key that is gone", link, old, false},
+		{"of another order", strings.Replace(link, order, other, 1), current, false},
+		{"cut", link[:len(link)-1], current, false},
+		{"the number alone", order, current, false},
+		{"without a signature", order + "-", current, false},
+		{"a session's signature", order + "-" + strings.Split(current.Sign("", order), ".")[2], current, false},
+		{"too long", link + strings.Repeat("A", 100), current, false},
+		{"nothing", "", current, false},
+	} {
+		got, ok := row.keys.OpenLink(row.link)
+		if ok != row.want || ok && got != order {
+			t.Errorf("%s: %q, %v; want %v", row.name, got, ok, row.want)
+		}
+	}
+	if current.Link(order) != link {
+		t.Error("an order has one link, however often it is asked for")
+	}
+}

@@ -53,8 +53,8 @@ var alarmWords = map[string][2]AlarmText{
 		{"渠道拒绝了一笔支付", "请查看渠道返回的说明；入口或收款账户配置有误时，经过它的支付都会被拒绝。"},
 	},
 	AlarmRefundAttention: {
-		{"A refund cannot go on without a person", "Do what is said below: add money to the account, make an abnormal refund on the merchant platform, or give the money back another way and record that by settle-outside."},
-		{"退款需要人工处理", "请按下面的说明处理：给账户充值，或在商户平台处理异常退款；若已用其他方式退还，请用 settle-outside 登记。"},
+		{"A refund cannot go on without a person", "Do what is said below: add money to the account, send an abnormal refund elsewhere by resolve-abnormal or on the merchant platform, or give the money back another way and record that by settle-outside."},
+		{"退款需要人工处理", "请按下面的说明处理：给账户充值，异常退款用 resolve-abnormal 或在商户平台处理；若已用其他方式退还，请用 settle-outside 登记。"},
 	},
 	AlarmRefundDisputed: {
 		{"A refund contradicts what the provider says", "Compare it with the merchant platform before anything is refunded again."},

@@ -9,6 +9,7 @@ import (
 // Want is what a payer asks for: to pay an order through an entry, as somebody.
 type Want struct {
 	Entry  string
+	AppID  string // the entry's: an openid is somebody's name there alone
 	OpenID string
 	// Payer is who that is, where it is known: under whatever other names the order's app knows them.
 	Payer identity.Payer
@@ -53,7 +54,9 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 		if p.State.Live() && !p.Reclosing {
 			live = &rows.Payments[i]
 		}
-		if o.Payer == PayerFirst && p.Content.OpenID != w.OpenID && p.Route.Entry == w.Entry && !w.Payer.Is(p.madeBy()) {
+		// Names of two app ids cannot be told apart or together, unless the payer is known: then whoever asks answers for it, an
+		// app that vouches for its payer, or a page that shows an order only to those who may see it (MaySee).
+		if o.Payer == PayerFirst && p.Content.OpenID != w.OpenID && p.Route.AppID == w.AppID && !w.Payer.Is(p.madeBy()) {
 			return 0, Payment{}, refuse(CodePayerNotAllowed, "order %s belongs to the payer who came first", o.Number)
 		}
 	}

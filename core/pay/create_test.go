@@ -128,7 +128,7 @@ func TestAttempt(t *testing.T) {
 		}
 		return &p
 	}
-	same := Want{Entry: "oa", OpenID: "o-1"}
+	same := Want{Entry: "oa", AppID: direct.AppID, OpenID: "o-1"}
 	for _, c := range []struct {
 		name     string
 		order    OrderState
@@ -145,9 +145,9 @@ func TestAttempt(t *testing.T) {
 		{name: "R07 not renewable", payment: with(PaymentPending, func(p *Payment) { p.Route.Policy.Renewable = false }), want: same, wantStep: CloseIt},
 		{name: "R03 created and unclear", payment: with(PaymentCreated, nil), want: same, wantStep: SendAgain},
 		{name: "R07 less than two minutes left", expires: time.Minute, want: same, wantCode: CodeOrderExpired},
-		{name: "R08 another entry", payment: with(PaymentPending, nil), want: Want{Entry: "mp", OpenID: "o-1"}, wantStep: CloseIt},
-		{name: "R08 while it is being closed", payment: with(PaymentClosing, nil), want: Want{Entry: "mp", OpenID: "o-1"}, wantStep: AskAgain},
-		{name: "the first payer owns it", payment: with(PaymentClosed, nil), want: Want{Entry: "oa", OpenID: "o-2"}, wantCode: CodePayerNotAllowed},
+		{name: "R08 another entry", payment: with(PaymentPending, nil), want: Want{Entry: "mp", AppID: "wxm", OpenID: "o-1"}, wantStep: CloseIt},
+		{name: "R08 while it is being closed", payment: with(PaymentClosing, nil), want: Want{Entry: "mp", AppID: "wxm", OpenID: "o-1"}, wantStep: AskAgain},
+		{name: "the first payer owns it", payment: with(PaymentClosed, nil), want: Want{Entry: "oa", AppID: direct.AppID, OpenID: "o-2"}, wantCode: CodePayerNotAllowed},
 		{name: "R12 a disputed payment keeps the place", payment: with(PaymentClosed, func(p *Payment) { p.Disputed = "x" }), want: same, wantCode: CodePaymentDisputed},
 		{name: "paid", order: OrderPaid, want: same, wantCode: CodeOrderPaid},
 		{name: "closed", order: OrderClosed, want: same, wantCode: CodeOrderClosed},
@@ -248,7 +248,7 @@ func TestR05_AReclosingPaymentIsInNobodysWay(t *testing.T) {
 	check(t, "state", rows.Payments[0].State, PaymentClosing)
 	check(t, "reclosing", rows.Payments[0].Reclosing, true)
 	for _, order := range [][2]int{{0, 1}, {1, 0}} {
-		step, p, err := Attempt(Rows{Order: rows.Order, Payments: []Payment{rows.Payments[order[0]], rows.Payments[order[1]]}}, Want{Entry: "oa", OpenID: "o-1"}, now)
+		step, p, err := Attempt(Rows{Order: rows.Order, Payments: []Payment{rows.Payments[order[0]], rows.Payments[order[1]]}}, Want{Entry: "oa", AppID: direct.AppID, OpenID: "o-1"}, now)
 		if err != nil || step != GiveAgain || p.Number != qNumber {
 			t.Errorf("the payer gets step %v of %s, %v; want the other payment's hand-off", step, p.Number, err)
 		}
@@ -259,7 +259,7 @@ func TestR07_ACreateInFlightIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	p := aPayment(pNumber, PaymentCreated)
 	p.Calling, p.Route.Policy.Renewable = true, false
-	step, _, err := Attempt(Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}, Want{Entry: "oa", OpenID: "o-1"}, now)
+	step, _, err := Attempt(Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}, Want{Entry: "oa", AppID: direct.AppID, OpenID: "o-1"}, now)
 	if err != nil || step != WaitForIt {
 		t.Errorf("got step %v, %v", step, err)
 	}

@@ -170,6 +170,7 @@ func TestSettleOutside(t *testing.T) {
 	t.Parallel()
 	calling := func(r Refund) Refund { r.Calling, r.SentAt = true, now.Add(-time.Second); return r }
 	long := func(r Refund) Refund { r.Calling, r.SentAt = true, now.Add(-time.Hour); return r }
+	unsent := func(r Refund) Refund { r.SentAt = time.Time{}; return r }
 	attention := aRefund("a", RefundProcessing, 100)
 	attention.NeedsAttention = "the account is closed"
 	for _, c := range []struct {
@@ -178,13 +179,18 @@ func TestSettleOutside(t *testing.T) {
 		wantCode  string
 		wantOrder OrderState // empty: it stays
 		wantSame  bool       // nothing is decided
+		anyway    bool
+		wantDue   time.Time
 	}{
-		{name: "R33 one that needs attention", rows: refundRows(attention), wantOrder: OrderRefunded},
-		{name: "R33 a part", rows: refundRows(aRefund("a", RefundProcessing, 40)), wantOrder: OrderPartiallyRefunded},
+		{name: "R33 one that needs attention, not sent since", rows: refundRows(unsent(attention)), wantOrder: OrderRefunded},
+		{name: "R33 a part", rows: refundRows(unsent(aRefund("a", RefundProcessing, 40))), wantOrder: OrderPartiallyRefunded},
 		{name: "R33 one that failed takes its sum again", rows: refundRows(aRefund("a", RefundFailed, 40), aRefund("b", RefundSucceeded, 60)), wantOrder: OrderRefunded},
 		{name: "R33 one that failed, whose sum went meanwhile", rows: refundRows(aRefund("a", RefundFailed, 41), aRefund("b", RefundProcessing, 60)), wantCode: CodeRefundExceeds},
 		{name: "R33 its call is under way", rows: refundRows(calling(aRefund("a", RefundProcessing, 40))), wantCode: CodeRefundNotSettleable},
-		{name: "R33 whoever called died long ago", rows: refundRows(long(aRefund("a", RefundProcessing, 40))), wantOrder: OrderPartiallyRefunded},
+		{name: "R33 the provider may have it", rows: refundRows(long(aRefund("a", RefundProcessing, 40))), wantCode: CodeRefundNotSettleable},
+		{name: "R33 the provider may have it, and it is to be so all the same", rows: refundRows(long(aRefund("a", RefundProcessing, 40))), anyway: true,
+			wantOrder: OrderPartiallyRefunded, wantDue: now.Add(24 * time.Hour)},
+		{name: "R33 the provider has it and waits for a person", rows: refundRows(long(attention)), wantOrder: OrderRefunded, wantDue: now.Add(24 * time.Hour)},
 		{name: "R33 never sent", rows: refundRows(aRefund("a", RefundCreated, 40)), wantCode: CodeRefundNotSettleable},
 		{name: "R33 succeeded", rows: refundRows(aRefund("a", RefundSucceeded, 40)), wantCode: CodeRefundNotSettleable},
 		{name: "R33 closed", rows: refundRows(aRefund("a", RefundClosed, 40)), wantCode: CodeRefundNotSettleable},
@@ -193,7 +199,7 @@ func TestSettleOutside(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			number := c.rows.Refunds[0].Number
-			d, err := SettleOutside(c.rows, number, SettledOutside{Name: "li", Reason: "in cash"}, now)
+			d, err := SettleOutside(c.rows, number, SettledOutside{Name: "li", Reason: "in cash", Anyway: c.anyway}, now)
 			if code := refusalCode(err); code != c.wantCode || (err != nil && code == "") {
 				t.Fatalf("error %v, want %q", err, c.wantCode)
 			}
@@ -206,14 +212,57 @@ func TestSettleOutside(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.State != RefundSettledOutside || !r.Due.IsZero() || r.NeedsAttention != "" || r.Legs[0].State != RefundSettledOutside {
+			if r.State != RefundSettledOutside || !r.Due.Equal(c.wantDue) || r.NeedsAttention != "" || r.Legs[0].State != RefundSettledOutside {
 				t.Errorf("the refund is %+v", r)
 			}
 			check(t, "order", after.Order.State, c.wantOrder)
 			check(t, "audit", d.Refunds[0].Cause, "settled outside by li: in cash")
 			check(t, "events", len(d.Events), 1)
-			checkDue(t, after)
+			if c.wantDue.IsZero() {
+				checkDue(t, after)
+			}
 		})
+	}
+}
+
+// R33: what the provider had when it was settled outside is asked about daily, until it ends there too.
+func TestR33_SettledOutsideIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	later := now.Add(24 * time.Hour)
+	facts := func(state RefundFactState) *RefundFacts {
+		return &RefundFacts{State: state, Payment: pNumber, MchID: "1900000001", Amount: money.CNY(40), ProviderID: "5030"}
+	}
+	for _, c := range []struct {
+		name    string
+		outcome Outcome
+		facts   *RefundFacts
+		alarm   string
+		want    time.Time // when it is asked about next
+	}{
+		{"still under way", Outcome{Verdict: Accepted}, facts(RefundFactProcessing), "", later},
+		{"no answer", Outcome{}, nil, "", later},
+		{"closed", Outcome{Verdict: Accepted}, facts(RefundFactClosed), "", time.Time{}},
+		{"abnormal: it waits for a person", Outcome{Verdict: Accepted}, facts(RefundFactAbnormal), "", time.Time{}},
+		{"unknown there", Outcome{Verdict: Rejected, Reason: NotFound}, nil, "", time.Time{}},
+		{"paid as well", Outcome{Verdict: Accepted}, facts(RefundFactSucceeded), AlarmRefundRevived, time.Time{}},
+	} {
+		rows := refundRows(aRefund("a", RefundSettledOutside, 40))
+		rows.Refunds[0].Due = now
+		if c.facts != nil {
+			c.facts.Number = rows.Refunds[0].Number
+		}
+		d, err := RefundQueried(rows, rows.Refunds[0].Number, c.outcome, c.facts, now)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		r := d.After(rows).Refunds[0]
+		if r.State != RefundSettledOutside || !r.Due.Equal(c.want) {
+			t.Errorf("%s: then it is %s, due %s; want due %s", c.name, r.State, r.Due, c.want)
+		}
+		if (len(d.Alarms) > 0) != (c.alarm != "") {
+			t.Errorf("%s: alarms %v, want %q", c.name, d.Alarms, c.alarm)
+		}
 	}
 }
 

@@ -50,6 +50,11 @@ func (o Outcome) Final() bool {
 	return o.Verdict == Rejected && (o.Reason == InvalidRequest || o.Reason == Declined || o.Reason == AuthorizationExpired)
 }
 
+// Away tells that the provider was not reached, or answers nobody now: the same call is worth a repeat later.
+func (o Outcome) Away() bool {
+	return o.Verdict == NotSent || o.Is(Auth) || o.Is(RateLimited) || o.Is(Unavailable)
+}
+
 // Is tells whether the call was rejected for this reason.
 func (o Outcome) Is(r Reason) bool { return o.Verdict == Rejected && o.Reason == r }
 

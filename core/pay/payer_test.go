@@ -50,7 +50,7 @@ func TestR41_WhoMaySeeAndPayAnOrder(t *testing.T) {
 				return
 			}
 			as := row.payer.Names[len(row.payer.Names)-1]
-			_, _, err := Attempt(rows, Want{Entry: direct.Entry, OpenID: as.OpenID, Payer: row.payer}, now)
+			_, _, err := Attempt(rows, Want{Entry: direct.Entry, AppID: as.AppID, OpenID: as.OpenID, Payer: row.payer}, now)
 			if (err == nil) != row.pay {
 				t.Errorf("may pay: %v, want %v", err, row.pay)
 			}

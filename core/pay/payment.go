@@ -172,14 +172,19 @@ type Route struct {
 // NotifyURL is where the provider sends its messages about this payment and its refunds.
 func (r Route) NotifyURL() string { return r.NotifyBase + "/notify/" + r.Provider + "/" + r.Account }
 
+// KnowsOpenID says whether the channel names its payers by openids of this route's app id.
+func (r Route) KnowsOpenID() bool { return r.AppID != "" && r.OpenIDKind != OpenIDNone }
+
 // OpenIDKind says which app id a payer's openid belongs to.
 type OpenIDKind string
 
-// The kinds: of a direct merchant's app, of the partner's, of the sub merchant's.
+// The kinds: of a direct merchant's app, of the partner's, of the sub merchant's; and of nobody's, where a channel has app
+// ids of its own and knows no openid.
 const (
 	OpenIDDirect OpenIDKind = "direct"
 	OpenIDSp     OpenIDKind = "sp"
 	OpenIDSub    OpenIDKind = "sub"
+	OpenIDNone   OpenIDKind = "none"
 )
 
 // Policy is what the provider promised when the payment was made (Describe), frozen with it.

@@ -149,6 +149,9 @@ func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time
 		case r.State == RefundFailed: // R28: a new one may go out
 			r.Absent, r.Due = true, time.Time{}
 			return d.putRefund(r.State, r, "a query confirms that the provider does not know it")
+		case r.State == RefundSettledOutside:
+			r.Due = time.Time{}
+			return d.putRefund(r.State, r, "the provider does not know it")
 		case r.State != RefundProcessing:
 			return d, nil
 		case r.Origin == OriginExternal: // never sent by us
@@ -166,12 +169,22 @@ func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time
 		r.Unclear, r.Calling, r.SentAt, r.Due = false, false, time.Time{}, now
 		return d.putRefund(r.State, r, "the provider does not know it: sent again under the same number")
 	}
-	if r.State != RefundProcessing && r.State != RefundFailed {
+	switch r.State {
+	case RefundProcessing, RefundFailed:
+	case RefundSettledOutside:
+		return askedDaily(d, r, now)
+	default:
 		return d, nil
 	}
 	r.Due = later(r.Attempts, o, now)
 	r.Attempts++
 	return d.putRefund(r.State, r, "query: "+o.String())
+}
+
+// askedDaily keeps asking about a refund that was settled outside while the provider had it.
+func askedDaily(d Decision, r Refund, now time.Time) (Decision, error) {
+	r.Due = now.Add(settledOutsideAsk)
+	return d.putRefund(r.State, r, "")
 }
 
 // SettleRefund decides what verified facts mean for a refund and its order.
@@ -199,7 +212,14 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		if f.State == RefundFactSucceeded {
 			d.alarm(AlarmRefundRevived, number, "an operator had said that its money went back another way, and now the provider paid it back as well: the payer has it twice")
 		}
-		return d, nil
+		switch {
+		case r.Due.IsZero(): // it had ended there before
+			return d, nil
+		case f.State == RefundFactProcessing, f.State == "":
+			return askedDaily(d, r, now)
+		}
+		r.Due = time.Time{} // an abnormal one goes on by a person's hand alone
+		return d.putRefund(was, r, "at the provider it is "+string(f.State)+" ("+string(from)+")")
 	}
 	r.ProviderID = f.ProviderID
 	if f.Account != "" {

@@ -41,4 +41,6 @@ const (
 	CodeNotCloseable                = "payment_not_closeable"
 	CodeMedicalAuthorizationExpired = "medical_authorization_expired"
 	CodeIdentityConflict            = "identity_conflict"
+	CodeRefundNotAbnormal           = "refund_not_abnormal"
+	CodeNotOffered                  = "not_offered"
 )

@@ -6,11 +6,17 @@ import "time"
 type SettledOutside struct {
 	Name   string // who says so
 	Reason string // how the money went back
+	Anyway bool   // although the provider is working on it and may pay it as well
 }
+
+// settledOutsideAsk is how often the provider is asked about a refund that it had when an operator settled it outside.
+const settledOutsideAsk = 24 * time.Hour
 
 // SettleOutside ends a refund that can never succeed at the provider because its money went back another way (R33). The
 // sum is taken; one that had failed takes it again, or is refused where it no longer fits. A refund whose call is
-// under way is refused until its outcome is known: it may give the money back once more. Said again, it decides nothing.
+// under way is refused until its outcome is known: it may give the money back once more; so is one that the provider has
+// and that waits for nobody, unless it is to be settled anyway. What the provider has is asked about until it ends there too.
+// Said again, it decides nothing.
 func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (Decision, error) {
 	var d Decision
 	r, err := rows.Refund(number)
@@ -30,6 +36,8 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 			Code: CodeRefundNotSettleable, Detail: "refund " + number + " is being sent at this moment: what the provider answers decides first",
 			RetryAfter: settledBy(r.SentAt).Sub(now),
 		}
+	case was == RefundProcessing && !r.SentAt.IsZero() && r.NeedsAttention == "" && !s.Anyway:
+		return d, refuse(CodeRefundNotSettleable, "refund %s is on its way at the provider and waits for nobody: settled outside now, the payer may get the money twice; wait for its outcome, or say \"anyway\": true", number)
 	case was == RefundProcessing:
 	case was == RefundFailed:
 		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor-r.takes("") > left {
@@ -39,6 +47,9 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 		return d, refuse(CodeRefundNotSettleable, "refund %s is %s: only one that is processing or failed can be settled outside", number, was)
 	}
 	r.State, r.Due, r.NeedsAttention, r.Calling = RefundSettledOutside, time.Time{}, "", false
+	if was == RefundProcessing && !r.SentAt.IsZero() {
+		r.Due = now.Add(settledOutsideAsk)
+	}
 	setRefundLegs(&r, RefundSettledOutside)
 	d.event(EventRefundSettledOutside, number)
 	if d, err = d.putRefund(was, r, "settled outside by "+s.Name+": "+s.Reason); err != nil {

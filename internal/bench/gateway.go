@@ -10,10 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/paybridge/paybridge/configs"
 )
@@ -42,8 +45,12 @@ func (b *bench) startGateway(ctx context.Context, db database) (*gateway, error)
 	g := &gateway{base: "http://" + public, admin: "http://" + admin}
 	g.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: b.options.Callers}}
 	setup := filepath.Join(b.dir, db.name+".yaml")
-	text := strings.ReplaceAll(string(configs.Dev), "http://127.0.0.1:8080", g.base) // where callbacks go to
-	if err := os.WriteFile(setup, []byte(text), 0o600); err != nil {
+	text, err := weChatAlone(configs.Dev)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.ReplaceAll(text, []byte("http://127.0.0.1:8080"), []byte(g.base)) // where callbacks go to
+	if err := os.WriteFile(setup, text, 0o600); err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(b.options.programs, "paybridge"), "serve", "--config", setup)
@@ -60,6 +67,34 @@ func (b *bench) startGateway(ctx context.Context, db database) (*gateway, error)
 	}
 	g.plugin, _ = child(g.cmd.Process.Pid)
 	return g, nil
+}
+
+// weChatAlone is a configuration without what is not WeChat's, whose keys nobody makes here.
+func weChatAlone(text []byte) ([]byte, error) {
+	var all map[string]any
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	gone := map[any]bool{}
+	for _, key := range []string{"entries", "accounts"} {
+		rows, _ := all[key].([]any)
+		all[key] = slices.DeleteFunc(rows, func(row any) bool {
+			fields, _ := row.(map[string]any)
+			provider, _ := fields["provider"].(string)
+			other := !strings.HasPrefix(provider, "wechat-")
+			if other && key == "entries" {
+				gone[fields["name"]] = true
+			}
+			return other
+		})
+	}
+	apps, _ := all["apps"].([]any)
+	for _, row := range apps {
+		app, _ := row.(map[string]any)
+		entries, _ := app["entries"].([]any)
+		app["entries"] = slices.DeleteFunc(entries, func(name any) bool { return gone[name] })
+	}
+	return yaml.Marshal(all)
 }
 
 func (g *gateway) stop() error {

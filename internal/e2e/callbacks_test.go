@@ -225,6 +225,79 @@ func TestR12_FactsThatContradict(t *testing.T) {
 	})
 }
 
+// forged is a callback that is sealed and signed as a true one and tells a lie.
+func (w *world) forged(payment string, lie func(fields map[string]any)) message {
+	w.t.Helper()
+	header, body, err := w.sim.ForgedCallback(mchID, payment, lie)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return message{header, body}
+}
+
+// Every part of what a callback says is held against what was asked for: a lie in one of them changes no state. Where it
+// still names our payment it is a dispute, which the truth ends; where it names none it is kept as unmatched (R13, R15).
+func TestR12_EveryPartIsCompared(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		w.addSecondAccount(clinic)
+		g := w.start()
+		amount := func(key string, value any) func(map[string]any) {
+			return func(fields map[string]any) { fields["amount"].(map[string]any)[key] = value }
+		}
+		field := func(key string, value any) func(map[string]any) {
+			return func(fields map[string]any) { fields[key] = value }
+		}
+		another := w.pay(w.order("another", 100)).Number
+		for i, c := range []struct {
+			what   string
+			lie    func(map[string]any)
+			status int
+			says   string // of the dispute; empty: it is none, since no payment here is meant
+		}{
+			{"less was paid", amount("total", 99), 200, "99 CNY"},
+			{"more was paid", amount("total", 101), 200, "101 CNY"},
+			{"another currency", amount("currency", "USD"), 200, "USD"},
+			{"another app id", field("appid", appIDB), 200, appIDB},
+			{"an app id of the same merchant", field("appid", appID2), 200, appID2},
+			{"no amount", field("amount", map[string]any{}), 200, "asked for 100 CNY"},
+			{"no app id", field("appid", ""), 200, appID},
+			{"a state that nobody knows", field("trade_state", "SETTLING"), 200, ""}, // decides nothing; the provider is asked
+			{"no merchant", field("mchid", ""), 500, ""},
+			{"another merchant signs", field("mchid", mchIDB), 401, ""}, // the account's keys are not that merchant's
+			{"another number", field("out_trade_no", strings.Repeat("9", 32)), 500, ""},
+			{"no number", field("out_trade_no", ""), 500, ""},
+		} {
+			order, payment := w.paidUnheard(fmt.Sprint("visit-", i), 100)
+			away, err := w.sim.AddFault(sim.Fault{Kind: sim.ErrorNotExecuted, Path: "GET /v3/pay/transactions/"}) // no query tells the truth yet
+			if err != nil {
+				t.Fatal(err)
+			}
+			disputes := "select count(*) from alarms where kind = 'payment.disputed' and number = '" + payment + "'"
+			if got := g.callback(account, w.forged(payment, c.lie)); got != c.status {
+				t.Errorf("%s: answered %d, want %d", c.what, got, c.status)
+			}
+			w.wantState("/v1/payments/"+payment, "pending")
+			w.wantState("/v1/orders/"+order, "open")
+			wanted := 1
+			if c.says == "" {
+				wanted = 0
+			} else if why := w.text("select disputed from payments where number = '" + payment + "'"); !strings.Contains(why, c.says) {
+				t.Errorf("%s: disputed because %q, which does not say %s", c.what, why, c.says)
+			}
+			w.wantCount(wanted, disputes)
+			w.sim.ClearFault(away.ID)
+			w.want(w.api("POST", "/v1/payments/"+payment+"/sync", nil), http.StatusOK) // the truth
+			w.wantState("/v1/orders/"+order, "paid")
+		}
+		w.wantState("/v1/payments/"+another, "pending")
+		w.wantCount(0, "select count(*) from payments where disputed <> ''")
+		w.wantCount(3, "select count(*) from inbox where verdict = 'unmatched'")
+		w.wantCount(0, "select count(*) from refunds")
+		w.wantNoConflict()
+	})
+}
+
 // merchant is one of the simulator's merchants with a client of its own: it acts at WeChat without the gateway.
 func (w *world) merchant(mchID string) *wechat.Client {
 	w.t.Helper()

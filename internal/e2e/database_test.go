@@ -49,6 +49,12 @@ func (db database) another(t *testing.T) database {
 func whole(t *testing.T) {
 	t.Helper()
 	t.Parallel()
+	wholeAlone(t)
+}
+
+// wholeAlone is whole for a test that runs beside no other, since its own connections to the database go through this process.
+func wholeAlone(t *testing.T) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts real processes and waits for due times; run without -short")
 	}

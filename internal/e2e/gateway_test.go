@@ -39,7 +39,8 @@ func newGateway(w *world) *gateway {
 	}
 	g := &gateway{w: w, public: freeAddress(w.t), admin: freeAddress(w.t), runtime: runtime, output: &output{}}
 	g.base = "http://" + g.public
-	g.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	// A connection that was dialled in vain is given up before the server gives it up (5 s): a POST on it would not be repeated.
+	g.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 3 * time.Second}}
 	w.t.Cleanup(func() {
 		if g.running() {
 			g.kill()

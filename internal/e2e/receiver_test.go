@@ -54,19 +54,30 @@ func (e event) String() string {
 // receive gives an app a webhook endpoint, which is not up yet, and lets the gateway go to this machine.
 func (w *world) receive(app int) *receiver {
 	w.t.Helper()
-	r := &receiver{t: w.t, w: w, app: w.setup.Apps[app]["name"].(string), address: freeAddress(w.t), taken: map[string]int64{}, began: map[string]int64{}}
+	r := w.receiver(w.setup.Apps[app]["name"].(string))
 	var files []string
-	for i, letter := range []string{"n", "o"} {
-		r.secrets = append(r.secrets, "whsec_"+base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 31)+r.app[:1])))
+	for i := range r.secrets {
 		file := fmt.Sprintf("webhook-%s-%d.txt", r.app, i)
 		writeFile(w.t, filepath.Join(w.dir, file), r.secrets[i]+"\n")
 		files = append(files, "file:"+file)
 	}
-	w.setup.Apps[app]["webhook"] = map[string]any{"url": "http://" + r.address + "/events", "secrets": files}
+	w.setup.Apps[app]["webhook"] = map[string]any{"url": r.url(), "secrets": files}
+	return r
+}
+
+// receiver is an endpoint with its secrets for an app, which is not up yet and which the app does not know yet.
+func (w *world) receiver(app string) *receiver {
+	w.t.Helper()
+	r := &receiver{t: w.t, w: w, app: app, address: freeAddress(w.t), taken: map[string]int64{}, began: map[string]int64{}}
+	for _, letter := range []string{"n", "o"} {
+		r.secrets = append(r.secrets, "whsec_"+base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 31)+app[:1])))
+	}
 	w.setup.Webhooks = map[string]any{"allow_networks": []string{"127.0.0.0/8"}}
 	w.t.Cleanup(r.down)
 	return r
 }
+
+func (r *receiver) url() string { return "http://" + r.address + "/events" }
 
 // up begins to answer every event, by 204 unless the test says otherwise.
 func (r *receiver) up() *receiver {

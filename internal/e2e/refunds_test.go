@@ -122,29 +122,41 @@ func TestR28_RowsLost(t *testing.T) {
 	})
 }
 
-func TestR29_TwentyRefundsAtOnce(t *testing.T) {
+// Whoever asks at once, on any replica: never more than was paid, and never more refunds than the provider allows.
+func TestR29R30_ManyRefundsAtOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db database) {
 		w := newWorld(t, db, refundSoon)
 		gateways := w.startAll()
-		_, payment := w.paid("visit-1", 1000)
-		var taken atomic.Int32
-		together(20, 20, func(i int) {
-			body := map[string]any{"reference": fmt.Sprintf("refund-%d", i), "amount": 300}
-			a, err := gateways[i%len(gateways)].try("POST", "/v1/payments/"+payment+"/refunds", body)
-			switch {
-			case err == nil && a.status == http.StatusAccepted:
-				taken.Add(1)
-			case err != nil || a.status != http.StatusConflict || a.Code != "refund_exceeds_payment":
-				t.Errorf("refund %d: %v %s; want 202, or 409 refund_exceeds_payment", i, err, a)
+		for _, c := range []struct {
+			visit   string
+			asked   int // refunds at once
+			fen     int // each
+			taken   int
+			refused string
+		}{
+			{"limited by its amount", 50, 30, 33, "refund_exceeds_payment"},
+			{"limited by the number of its refunds", 60, 1, 50, "refund_too_many"},
+		} {
+			_, payment := w.paid(c.visit, 1000)
+			var taken atomic.Int32
+			together(c.asked, c.asked, func(i int) {
+				body := map[string]any{"reference": fmt.Sprintf("refund-%d", i), "amount": c.fen}
+				a, err := gateways[i%len(gateways)].try("POST", "/v1/payments/"+payment+"/refunds", body)
+				switch {
+				case err == nil && a.status == http.StatusAccepted:
+					taken.Add(1)
+				case err != nil || a.status != http.StatusConflict || a.Code != c.refused:
+					t.Errorf("%s: refund %d: %v %s; want 202, or 409 %s", c.visit, i, err, a, c.refused)
+				}
+			})
+			if n := int(taken.Load()); n != c.taken {
+				t.Errorf("%s: %d refunds of %d fen were taken of 1000 fen, want %d", c.visit, n, c.fen, c.taken)
 			}
-		})
-		if n := taken.Load(); n != 3 {
-			t.Errorf("%d refunds of 300 fen were taken of 1000 fen, want 3", n)
+			w.wantCount(c.taken*c.fen, "select sum(amount) from refunds where payment = '"+payment+"' and state not in ('failed', 'closed')")
+			w.awaitCount(1, "select count(*) from refunds where payment = '"+payment+"' and state = 'succeeded'")
 		}
-		w.wantCount(900, "select sum(amount) from refunds where state not in ('failed', 'closed')")
-		w.awaitCount(1, "select count(*) from refunds where state = 'succeeded'")
-		if made := w.sim.Ledger().Refunds; len(made) != 1 { // the others wait for their minute
-			t.Errorf("WeChat made %+v; want one at a time", made)
+		if made := w.sim.Ledger().Refunds; len(made) != 2 { // the others wait for their minute
+			t.Errorf("WeChat made %+v; want one of each payment at a time", made)
 		}
 		w.wantNoConflict()
 	})
@@ -180,6 +192,13 @@ func TestR30_LimitsOfTheProvider(t *testing.T) {
 		db.exec(t, "update refunds set sent_at = sent_at - 60000000 where sent_at <> 0")
 		w.dueNow("refunds", second)
 		w.awaitState("/v1/refunds/"+second, "succeeded")
+
+		_, many := w.paid("visit-2", 1000)
+		for i := range 50 { // committed at once; they go out a minute apart
+			w.refund(many, fmt.Sprintf("refund-%d", i), 1)
+		}
+		w.wantRefused(w.tryRefund(many, "refund-50", 1), "refund_too_many")
+		w.refund(many, "refund-0", 1) // one that is there stays what it is
 
 		db.exec(t, "update payments set succeeded_at = 1")
 		w.wantRefused(w.tryRefund(payment, "refund-3", 100), "refund_too_late")

@@ -40,20 +40,21 @@ type setup struct {
 }
 
 type entrySetup struct {
-	Name       string         `json:"name"`
-	Provider   string         `json:"provider"`
-	Account    string         `json:"account"`
-	AppID      string         `json:"app_id"`
-	OpenIDKind string         `json:"openid_kind,omitempty"`
-	SpAppID    string         `json:"sp_app_id,omitempty"`
-	Method     string         `json:"method"`
-	NotifyBase string         `json:"notify_base"`
-	ReturnURLs []string       `json:"return_urls"`
-	Secret     string         `json:"secret,omitempty"`
-	OAuthScope string         `json:"oauth_scope,omitempty"`
-	Options    map[string]any `json:"options,omitempty"`
-	LatePay    string         `json:"late_pay,omitempty"`
-	Retired    bool           `json:"retired,omitempty"`
+	Name              string              `json:"name"`
+	Provider          string              `json:"provider"`
+	Account           string              `json:"account"`
+	AppID             string              `json:"app_id"`
+	OpenIDKind        string              `json:"openid_kind,omitempty"`
+	SpAppID           string              `json:"sp_app_id,omitempty"`
+	Method            string              `json:"method"`
+	NotifyBase        string              `json:"notify_base"`
+	ReturnURLs        []string            `json:"return_urls"`
+	Secret            string              `json:"secret,omitempty"`
+	OAuthScope        string              `json:"oauth_scope,omitempty"`
+	Options           map[string]any      `json:"options,omitempty"`
+	LatePay           string              `json:"late_pay,omitempty"`
+	VerificationFiles []map[string]string `json:"verification_files,omitempty"`
+	Retired           bool                `json:"retired,omitempty"`
 }
 
 type accountSetup struct {

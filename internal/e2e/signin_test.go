@@ -19,6 +19,7 @@ const (
 	miniAccount = "first-hospital-mini"
 	miniMchID   = "1900000003"
 	miniAppID   = "wxm000000000000001"
+	miniPayer   = "oM1-alice-000000000000000001"
 	unionID     = "u-bob"
 )
 
@@ -87,6 +88,19 @@ func (p *phone) callback(person string) string {
 		p.w.t.Fatalf("WeChat: %d %s", status, page)
 	}
 	return back
+}
+
+// signIn goes through an official account's entry to WeChat and back.
+func (p *phone) signIn(entry, person string) (status int) {
+	p.w.t.Helper()
+	status, weChat, page := p.open(p.w.base+"/oauth/"+entry+"/authorize", "", "")
+	if status != http.StatusFound {
+		p.w.t.Errorf("authorize: %d %s", status, page)
+		return status
+	}
+	_, back, _ := p.open(weChat, person, "")
+	status, _, _ = p.open(back, "", "")
+	return status
 }
 
 // cookies are what the browser sends to the gateway.

@@ -37,6 +37,23 @@ func Run(t *testing.T, env []string, files ...string) {
 	}
 }
 
+// Program is the command line of a program for node, by its path from the test's own folder; its packages must lie beside it.
+func Program(t *testing.T, file string) []string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node is not installed")
+	}
+	file, err = filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(file), "node_modules", ".package-lock.json")); err != nil {
+		missing(t, "the npm packages of "+filepath.Dir(file)+" are not installed")
+	}
+	return []string{node, file}
+}
+
 // Chromium is a browser's path: PAYBRIDGE_CHROMIUM, or what is installed under a usual name.
 func Chromium(t *testing.T) string {
 	t.Helper()

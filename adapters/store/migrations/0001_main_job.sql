@@ -231,16 +231,17 @@ create table settings_history (
     name       text   not null,
     owner      text   not null,
     generation bigint not null,
-    content    text   not null, -- empty: dropped
+    content    text   not null -- empty: dropped
+);
+create unique index settings_history_of on settings_history (kind, name, generation);
+create table settings_generations (
+    generation bigint primary key,
+    owner      text   not null,
+    content    text   not null, -- the hash of a configuration that was applied whole; empty: single rows were changed
+    changed_by text   not null,
     at         bigint not null
 );
-create table settings_applied (
-    owner      text   not null,
-    content    text   not null,
-    generation bigint not null,
-    at         bigint not null,
-    primary key (owner, content)
-);
+create unique index settings_applied_once on settings_generations (owner, content) where content <> '';
 -- The merchant numbers first seen under a name: they never change (R27).
 create table accounts_seen (
     name      text primary key,

@@ -105,6 +105,12 @@ func TestExamine(t *testing.T) {
 			want: strings.Replace(proven, "notify_url ok", "notify_url failed notify_base_not_https", 1) + "account a request_signature ok; entry e notify ok; account a api_v3_key ok; entry e app_binding ok"},
 		{name: "an account without an entry", change: func(p *Patient, g *gatewayOf) { p.Entries[0].Retired, g.echo = true, true },
 			want: "plugin p running ok; store due_rows ok; account a in_use ok; account a request_signature ok; account a notify ok; account a api_v3_key ok; account a app_binding ok"},
+		{name: "sub merchants with one partner's keys", change: func(p *Patient, _ *gatewayOf) {
+			p.Accounts[0].From = "partner"
+			p.Accounts = append(p.Accounts, ports.Account{Name: "b", Provider: "p", MchID: "1900000001", From: "partner"})
+			p.Entries = append(p.Entries, ports.Entry{Name: "f", Provider: "p", Account: "b", AppID: "wx01", NotifyBase: ours.URL})
+		}, want: proven + "account a request_signature ok; entry e notify ok; account a api_v3_key ok; entry e app_binding ok; " +
+			"account b in_use ok; account b self_test skipped same_keys; entry f settings ok; entry f notify_url ok; account b request_signature ok; entry f app_binding ok"},
 		{name: "nothing of that name", filter: "x", want: ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -80,6 +80,10 @@ var words = map[string][2]string{
 		"Let the proxy at notify_base pass /livez and /notify/ to listen.public of the gateway, or correct notify_base.",
 		"请让 notify_base 处的代理将 /livez 和 /notify/ 转发到网关的 listen.public，或更正 notify_base。",
 	},
+	"same_keys": {
+		"Nothing to do: its keys are its template's, and the callback was awaited for the account named here. To await one for this account, ask for it by name.",
+		"无需处理：它使用模板的密钥，回调已随此处所列的账户一并检查。如需单独检查回调，请指定它的名称。",
+	},
 	"gateway_away": {
 		"Start the gateway (`paybridge serve`) and ask again: only then can it be reached and called back.",
 		"请先启动网关（paybridge serve）再检查：网关运行时才能验证可达性和回调。",

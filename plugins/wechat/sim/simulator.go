@@ -41,6 +41,9 @@ type Config struct {
 	// KeepRequests is how many requests the ledger keeps; 20000 when 0. Numbers and their contents are all kept.
 	KeepRequests int
 
+	// Before, when set, stands between the listener and the API: it gets the API and gives what is served.
+	Before func(api http.Handler) http.Handler
+
 	Logger *slog.Logger // nothing is logged when nil
 }
 
@@ -175,8 +178,12 @@ func (s *Simulator) run() {
 	if s.store != nil {
 		s.ended.Go(func() { s.store.saveLoop(ctx, s.snapshot, s.cfg.Logger) })
 	}
+	var api http.Handler = http.HandlerFunc(s.serve)
+	if s.cfg.Before != nil {
+		api = s.cfg.Before(api)
+	}
 	s.server = &http.Server{
-		Handler:           http.HandlerFunc(s.serve),
+		Handler:           api,
 		ReadHeaderTimeout: 10 * time.Second,
 		// Answers say "Keep-Alive: timeout=8" as WeChat's do, but an idle connection is kept longer: a client
 		// that reuses one at that very moment would see a broken connection that no test asked for.

@@ -28,6 +28,9 @@ const own = "/.wxphone/"
 // rewriteLimit bounds the pages and scripts that are changed. A larger one is passed on as it is.
 const rewriteLimit = 8 << 20
 
+// agents is what WeChat adds to the user agent.
+var agents = map[Mode]string{ModeOfficialAccount: " MicroMessenger/8.0.50", ModeMiniProgram: " MicroMessenger/8.0.50 miniProgram"}
+
 // Proxy serves a site to the phone's frames. It gives WeChat's bridge to each page, puts a stand-in in the place of WeChat's
 // JS-SDK, and takes away what would keep a page out of a frame or off plain http. The site's own code runs unchanged; the
 // bridge sleeps in any window but the phone's.
@@ -45,7 +48,10 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
 			r.SetXForwarded()
-			r.Out.Header.Del("Accept-Encoding") // what is to be changed must be readable
+			r.Out.Header.Del("Accept-Encoding")  // what is to be changed must be readable
+			if words := agents[m]; words != "" { // a server that reads the user agent sees what the page's scripts see
+				r.Out.Header.Set("User-Agent", r.Out.Header.Get("User-Agent")+words)
+			}
 			// The site compares Origin with its own address.
 			for _, name := range []string{"Origin", "Referer"} {
 				if rest, ours := strings.CutPrefix(r.Out.Header.Get(name), g.self); ours && (rest == "" || rest[0] == '/') {

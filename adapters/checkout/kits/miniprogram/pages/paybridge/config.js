@@ -5,7 +5,7 @@ module.exports = {
 
   // What the web-view page opens: without parameters, and as the result of an order. {number} is the order's.
   home: "https://pay.example.com/checkout/orders",
-  result: "https://pay.example.com/checkout/orders/{number}",
+  result: "https://pay.example.com/checkout/orders/{number}/result",
 
   // Where the pay page may send a payer back to, each as scheme://host[:port]. Also "business" domains of the mini program.
   returnOrigins: ["https://pay.example.com"],

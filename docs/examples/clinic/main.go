@@ -1,0 +1,199 @@
+// Command clinic is a small clinic's shop: it makes orders by PayBridge's API, sends payers to the checkout, and learns from
+// signed events what they have paid. It needs nothing but the standard library, and is meant to be read and copied.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// shop is the clinic. What it knows of its visits is in memory; a real one has a database.
+type shop struct {
+	gateway string // of PayBridge, without a slash at the end
+	key     string // of the API
+	secret  []byte // that signs events
+	self    string // where payers reach the clinic
+	client  *http.Client
+
+	mu     sync.Mutex
+	visits map[string]*visit // by reference
+	seen   map[string]bool   // events that have come before
+}
+
+// visit is what a patient owes for. Its reference makes the order safe to repeat.
+type visit struct {
+	Reference, Service, State string
+	Fen                       int64
+}
+
+var services = []struct {
+	Name, Price string
+	Fen         int64
+}{{"普通门诊 General visit", "¥25.00", 2500}, {"专家门诊 Specialist visit", "¥60.00", 6000}, {"血常规 Blood count", "¥18.50", 1850}}
+
+func main() {
+	listen := env("CLINIC_LISTEN", "127.0.0.1:8090")
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(env("CLINIC_WEBHOOK_SECRET", ""), "whsec_"))
+	if err != nil || len(secret) < 24 {
+		log.Fatal("CLINIC_WEBHOOK_SECRET: whsec_ and at least 24 bytes in base64, as in the app's webhook.secrets")
+	}
+	s := newShop(env("CLINIC_GATEWAY", "http://127.0.0.1:8080"), env("CLINIC_KEY", "paybridge-dev-key"), env("CLINIC_URL", "http://"+listen), secret)
+	log.Printf("the clinic is open at %s", s.self)
+	log.Fatal((&http.Server{Addr: listen, Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}).ListenAndServe())
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func newShop(gateway, key, self string, secret []byte) *shop {
+	return &shop{gateway: gateway, key: key, self: self, secret: secret, client: &http.Client{Timeout: 30 * time.Second},
+		visits: map[string]*visit{}, seen: map[string]bool{}}
+}
+
+func (s *shop) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("POST /buy/{service}", s.buy)
+	mux.HandleFunc("GET /visits/{reference}", s.visit)
+	mux.HandleFunc("POST /events", s.event)
+	return mux
+}
+
+var pages = template.Must(template.New("").Parse(`<!doctype html><html lang="zh-CN"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>清和诊所 Qinghe Clinic</title>
+<h1>清和诊所 Qinghe Clinic</h1>{{range $i, $s := .Services}}
+<form method="post" action="/buy/{{$i}}"><p>{{$s.Name}} {{$s.Price}} <button>去支付 Pay</button></p></form>{{end}}
+{{with .Visit}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
+
+func (s *shop) show(w http.ResponseWriter, data map[string]any) {
+	if err := pages.Execute(w, data); err != nil {
+		log.Print(err)
+	}
+}
+
+func (s *shop) home(w http.ResponseWriter, _ *http.Request) {
+	s.show(w, map[string]any{"Services": services})
+}
+
+// buy makes the order and sends the payer to its checkout.
+func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
+	i, err := strconv.Atoi(r.PathValue("service"))
+	if err != nil || i < 0 || i >= len(services) {
+		http.NotFound(w, r)
+		return
+	}
+	v := &visit{Reference: "visit-" + rand.Text(), Service: services[i].Name, Fen: services[i].Fen, State: "open"}
+	s.mu.Lock()
+	s.visits[v.Reference] = v // before the gateway is asked: its event may be faster than its answer
+	s.mu.Unlock()
+	checkout, err := s.order(r.Context(), v)
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "暂时无法下单，请稍后再试 / Please try again later", http.StatusBadGateway)
+		return
+	}
+	http.Redirect(w, r, checkout, http.StatusSeeOther)
+}
+
+// order makes the visit's order and returns where to pay it. Called again it answers the same order.
+func (s *shop) order(ctx context.Context, v *visit) (checkout string, err error) {
+	body, err := json.Marshal(map[string]any{
+		"reference": v.Reference, "amount": v.Fen, "currency": "CNY", "description": v.Service, "return_url": s.self + "/visits/" + v.Reference,
+	})
+	if err != nil {
+		return "", err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/orders", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "Bearer "+s.key)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := s.client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var order struct {
+		CheckoutURL string `json:"checkout_url"`
+		Detail      string `json:"detail"` // of a problem
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&order); err != nil {
+		return "", fmt.Errorf("read the gateway's answer: %w", err)
+	} else if order.CheckoutURL == "" {
+		return "", fmt.Errorf("the gateway made no order: %s %s", answer.Status, order.Detail)
+	}
+	return order.CheckoutURL, nil
+}
+
+func (s *shop) visit(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.visits[r.PathValue("reference")]
+	if v == nil {
+		http.NotFound(w, r)
+		return
+	}
+	s.show(w, map[string]any{"Visit": *v})
+}
+
+// event takes what PayBridge tells. Only a signed message counts; a repeated one counts once.
+func (s *shop) event(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	id, at := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
+	if err != nil || !s.signed(id, at, body, r.Header.Get("webhook-signature")) {
+		http.Error(w, "not signed", http.StatusUnauthorized)
+		return
+	}
+	var e struct {
+		Data struct {
+			Order struct{ Reference, State string } `json:"order"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		http.Error(w, "not an event", http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.visits[e.Data.Order.Reference]; v != nil && !s.seen[id] {
+		v.State, s.seen[id] = e.Data.Order.State, true
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// signed verifies a message by Standard Webhooks: HMAC-SHA256 over id, time and body, and a clock within five minutes.
+func (s *shop) signed(id, at string, body []byte, signatures string) bool {
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	if off := time.Since(time.Unix(seconds, 0)); err != nil || off.Abs() > 5*time.Minute {
+		return false
+	}
+	mac := hmac.New(sha256.New, s.secret)
+	_, _ = mac.Write([]byte(id + "." + at + "." + string(body))) // a hash never fails
+	for given := range strings.FieldsSeq(signatures) {
+		sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(given, "v1,"))
+		if err == nil && hmac.Equal(sum, mac.Sum(nil)) {
+			return true
+		}
+	}
+	return false
+}
