@@ -5,7 +5,7 @@ const { kit, play, payment, number } = require("./player.js");
 
 const ticket = "T_" + "a1-".repeat(13) + "zz";
 const page = (query) => "/pages/paybridge/pay" + (query ? "?" + query : "");
-const resultURL = `https://pay.example.com/checkout/orders/${number}`;
+const resultURL = `https://pay.example.com/checkout/orders/${number}/result`;
 const handOff = payment.hand_off.params;
 const oldStyle = (more = {}, code = encodeURIComponent) => Object.entries({ type: "1", timeStamp: handOff.timeStamp, nonceStr: handOff.nonceStr,
   package: handOff.package, signType: "RSA", paySign: handOff.paySign, ...more }).filter((e) => e[1] !== undefined).map(([k, v]) => `${k}=${code(v)}`).join("&");

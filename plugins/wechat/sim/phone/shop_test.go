@@ -143,7 +143,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /checkout/orders", s.home)
-	mux.HandleFunc("GET /checkout/orders/{number}", s.result)
+	mux.HandleFunc("GET /checkout/orders/{number}/result", s.result)
 	mux.HandleFunc("GET /orders/{number}", s.order)
 	mux.HandleFunc("POST /buy", s.buy)
 	mux.HandleFunc("POST /p/v1/tickets/redeem", s.redeem)
