@@ -112,7 +112,7 @@ func TestR38_ARotatedSecretIsReadAgain(t *testing.T) {
 	write("the-second-secret")
 	first := pid(h)
 	kill(t, first, syscall.SIGKILL)
-	eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+	anotherServes(t, h, first)
 	if !verified("the-second-secret") || verified("the-first-secret") {
 		t.Error("the new process has the secret of before")
 	}

@@ -213,7 +213,7 @@ func TestR36_ADeadPluginIsStartedAgainAndConfigured(t *testing.T) {
 			}
 			first := pid(h)
 			die(h)
-			eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+			anotherServes(t, h, first)
 			if o := provider(t, h, "one").CreatePayment(t.Context(), payment("one", "generation")).Outcome; o.Code != "7" {
 				t.Errorf("generation after the restart: %s (%s)", o.Code, o.Message)
 			}
@@ -241,7 +241,7 @@ func TestR36_APluginEndsWhateverItStarted(t *testing.T) {
 				t.Cleanup(func() { kill(t, started, syscall.SIGKILL) })
 			}
 			kill(t, first, syscall.SIGKILL)
-			eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+			anotherServes(t, h, first)
 			if do == "child" {
 				eventually(t, "its child has gone", func() bool { return !alive(started) })
 			}

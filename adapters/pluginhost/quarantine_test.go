@@ -24,7 +24,7 @@ func TestR36_AFrozenPluginIsReplaced(t *testing.T) {
 	if o := (<-held.answer).Outcome; o.Verdict != pay.Indeterminate {
 		t.Errorf("the call that the frozen process had: %s", o)
 	}
-	eventually(t, "another process serves", func() bool { return pid(h) != 0 && pid(h) != first })
+	anotherServes(t, h, first)
 	if alive(first) {
 		t.Error("the frozen process is still there")
 	}
@@ -119,7 +119,7 @@ func TestR36_SomeExitsADayAreNoQuarantine(t *testing.T) {
 		minutes.Add(3) // 12 minutes from each one to the fifth after it
 		old := pid(h)
 		kill(t, old, syscall.SIGKILL)
-		eventually(t, "it serves again", func() bool { return pid(h) != 0 && pid(h) != old })
+		anotherServes(t, h, old)
 	}
 	old := pid(h)
 	kill(t, old, syscall.SIGKILL) // with no time in between: 9 minutes for the last five

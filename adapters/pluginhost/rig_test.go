@@ -174,6 +174,12 @@ func eventually(t testing.TB, what string, condition func() bool) {
 
 func pid(h *pluginhost.Host) int { return h.Status()[0].PID }
 
+// anotherServes waits for a process that is not first. It looks once each time: between two looks first may go.
+func anotherServes(t testing.TB, h *pluginhost.Host, first int) {
+	t.Helper()
+	eventually(t, "another process serves", func() bool { now := pid(h); return now != 0 && now != first })
+}
+
 func kill(t testing.TB, pid int, s syscall.Signal) {
 	t.Helper()
 	if pid == 0 {
