@@ -453,6 +453,8 @@ func leastOf(schema *openapi3.Schema) any {
 		return false
 	case schema.Type.Is("array"):
 		return []any{}
+	case schema.Format == "date-time":
+		return "2026-03-01T09:30:00+08:00"
 	}
 	return "shop"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ const (
 
 // addInsurance gives the world an entry of medical insurance, on the same merchant number.
 func (w *world) addInsurance() {
+	w.setup.Plugins = map[string]any{"dir": filepath.Join(programs, "insured")}
 	a := accountOf(w.sim, canaryAccount, mchID)
 	a.Provider = insurance
 	w.setup.Accounts = append(w.setup.Accounts, a)
