@@ -92,6 +92,20 @@ func failedAtProvider(rows Rows, p Payment, f Facts, from Source, now time.Time)
 	return incomplete(rows, d, p, f, now)
 }
 
+// closedAtProvider ends a payment that nobody can pay any more. One of which a part was taken has failed, and that part goes
+// back (R32).
+func closedAtProvider(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision, error) {
+	taken := slices.ContainsFunc(p.Legs, func(l Leg) bool { return l.State == PaymentSucceeded })
+	if !taken || !p.State.Live() {
+		return ended(p, PaymentClosed, from, now)
+	}
+	d, err := ended(p, PaymentFailed, from, now)
+	if err != nil {
+		return d, err
+	}
+	return incomplete(rows, d, p, f, now)
+}
+
 // incomplete gives back what was taken of a payment that failed. A leg that the provider reversed by itself is recorded and
 // not refunded again, and the insurance leg is the hospital's to refund at the bureau (R31).
 func incomplete(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {

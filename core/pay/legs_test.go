@@ -49,6 +49,7 @@ func TestLegs(t *testing.T) {
 		{"R31 reversed by the provider: recorded", PaymentPending, FactFailed, []LegFacts{reversed, leg("insurance", 700, FactFailed)}, false, "failed succeeded failed external self 300 succeeded"},
 		{"R31 the insurance leg is not ours to refund", PaymentPending, FactFailed, []LegFacts{leg("self", 300, FactFailed), leg("insurance", 700, FactSucceeded)}, false, "failed failed succeeded alarm"},
 		{"R32 a part is paid after the payment failed", PaymentFailed, "", []LegFacts{leg("self", 300, FactSucceeded)}, true, "failed succeeded pending incomplete self 300 created"},
+		{"R32 closed at the provider when a part was taken: that part goes back", PaymentClosing, FactClosed, []LegFacts{leg("self", 300, FactSucceeded), leg("insurance", 700, FactClosed)}, false, "failed succeeded closed incomplete self 300 created"},
 		{"a part is paid after it closed: ask", PaymentClosed, "", []LegFacts{leg("self", 300, FactSucceeded)}, true, "closing succeeded pending"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -76,6 +77,70 @@ func TestLegs(t *testing.T) {
 			}
 			if got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// A query that still says unpaid when nobody can pay any more ends a mixed payment; what was taken of it goes back, and paid
+// after all, only the rest does.
+func TestR25_APartWasTakenOfWhatCountsAsClosed(t *testing.T) {
+	t.Parallel()
+	rows := mixedRows(PaymentClosing)
+	p := &rows.Payments[0]
+	p.SentAt, p.NotPayableAfter = now.Add(-3*time.Hour), now.Add(-time.Hour)
+	f := Facts{State: FactUnpaid, Number: p.Number, MchID: "1", AppID: "wx", Legs: []LegFacts{
+		{ID: "self", Amount: money.Amount{Minor: 300, Currency: "CNY"}, State: FactSucceeded},
+		{ID: "insurance", Amount: money.Amount{Minor: 700, Currency: "CNY"}, State: FactUnpaid},
+	}}
+	for range 2 { // the second changes nothing
+		d, err := Settle(rows, f.Number, f, FromQuery, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = d.After(rows)
+	}
+	check(t, "payment", rows.Payments[0].State, PaymentFailed)
+	if len(rows.Refunds) != 1 || rows.Refunds[0].Origin != OriginIncomplete || rows.Refunds[0].Amount.Minor != 300 {
+		t.Fatalf("R32 what goes back: %+v", rows.Refunds)
+	}
+	f.State, f.PaidAt, f.Legs[1].State = FactSucceeded, now, FactSucceeded
+	f.Amount = rows.Payments[0].Content.Amount
+	d, err := Settle(rows, f.Number, f, FromQuery, now)
+	if err != nil {
+		t.Fatalf("R20 paid after all: %v", err)
+	}
+	for _, r := range d.NewRefunds {
+		if len(r.Legs) != 1 || r.Legs[0].LegID != "insurance" || r.Amount.Minor != 700 {
+			t.Errorf("the cash is on its way back already: %+v", r)
+		}
+	}
+	check(t, "payment", d.After(rows).Payments[0].State, PaymentSucceeded)
+}
+
+// A failed refund is retried, and settled outside, against what is left of its own part (R29).
+func TestR29_RetryLooksAtTheLeg(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		other RefundLeg
+		want  bool
+	}{
+		{"R29 the cash was taken by another refund", RefundLeg{LegID: "self", State: RefundSucceeded}, false},
+		{"R29 the insurance part was", RefundLeg{LegID: "insurance", State: RefundSucceeded}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			rows := mixedRows(PaymentSucceeded)
+			number := rows.Payments[0].Number
+			amount := func(fen int64) money.Amount { return money.Amount{Minor: fen, Currency: "CNY"} }
+			row.other.Amount = amount(200)
+			rows.Refunds = []Refund{
+				{Number: "a", Payment: number, Amount: amount(300), State: RefundFailed, Absent: true, Legs: []RefundLeg{{LegID: "self", Amount: amount(300), State: RefundFailed}}},
+				{Number: "b", Payment: number, Amount: amount(200), State: RefundSucceeded, Legs: []RefundLeg{row.other}},
+			}
+			if _, err := RetryRefund(rows, "a", now); (err == nil) != row.want {
+				t.Errorf("retried: %v", err)
 			}
 		})
 	}

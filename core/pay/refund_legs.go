@@ -41,6 +41,25 @@ func (r Refund) Cash() (RefundLeg, bool) {
 	return RefundLeg{}, len(r.Legs) == 0
 }
 
+// leftOfCash is what no refund has taken of the payment's part that the refund's cash comes from (R29).
+func (r Refund) leftOfCash(rows Rows, p Payment) int64 {
+	left, id := p.Content.Amount.Minor, ""
+	if cash, ok := r.Cash(); ok && len(p.Legs) > 1 {
+		id = cash.LegID
+		for _, leg := range p.Legs {
+			if leg.ID == id {
+				left = leg.Amount.Minor
+			}
+		}
+	}
+	for _, f := range rows.Refunds {
+		if f.Payment == p.Number {
+			left -= f.takes(id)
+		}
+	}
+	return left
+}
+
 // sent is what the provider is asked to give back.
 func (r Refund) sent() money.Amount {
 	if leg, ok := r.Cash(); ok && len(r.Legs) > 1 {

@@ -165,9 +165,13 @@ func earliest(rows Rows, p Payment, except string, now time.Time) time.Time {
 	return at
 }
 
-// giveBack refunds a whole payment by itself: nobody asked for it, and its order has no use for it (R19, R20).
+// giveBack refunds by itself what has not gone back of a payment: nobody asked for it, and its order has no use for it (R19, R20).
 func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (Decision, error) {
-	f, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: p.Content.Amount, Reason: string(origin)}, origin, now)
+	left := p.Content.Amount
+	if left.Minor -= taken(rows, p.Number); left.Minor < 1 {
+		return d, nil
+	}
+	f, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: left, Reason: string(origin)}, origin, now)
 	if err != nil {
 		return d, err
 	}

@@ -48,7 +48,7 @@ func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool
 		return wait(free)
 	}
 	was := r.State
-	if taken(rows, p.Number) > p.Content.Amount.Minor {
+	if r.leftOfCash(rows, p) < 0 {
 		d, err := uncovered(r, now)
 		return d, false, err
 	}
@@ -356,8 +356,8 @@ func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
 		}
 		return d.putRefund(was, r, "")
 	case RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor-r.takes("") > left {
-			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.Amount, left, p.Number)
+		if left := r.leftOfCash(rows, p); r.sent().Minor > left {
+			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.sent(), left, p.Number)
 		}
 		r.State, r.Due, r.SentAt, r.Attempts, r.ProviderError = RefundProcessing, earliest(rows, p, number, now), time.Time{}, 0, ""
 		setRefundLegs(&r, RefundProcessing)

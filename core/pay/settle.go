@@ -39,10 +39,10 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 		d, err = legMoved(rows, p, f, from, now)
 	case f.State == FactUnpaid:
 		p.Legs = legsSaid(p.Legs, f)
-		d, err = unpaid(p, from, now)
+		d, err = unpaid(rows, p, f, from, now)
 	case f.State == FactClosed:
 		p.Legs = legsSaid(p.Legs, f)
-		d, err = ended(p, PaymentClosed, from, now)
+		d, err = closedAtProvider(rows, p, f, from, now)
 	case f.State == FactFailed:
 		d, err = failedAtProvider(rows, p, f, from, now)
 	case f.State == FactSucceeded:
@@ -66,7 +66,7 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 }
 
 // unpaid is a create's answer, or a query that finds the trade there and not paid.
-func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
+func unpaid(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision, error) {
 	var d Decision
 	switch p.State {
 	case PaymentCreated:
@@ -82,7 +82,7 @@ func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
 		return d.putPayment(PaymentPending, p, "")
 	case PaymentClosing: // R05: close it, at once
 		if (from == FromQuery || from == FromClose) && p.Route.Policy.NoClose && now.After(closedWithoutClose(p)) { // R25
-			return ended(p, PaymentClosed, from, now)
+			return closedAtProvider(rows, p, f, from, now)
 		}
 		p.Attempts++
 		if p.Due = now; from != FromCreate {

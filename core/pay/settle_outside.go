@@ -40,8 +40,8 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 		return d, refuse(CodeRefundNotSettleable, "refund %s is on its way at the provider and waits for nobody: settled outside now, the payer may get the money twice; wait for its outcome, or say \"anyway\": true", number)
 	case was == RefundProcessing:
 	case was == RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor-r.takes("") > left {
-			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.Amount, left, p.Number)
+		if left := r.leftOfCash(rows, p); r.sent().Minor > left {
+			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.sent(), left, p.Number)
 		}
 	default:
 		return d, refuse(CodeRefundNotSettleable, "refund %s is %s: only one that is processing or failed can be settled outside", number, was)
