@@ -67,9 +67,9 @@ type Identities interface {
 	UseToken(ctx context.Context, kind TokenKind, hash, holder string, now time.Time) (Token, error)
 
 	// OwnToken gives a token to whoever comes first with it, and again to the same holder for so long after that: two of their
-	// requests get the same answer. ErrTokenExpired: it came too late, or the time for asking again is over. ErrNotFound:
-	// forged, of another kind, or another's.
-	OwnToken(ctx context.Context, kind TokenKind, hash, holder string, again time.Duration, now time.Time) error
+	// requests get the same answer. By the same UPDATE, content takes the place of what the token held. ErrTokenExpired: it
+	// came too late, or the time for asking again is over. ErrNotFound: forged, of another kind, or another's.
+	OwnToken(ctx context.Context, kind TokenKind, hash, holder string, content []byte, again time.Duration, now time.Time) error
 	// Token reads a token without using it. ErrNotFound: forged, or of another kind.
 	Token(ctx context.Context, kind TokenKind, hash string) (Token, error)
 

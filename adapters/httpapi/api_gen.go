@@ -89,6 +89,7 @@ const (
 	EventTypePaymentClosed        EventType = "payment.closed"
 	EventTypePaymentFailed        EventType = "payment.failed"
 	EventTypePaymentSucceeded     EventType = "payment.succeeded"
+	EventTypeRefundBureauDue      EventType = "refund.bureau_due"
 	EventTypeRefundClosed         EventType = "refund.closed"
 	EventTypeRefundFailed         EventType = "refund.failed"
 	EventTypeRefundSettledOutside EventType = "refund.settled_outside"
@@ -107,6 +108,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentFailed:
 		return true
 	case EventTypePaymentSucceeded:
+		return true
+	case EventTypeRefundBureauDue:
 		return true
 	case EventTypeRefundClosed:
 		return true
@@ -594,7 +597,8 @@ type Event struct {
 	// Type What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
 	// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
 	// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
-	// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+	// operator said that the money went back another way. `refund.bureau_due`: a refund was made that nobody asked for, and
+	// `insurance` of it has to be refunded at the insurance bureau; say so to it when that is done. More may come: answer 2xx to those that you do not know.
 	Type EventType `json:"type"`
 
 	// Version Of the schema.
@@ -693,6 +697,9 @@ type EventRefund struct {
 	// Currency ISO 4217, three upper-case letters.
 	Currency Currency `json:"currency"`
 
+	// Insurance The part of it that only the insurance bureau gives back, in minor units; absent where there is none.
+	Insurance *int64 `json:"insurance,omitempty"`
+
 	// Number 32 digits that name an order, a payment or a refund.
 	Number Number `json:"number"`
 
@@ -723,7 +730,8 @@ type EventRefundOrigin string
 // EventType What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
 // `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
 // it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
-// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+// operator said that the money went back another way. `refund.bureau_due`: a refund was made that nobody asked for, and
+// `insurance` of it has to be refunded at the insurance bureau; say so to it when that is done. More may come: answer 2xx to those that you do not know.
 type EventType string
 
 // FieldError defines model for FieldError.
@@ -1432,6 +1440,18 @@ type PaymentSucceededParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// RefundBureauDueParams defines parameters for RefundBureauDue.
+type RefundBureauDueParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // RefundClosedParams defines parameters for RefundClosed.
 type RefundClosedParams struct {
 	// WebhookID The event's id.
@@ -1515,6 +1535,9 @@ type PaymentFailedJSONRequestBody = Event
 
 // PaymentSucceededJSONRequestBody defines body for PaymentSucceeded for application/json ContentType.
 type PaymentSucceededJSONRequestBody = Event
+
+// RefundBureauDueJSONRequestBody defines body for RefundBureauDue for application/json ContentType.
+type RefundBureauDueJSONRequestBody = Event
 
 // RefundClosedJSONRequestBody defines body for RefundClosed for application/json ContentType.
 type RefundClosedJSONRequestBody = Event
@@ -2280,6 +2303,9 @@ type WebhookReceiverInterface interface {
 	// HandlePaymentSucceededWebhook handles the POST webhook for payment.succeeded.
 	HandlePaymentSucceededWebhook(w http.ResponseWriter, r *http.Request, params PaymentSucceededParams)
 	// An event, version 1 of the schema
+	// HandleRefundBureauDueWebhook handles the POST webhook for refund.bureau_due.
+	HandleRefundBureauDueWebhook(w http.ResponseWriter, r *http.Request, params RefundBureauDueParams)
+	// An event, version 1 of the schema
 	// HandleRefundClosedWebhook handles the POST webhook for refund.closed.
 	HandleRefundClosedWebhook(w http.ResponseWriter, r *http.Request, params RefundClosedParams)
 	// An event, version 1 of the schema
@@ -2750,6 +2776,98 @@ func PaymentSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func
 		}
 
 		si.HandlePaymentSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundBureauDueWebhookHandler returns the http.Handler for the refund.bureau_due webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundBureauDueWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundBureauDueParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundBureauDueWebhook(w, r, params)
 	})
 	for _, mw := range middlewares {
 		h = mw(h)
@@ -6547,180 +6665,181 @@ var swaggerSpec = []string{
 	"2EHP1BqBe01898yQWIx0aggrjpBwBasQm5yARW+YW+WRqWTKq7G/j3/dg5VstTCtFJnThLlAS+2NvDtP",
 	"WrF82OCA88Ya8iVQ9jFuPZaLTApVNdUqtxkjkzdCLsU91BjH+RopwgUkazfCvb1LiNFwPJ44NqVzmrDN",
 	"K7kfG7IUbhlR1FKL8ZixrabW5xUKTfzQuQH8KdyLLRY+gt1CWO9KV7GRvJYznjLwUFW3A0I3YyqIZml6",
-	"D6L7EnqAzPmU16o20iKoEEZyRhRjBLewrM1wo9suEDxhTiTF/3Bhxk0Z/MA+WMDp+/oI6y4aZMAn7n2d",
-	"kNve8T5tUFTO0Y6jWea8DyW2XogI59IEnjkyLBRCCVyTEZtyoVCqxf+K73+j8WzueqHnUhgLgToi/3KX",
-	"ukDhheqOpcfigm+/19fN6AXnb2iXBDLYUvYXqLHHfSIkeNwRNq3Btw6oUrEic5mzNoBqzITbfmfjqPil",
-	"/U40EP5XCMOK+yDXjQ45zzRhIoHpIIEE3+oHx8Gt9PeP+U+FZwNEplgyEIbscoaiuXjJL630kvOSLbIz",
-	"Qo1KR/z2m3FzCP0W87NKtVxoxRMW9wkVA2G4J9UyJ4rygMgtLRkyMdP3aFYApwEsc24EpZyzvoUBkd6H",
-	"DxjmlcrqPiu5IIkEOI25kuiocdymOMSWxa7YVRb0VGxp8Lu1h3BDvT+t9FJpz4uf/Tfqt6aWtb3gLE2e",
-	"57mssUQdqrYpPrvMpZg6bbeWLViseK2Ph+oZOAC4sPHzTKZ8vDJn/o8Fy1fE5888UGBhnWGKQ+w17uVM",
-	"pmy7Xo2T8CDhulv6PRXJ68lkm04HvIYb6vGXcCrhrmZ0dYYS1iKQLPUYRfvq9dtr8vi2+xjIQT3+FRnM",
-	"x8f2qFWMvhPz+kCgsA4NQK5InCGKPG6TczcFoEUPzDWUCG/FN1wkFperJMlSykW6qvMmmgc3rNgOAyPY",
-	"M+6TeMnGM6qHf1c04zF5+I7xD1z899tvAZhMpkx/m1ORvLu4oisbPXoU+beMMpHlcprTOfAh92uWcGF2",
-	"IQ4eGBpTqvq7nCU8Z2Ntfu/+PVzkqfn5H/kQIMkRiQ3TH2ZSaRiFZtmQi1t5w+LKJcddqRH3OZ1vQMP8",
-	"uv5KeQ+/XRGzuWeGQEaMTPmtkWUy3FYP+2rVkCNmA4Agq7c5Q1CsnnF1T0kHFODXWx637ppcJkxorlc1",
-	"GqrZ4wZdR04mfMxp6iIRxiQ2h0rsqdZyjrvG825ZziecJY3mD8sBbqn4VLDE3FLkIsYmzrIzjGM7TQke",
-	"NIJDyWByIylTRtexcHbtfs7BZOo28QcpbxbZrqHV8lqecxBXsY0/xoA/j8H4cDoDzCFeN8v/pFHZte19",
-	"yRI+pumnDbR6WvG+7QmhAl19yBwp2FKYBQHRCBF8KqO5tkp8rFjOaToUMiY0lcLwoHNQ0oZ0oWfw+5Tf",
-	"MmWuyEIz5cSLIlKMWd97yQ2NWhdtKHDMEHPcAvigzPk/Ae87tA/HdaJgyuQwlYgtr1XFcxYY11z1iaEJ",
-	"rhcJi1Kq4R8VR+Thf/3SOTxtv/+1G3WffYzKP9Y6J2E3d4ykgpXig0H3jqUG274lKl7ay/b6p7dcBDMQ",
-	"YmabuKQfya/oblAST1f1nw/Q+2U38yJLJU2MFc1qAMd3A5kUc3hfezM1dRHMJsEaDH7S6ZQ9238bDD50",
-	"Ou8Paolnk3s+Z3Oa36jICmLU/G3kieZG1ffIa+CFnKmI3LAVRBy7RnAfdxCQHRFISYM/2JcG4qRj/wop",
-	"DiujEmpjHniLpk1eSaLYOGcar7NzV7tofUSylFHF+n5OLkEhmCbe2zn9EO5YAFMMNhp8q2tk8LJwDfkM",
-	"AWu6kocThhLx4tVPjyJcdIAJKIV9u72TzicCSzeleh/1SMKnZqKg5UJ8xfHbiNAwxOg8GeXI9Lao9F2C",
-	"JlY81V4rI7AMlaGoXIiEoWkCIvWBsuIU4GM+6yQio4U2GoiQJJXT7ciu3UA2Ppy40Sstlwygem1yOZ8v",
-	"NB2lDKaDPjQzRVtV4fc59WdsfCMXoJs3yhNZ5H3B3PqhH8peXWMEuBSWCReJIka4LmcM4TywqxIcKGZD",
-	"qahVNrkYCFpSOeEWpkwj6BE8KRrTvi+12YJVgX44M4oRgDxmqLMrZuETNpvahb3nLB/PqNBtcg6OqNCU",
-	"c0qlkFbZsnGWFcsV+F9HRvNoMEfuFeGNIF8Mcwqc5P/dUV+EhDYL6CDssnuU9T4+5NLYa4iemaGcKjR/",
-	"bVxcqapdzY/gQ3Sqlj2gjPJk92XNA2m38c645/4tQ+Q75R5dwUPoFk8WY90A971eSsf1rXgqRPh4JvmY",
-	"1ca6G7h2ySe+xSttH4S39CIX9WzrXDkCBz0iCK8ww8sFM3/7goF/w6tK8LOvGQpQvrMVUnB0VLqUJX5T",
-	"p0/C5OqRBBBBHy9yJe8atC94JF6glCp8oN1ostQgFl6x5SbEglHwhM2+3Amr4LFMG7EKdfAj1bx190N3",
-	"b4xFlvWMakDyPlrnJ1EzRzbfeVsiUFUcJQwqwnioaT1c9YxomdAVun8vXv3kU27RSW6OHWs7LHQob80n",
-	"32+zZHaQbXbbek/RCDGbDEnh5CElFzMumGKGQeR0DN5CesMUOXoUGV1kLIXOZVr8Wa0po083KaNokR0O",
-	"Bh+6k8Hgw9NJg3F2L1HbJyOml4wJ0iv5Qp6SBNJNcjknQi4jtxtYr6tNemQmF3nxQHECAwHgFw11v0jO",
-	"MkYtl7WpHRwOyRhdS5amhKob5TkFIGHRNgc17V7+hvsoBb9XxDoS7nTWKHi7xMXtURrS8pEjIuNXbdLp",
-	"rBP3HyedK06qB4qMcrlULEcQtkRv+ZLmiTqDeKdbcZLkTCmmArQUqOhQ6qR6IU66vdIiZ1pn6r/6jx8H",
-	"d6HXwbvwzfbc3FB2epkZrquReb914ru8C+D/jfsllZXExiTgYloNtBqLZMW0uUBjKSY8n1tzGwPN5hvG",
-	"MgoCzJVY9ECMqYC4swORCfNDrjlN09XQZQJY17T/MSITCXVk1rSduNCUbC2lSnQ1Y+ZHux77Lxs25TaU",
-	"URk8yEioZbdX7nrdyVssgapwdyxXIFcQvyQxSP245m6U5GhjtARdCZbr4H1cGDLmyRkqKZkdx9bNMGLH",
-	"g68FceTl5cKzTez9nr4GnMJOTAl3ZY3y7Rfq6Dt8bZ3AcdX9AM4E+gaiU3gSt90B9L3hPpZzplAZM6xN",
-	"IQaBipUULHhsZtMjUy5uymQHY0LpsxwKquGrTeRUj8t8HUAs4MKlKRvrIorg6kEY1gQMyOj3iuRyoQH2",
-	"MMnlP5nwgpIXZnZFP0O/x6asQsv4rIME2R6oBR4iUavs3tEHRLOsicZtkAkjTqB9j2maQnSlduSvyPHA",
-	"VbbQbFPc3LNXCMGDikUTPtYKC+b4koJnhLq8XKA8SXKmZArYl7qo4yeEvc6oSIYS8Q6bVu5gER+jVsqm",
-	"qim2mjs/7VzeMutmmCuW3jJ1ZgmcCwqIDuT1tu5NZEjxhhvZoFg6iXc2h+wl+4EFiTYFYHs+njURnvPR",
-	"OYsbtRs+FYWeF6TL/W648E7JKp8LXVy2rvZY4z8N1hipqhZz7Ji/uwSOCxeeGc/A6p00cM23el6C+/d7",
-	"05eaQEhGMliooTngyLII8nBM1ewRuLV9fD0OzWpIj4VKRPjHWimdsulwc25kyhDZxgUWtrOovE9Lzymb",
-	"fn5qrpCRXXrkwD+eCvDTG477vppyRlc1WekFNKQBrrNLWK1Oxf38sbaqn6059d/u3P08bYgUG/Js8yZZ",
-	"AzYil1e3x+ZiXF7dPgnLzZnNcoVQzqByh6dIRZZGGhp9GHdNSE1sgcM+oQNhnSQAmKO5sYoRMeuD0d7d",
-	"cVJTSO4FPZz02w02xAZtJlRTg3hZiEAhXJwV6UhumWaeC8XuVLYA6911Dk/bw8OGqc4LTNFmrw0+dgen",
-	"TXGv1rLBYHs2EFWTB8Dy7rhv7J4515olUNI6KmunZqsk/sfjR8EuclDTirOAjscs08wmguExzOlqIIzS",
-	"fjcXA8MYZehPQNffA+2cFqHTIYSWD4T/dMImXHDN0pWDmbdJHKLV0fnxEoTImArUTlOqWT98DnbA+iPM",
-	"oAgIxzB4yQi0+woF7WCH6h0RHpRdALZr7URfyqeCucYiajUikV2AsoqxaVdInYMibe0IZHZhvNkiT2ds",
-	"DpuJtYbNCx5BaDErStMVUcYMpikcqeEN4FhFgGQhntBSg0+OVgQBbLXWCkewqMeS1zs6lPkK+sv9WL4c",
-	"kV3XznaBx6fWWAW/r+BLsJjIn1Ht5bQFXWvj9NSXD19S5LWJOYyHb15ckNPjk6eP1sUkVr7eqYjshXn0",
-	"Y7QjbJ+KBA1SLUkiIzAUMiaztD7S5crDr30U/S6VAuZRUAIdqdWNu/NZBokJNadZ1OauTqi+VLdHafzf",
-	"oRXGh5flYP4i500K16KBgr+/vr4i+EA7jEydnJ4GFtRxp76KGxYDr/su1HDlAqpd1QeU6wPo9UXC/dLN",
-	"Z7cvub56JM7Wb4cnsuAkIqTVDZfiwtJyJaQFICRLgAjPUe2BGIjfcCN+s1tMfnOlVchvA/Hb4eGh/3/z",
-	"7BoNkt/Icadj3mqs0w/1h6AyC8FvVGt2wze65DejPmKB7xu2ss+W21bAk0fkN/hmXfMLfKmolA8vHOOn",
-	"g1L7UDVDLjQDaHep2r79xJzpmUyG5ksQonDTPLGDo8fQoo3gy/iGfR1RqJhlZl47ta+hF9IW0z1z6YEl",
-	"h7w5akbLH7ISvP5TrtjEnN4wm8pl+F31fb9/ax8YMXPc+JnSaw7SVLwmJUm5mSsx1rQvqF/kyeHr6GNZ",
-	"27y1kd3OOy3bvp2zWy4Xamg9ucOFsE674DtUEEbzlOPbLoUnXMoZoZUkjlJl82Kq5uWh1X9K86xm2JXQ",
-	"6fj5SUA/xa67jzo/QDBtP9s1n+WaW3OT77IykNnqMrU59CtUGYQSnyAhxnKRJmQqEZ/raH0Tkt1/MWWh",
-	"ceAehr4ltZh+2PnIIesxdoDVzLXF0bsDt3J/NTTaa8rHukIuoMM8UOFmuD33KhYGTl2iSQpFnzRZZDUb",
-	"BeQBlezLpx34Tb1a6e8o15Wb6aOKw5wt1m5nkUwJbliYqzX5ivdr2koUX5k3968ofSBlUzV0wqR4XdGV",
-	"Ufpi8+eYzOSSzA2X8nnsxvID9QHSJiqgqOoASF9SKb62a75XVCURo6aZBRyKpRa7q6WBFgJcMuFlsY/J",
-	"CbF/dHhQ74FnqWJohZe+paUczqlYNVxoDDsb3g3bjC/Z+HyQgLL2SWPY1H/ygUKWmPI5R6Cv+6ghAFuO",
-	"vPQ9s6eQrUubNxUsJAeccFfaYXrXvoZiZNvnUOZhdyh0+izpCjSDEcd0S/yOBWoonjDy0KX6qkfrw9KR",
-	"MMpO2rDXM6uFl5OE7ckiPzJ/HjGSsJTfMnAoScd0lV8u18Fhr0/IzEROzK1L1u61bxPgqRKexMNe/1Sl",
-	"x5f5WvfIXcmgJ5jXZ2obQsBrJ8iKSbWthON8rmsV+Y2cgB5Fg/5YZwV8hpVbX3lFyjflgA+YSSpfas82",
-	"BGn+SoNUDMzx9TZXFeUNevUFKloranntqwVQnIoa5VzrwzB7e+gN+5K+4n92eGkXvSl/b4O+UKR6D73L",
-	"oCqcg185Mdry3qh6odjyhnchsyqf8UImBG9aUeHREjVNluq4eunXJV5c/MXyx+IXjgOWf2OrctSxoPKv",
-	"C15S/r277Pag7Y1rRa3ypQFKqbsWYMzYKiBATb7BTp0D581dioP1SwmDC8H/sQDnhnksKtXjCP5mdz7y",
-	"FRqtv/vJcQXpFxEhB2IdzGe0tJRRaD8W/yt2NR1LGRbWx+UTZ948/+6w1+k9Oex0Ot27uFH/9q81MODO",
-	"+MCi7k0lYwl8d1NpFgCagdkJ8He5rbFRN7R5kIOjfrV7H4jNRXTKUVSX27FrSZ1+udDKQKwrBxU04Y51",
-	"d3YERPj6OJ8XFVEPDihvLFKxUetSNq1odTs7hZBQGuL+UJMBOK1oymOlujBcoLlhIsmITUCfRfCpVa+r",
-	"4H4QW38EJmDX6kd9EtOMx2cOOObK+WAZn4iM2JgulLHCESfrsUhLavvnGAv6YezrJMWPInS4I8+a0cTZ",
-	"4Q/j1P49sDDNodquXg/jorJS/OiMxK62UkyayP+rqNXEXBWUjRFcSAhwsQfUBGkauk/X80I+cdT4niWi",
-	"6tPH1gHl9XktGEpo+PSY8VvDjZqgZ+/Av+8AZ+75Am7W1LdJ7etgfV11sBz0pC7nJ0CR+BJZu8FJCq6+",
-	"c+W7l1txTkXypbcxrYHO1T0gT02IkXKf7JRNPxFZNKE2mlEafhfvV1qkIq3lxCpa6IKhoaj+Q/trbT6I",
-	"3AjCT4cUajqFDc208Bg+Q25Vs4paVqYMI6hNsDrzdQ6WNiLnWs5y/SmPR9VWMC/cy8BAbawZ0aP9wgvo",
-	"fH/BaotOkILQNG2THyyoPjI/+vBisRh4eSCwQN11yQEM9LykZtc8fwShEMbVvZ/YJQ6YDQI95W5KqiOC",
-	"cmMp2EGXxLeuxe4uqIuOgc86nyH361nnfsle90nt2Z4W03zVtuNgwMVnKG/FAOCSyzFTFq2iwIw0iuxI",
-	"LjQW7KrgSHSpgBRgZDwkpQChDIQNxZQKHf6uCod1pQ2JcwkOxB1KGzbgXdw6MD/HzrUR9eK3rQRuCRAv",
-	"3lW2S+HBaz6+YbqmCPjWXEEdVEDCAms5Sxibsztk598ZAV+hUP9+KbmxjkhxnZ+8k1JYzeKBQpRc5EpR",
-	"Ya2Zu5br2hmAds3nLOWiroI7Vs/ZXMJ9Z2vfjfMcZvJxS7qzG3vTjJ+7Da3I3Q1uFF+gdXcPijG0awFA",
-	"W1E2k1zO688bwy3oqyhbaOj/WpYSYNY+vKHW41zesqRvA+tBwVisHYIisKQ3OSOg6hmuveZ3dY9ouWn9",
-	"EBYIGtVQRWKzZzbbrggwmM1IGc0Ftnb2ASpY7PaSoVB+wAKkvRmkZcsdbh2NWeTYrq0iQAVRQf52CGI2",
-	"gjzLucD6PJp90Pfp/6bYeJFzvXprdtnXafwrW9Vnp5VSgM+vLqEEVp/E52GcoU++ZTRnOfnr85/iNrle",
-	"SqhmgOAYb3OtSC4BQUmeG2UOAnq2ZOqMDQQiYorU4rDAaEZXMXmItQtchB6qpD6Cmp80wdqfQJVY/tDF",
-	"O6zkApoCLCJMtDjrmdYZNlrnYlJDZudktFBGZ1JErZRmc/KQCnJAs+zgEUBYzHzIwQHM7eAggui/IpQc",
-	"HNg5HhzYoy1l89m2RQcHlkOZV6f81qioZr8PDowwOZSTycFBteMtQsARqWDWrgKQSugSwQxcB3YtrLjR",
-	"CqaH23VwQOQExyw3iLAe84EYiIODc9C31MEBnCuU2K0xNnjujYw+CYyMiChDyycdM6tur33SIasFFRZl",
-	"ar6I2fZKky6siuqBAB02sDHIw26nQ+Y8TbkU8P4jV1PBWA0rAh22M5orlgMsnTNF2Ac61ukKRvIlNsjE",
-	"XChofIqrM4LAre3NiwtydHR06qTmPyElzZ7AnI9zia5SV6U4xrjI0WGne9057R91+p3ON51n/U4nbpNz",
-	"CxsxH4a2/Bd2RGRtbsx7FDaz4G3rIUuopiOqmN28kl5pR3wDMVUbZlV0wg4OiiZZYkVmjEK+8rko4E6Q",
-	"4WrdXQGAJCYPq8EqF4x6FPkZDsSWF9ciWY/CtdqXbRb1tePtDpNiYVJ2fz1WZyDYB660OqtAWIpkERtQ",
-	"DhTr485pDTqmTSDATCjAJA7RsCSjXN4wYT4r2Ni1GacDcfLhQ1QULgNyLEeuoU2avUvCmKljOWfeSnVY",
-	"e2GMkYMD86tep2edimG4u19JFwU8nQf0A3qXp6nRfhWD6sLtgXjDaKkFVxSwCxsXsDQFLWnQ7nFINDtn",
-	"KFhvyFWzNMU5OBWoTzKpdNGXu9zI7qFijMT2J2XDA5lMUySs+LvnWAUb29w44DlsjjlNZApSjNmZLbZu",
-	"XVCWRv0lQXlsP+q6l8WVNnCGuLHpDRj2fit1vvCNxjAaZzuN9YG/BvtlSNX5SeAtLPVutsjCWd2djkME",
-	"hUXdfvN3JUUcIrvJlcW2koSNOfqWY1uwGnlbcyvBgUCdEecYI/Y2bpNXbAkYWRWUrYe+vUVmTKVYvbts",
-	"FrWM6/nRApgsFNbQVqUCO/I1a+Aa+aUkfp6SOVcqYykOaQgcVqF4yoROV4RPhYRqBI5BQs5I0BOxbx/Z",
-	"XGEfb1MIhkUyODgogDPAD+DcVnLRB3StFFZiQIAYvmMtMTKSiREbViSBCLLQGe9EMWKmTZ7DB2x5XSdt",
-	"4hBHHvfNiLmKSi3sbKx+IMpqXXx++DOhh/8kncNT0iZDchhHWH3abCBEHbAS4f8spAYvAXzUbIm5qhZ1",
-	"CC4A1HdSPmYCDQ7UhCbcKNyt84yOZ+yw1+60XKPh8HcQeJjPqbGHsKSIiryuZRUOCz0zB2oERzWxFxHs",
-	"rSu6suXfz68ugz6D/Va33cGRjKZEM97qt47aXZhQRvUMNNKCJWAhYr1Jg7aNIEdsxo34I1jiKyIyMC+j",
-	"gvkj09UFj5oyrdrkWzblwjOMGIyKOMKMwYGIi/ZbMfAjy1GnQN5Lmd9Au2dUysyRWN0VuWjfmxpG+N7w",
-	"LGPQNJtquBfcMxy43KAwtwfCcCsoEgbDlHyR6w3O4NSRBrgUl0mr3/qBK/3ctQ8rbm2r/0vdXpZXOCnW",
-	"58xLV7XEKRhwAyD8JWwYnJtvAZMoiAs7llkFnFaq+XaflbyJDzu//dI9PH2PRYI6Uffpx0e1mZa1vg9z",
-	"WS0paOmupjmGpqkB9LE0NV8XqVepZXvUq3i+t3TCf28sR5VJodDC6nU6mLcD6oi1uUoAO/O7YiI7tKSc",
-	"MjRbquYKnJmc2K1om4t2jKPXfdTP8vElQucC9/Rxp7v9tR8r+Dp472j7ey8AvpkwyAo72W2CNsAPLxzt",
-	"NDUP1gotX7gAzub9pWXEZ+u9ObKC9V3JNCW+9Z6mUxX04ntvPmY4VJH/9XhkXSlGF6px0/u7G5aVQb+t",
-	"wL66smprLxTkLZ+nqU+Ks7pPgSE3csoin4x6W2Tm9QciqCFjbQq0Exeu+pVLqkRDR6zs8HNfNojnJDXC",
-	"0wyLljfOEypXe6kLpW/NcCtkRhg5Im/phGEKgLE70K7AxdoCLzti472Of9w5HYg66L2ZrdOPHCanhht+",
-	"y0XiUwHRscOU/lYmqx1upoXCwV3OqOb20YJgzL2DX5vlkbGRMzYUX609jB01Fixw5bbcM4fFMy4TviV/",
-	"zF48W7xcnP/36+HLXvZh1P2f03+++vs79vaJbAUZjG5eh8dPu11kDbvxk7Cn/8eyz8uouB8/Iyuz+a41",
-	"fMznstt2wNUkUCji9+/B3I47p9vfeINaNDzf3WEEQ7fXUv4A2FV46WSX5XiE60uWcOp6TP+h7Nfd6CoL",
-	"vqBpiv4Alpu7ZJRpV/Ms4MlBDm4dX06hr0ozZ34B5cODYQoGXO6nYgyzupYq5IWEdBuFuE9z+5s7yhCZ",
-	"o305gpfA7IJS4nN82zNVxDMFvO/Y1WKgBDpHOVNLSMdWrc8UC57b8g+1WqGUNz9m9+aEu13scjubfx+u",
-	"8u/CUY63v/FKaiDNPUvxLOUHSOiyd32RbeEiRRnnLfantHayCOo7oytzCm4EdCG2a+0ztLG32WevHaTc",
-	"eu1s2pd3WjZZOCVE3k53pwS/qJ2GUwWtiuZbQ9SN71CAu41driu+aXBwiBSNzvz+FhkLoVe+0+8UXvmG",
-	"mXow4pq5eo+SvvUGahzUH99iYbuyc1idEgqNQ91HMxf06oG+C8QlVn75tQvDeucNBnjv5MmOVXD+9Z+H",
-	"DWWPGo1xe1h/amO8KDe/0RjHrdgb4/cyxn/gnpgClu0K2UPh2TrV7qULzgZmsGP+rooxhkvjAq2DEQif",
-	"f8kVGRtzVbjYyGhVSlEhb30waiDAkK6JMYGBisQWhcnkvU6H+Hdwkq4BpLFuQo+bSIi9DrbX1EAgbJ4W",
-	"PWnqlL0LYGuvPUD7vjZvzqZc6dy3ggsN33HKBR8/MOKoeIhMGBB+Ee0N7V4HacWmUeVje1P5SkRc/h2B",
-	"HEcuWKtcMz1hGc015nf4ZL1D/3AZfVjJZbuDnVxqj/CFVVrb6qFeo0XSwcAnoam5Qg71pStxU+BAPWQl",
-	"v+P4Gw4yTEArSeAuxsXb3d7Rz2FSQH0Lhd0oIIQElgY7wsF+vjOVOFTSbn3CbCk3V/TaloFeK7aPFfab",
-	"CdCnAWAZ87vS42aaKNBfe0fJv71Vk9E1g+YllNCxEq5ONpZMGd9jOrBpyuLiO6YLWfHHsbJQCv5JLfKv",
-	"TskClMgmUlozUeumUjyC5+wgnO/rCfExgMPRqX7/b29WANUiZ7UdLAKty5eVPIc2u2GFJpveWq13BNy+",
-	"DygdnzISlKGcUeVKW7KkTSq1oQ1bnlClLSSpVGTLwfocWssXxqwEQoKKXW1ygfUnCHXTdevyimabXMNu",
-	"CEnMJtTqiubVr+H6+1232krvDxici+lZfVkYf6yYOAL3xsX50UowJi7C6WD3AvxW0/zs04/hUXwSJvkn",
-	"9ETeUcZ/bRL3wl7Fu4rcxw5E87mY3bmyhQVdNeyCVQFsFKrkIzqlCpqsARc7XLaEHkmItw6woTOqBiIo",
-	"uWFrtRXthUqeKXIOUEW8IWWzxDZVwgGMfR2Yx/ZJqqH0LAwDDae0Ig4bHZGcCbZkicdYQf2GESMPe53O",
-	"ozMX28a4Cg4mc1cu2vdHhW3D4nzBWHUcnzwEtOjGin9OHiBKMJGCPWojnLPo0uIBnwOxYjb1csTGQYXr",
-	"MYVCIZsqAjYb/FdBEsZ9TX4Xkz4v8veLa3BZ21bXUB2FWjreQAzKlbd6naN2p93tHrWf+kYFtbFvb1zt",
-	"FgT/eAejqVJ7/UtHpuy5bJJAD4pybmWT/swXdw6vwD0t+prTLYx69zu0aQ9dl/gi79La+7aZT2v5gXZK",
-	"/9dtbXUGdJudAb6bjk1/20ApYcYeZjO1lmw8o3r4d4VlQ4CRuiyXy8bZCinG7K021v/JX5/1nhxf/nD9",
-	"14vvu08u/qd30um9vXz286uX1y+fPP3ft/DR8Q20GG1lOcvoasiT/1x+6HW6x91O72mv0zk9Oj056fWe",
-	"nDylT047R89Oe89Ouh2EOK7e8qk5cfnmNHl2tZiJy/E3P/38bPzt9y8ulpNpRv96Ok2e3tJW1FJ8Kq7R",
-	"jfDm7TmgK+fsraZzc526T5/2jnrPnnS6hgSw7hnwnjV/SO8E/CE+EfuXquPGbp3NfXfJ9O5n56BwFc6N",
-	"ELLtdFrd03ATvQOl2604ULqhA6Xji0bs5mvxjWXs4R66w12b2Z0ZwYYoMaalWw/KxsvX+1IMIrRLHOr/",
-	"rEl6+LQhJ8GqiQZ7PfXT6al7X9TrDBqoFvmfTjP2mm+jbqwhG/rzqcYWpy0IrWZIL9no8JazpdFdzd0A",
-	"NfdS2yQ+vZ5Sba5ORi0kG4JBPFRHUd8E3RhCxQSXRqBh0FmpZq3t1efSdantOI1Z6zg2vhzZrBMEjtZ0",
-	"fLDK+0BwhdEr+BDGu4xVgLo89roxExFrC2uTczfTlN8ajZgJ114XPznDHJ/xjI1v5MKWy6VpOhAwji+J",
-	"1KyT2tT+36OSminbhJmyOgqVROqS3+vAlua5Q/vcXSRGOWd/J82x+8kEg929BrngCEUCFmTPkPcMudVv",
-	"fQ/GfpE8eosQ8fJF2cin3W/qAgfNyon33qOigXlLl44XSa+PnJFYrcQ4Bl6yjo76junQjP1jLDJf32of",
-	"hPhyQYjNOsRd4xD2hKuRiDXavm8sovr9Ji3kwvmauPJlNis+prMi5Rl6L2Gvu7BnQ7sccSBNAYfzgfDF",
-	"eIqLWQQQmhoM9Iv2AbtGDP7YS/qqHNPh2gdzzlwVhKDK0bIpDvNHGnL7aMM+2rA52rCTUbXO0Gyq7mdk",
-	"aeCDUGEJgTDA0Ov03CVURUkHLDxcX6E7qP26zuMGosjaL7wdPLgV0HkBsqPtnQ8KR9TC8erKSBSLGYgS",
-	"EAG/tZiXKl8C7A0zojHH3VbIL6EEG20iW+L892Wj5RXf/AnA7VzPnDrY3UmnU5QUbJ1nmeRCY5MfKsYs",
-	"TV0J/3rM0uGbO+HmyrUvd7KbevfchPqVNnqiewgMb5/U+qHXfKXwsSbnqCuJZ25L4Aft1fpBj5/1ukdH",
-	"T3t384O6qt8t59m2Na13cbf+vtOuWeZdz79JEjp9I/Bo7iXa3gy+t1GBNeeqZgXKpho56mTkBjFqjNTP",
-	"J0N93N6rfjXu/DD+vR6+96Y2xIiXNE9Um3wnZVLVd8dy7krg2vp3ECiAn9GAmDPUM3udTtXFGGqmOAdo",
-	"iFCGAJR6kREOeeH4aFGKR91wMUVDphjCYrMwE2/FoDenLeFE07S6D1yFnaAwWaZAXz1QPuGEKpJKpdvQ",
-	"a6h+QfA+7GOKtdQk4TpyzYh2sILersT4q/FUuIQAf1yux7fHUv4BVg6qUeYwkE5dvlOtxeMIBmAje0Pn",
-	"39STc26rEvnjFXJ5R/NFBwVla52OWINJ51QojrXY1rmlMU8sj68WBLIVehSB6p2bHJC+tO1nvN5+jCYX",
-	"v1+m2nsjv6A3slTrDv3nX8I9aWl2J8h+YEV+JuLcSYXfo/b/MId57ihgXa29Kz3iUW8jx8fGOH5cNMm4",
-	"s3pcGaZJO7ahZ4CfeUeLXm/e0NDT96zUvAcdNBBtItcyTYiSADjVLE3LWlM0EEXFUNeCu0i6X4jEBdpz",
-	"bdVmV/0Su8lYSZSyaZtg5VWrAa9l5EV4aSqKcsmlBvcKy3ucEV9nCaoDem02ZdO1FrZFadPatrh1uiwe",
-	"y6Xbxh/Y9DMVCPkWzifkK5/CJ/QpuFlhh9lKqlqme5fEn8XJXu8geAvpQA1tXtbZzSb/wRZO+Rh9bp+N",
-	"Yb7ImQW0O0+1qPLK6kKBzg3bcPwG6x6naZu8doUu3aPGvMe2gGRGb5nfpIHgUGITvRGb2c4OcUXYozUu",
-	"9IewA7spznth7IXyfu5Zw5+aNXzHb1mdxlEqH7SdC0D3n892698uRhCIo67bprvKU8pFZH1lgC1YCqvP",
-	"FNWabY9T1I5c/o5e8jF2Xh/lXEyRpQj2QROdrwbCVqLEkpbQOGsiwfPYJueFAzAq0hFtj/ZiZiEWobbB",
-	"fMEnBqKJUcANajJ/vjiHcIXXxZ4n/MnVBSYKqwsvWT0zaPwwfpDlt831mIuG3NlilPIx1GJlAv2gizxt",
-	"9VuPgSXYcWvb+BS+f7lkyvV8tiWXbMpiXakt5iFKWpKxTFM21mEpnaKPCaBqg496V8j6Z7c17m6XCpfB",
-	"Hq5/5F3VHyM3VCmPQHkPOhMEQ9hivnUjhI0MYPegInxUdJHgua/Ja2vlBs18bI1KFYwVlJczJ+baIYA3",
-	"Bxpc2CZpjWUqrza0WPAtXzzu4sMH0Fe4IN0T29lZ9Ut5hCdEReSoY/63R+ZGRnQ7+N8j/C90hBFkhhXs",
-	"sR5ZzhhJ6ErZiAkT5XREiK+c+bJsFPs2EGre8TWFfZl66KBgLCtjSA+ELdxd6u4wlVD8yPzCfZRhicyI",
-	"pBJq7QWtHsCrC83tqXkWOxRbyRRmeEJHjITnbKyVbQijbes7lkAzACy0aSt4jlbkrTG9aZ6Qd/bcyENl",
-	"f+VOsj2W80d93+ji0LxM9SJnMZnJNMHyzv6XRddz7MkG8tRM0b4eEb2UdX2T/pflfGKhM3QJ+rPrU5Py",
-	"UU5zKOK8Pl/bzTyjOZQJ4DoaCHdNAGDkJ675nClN51nstfk59mGggpy4nAAiJ5N28RKUbLZptLcIiom5",
-	"bSCIOEZs8ETnLEyCVR6B04cK+tCYwewKTxDJDhJ/a+F6NyRPfG05lKbF/Ssm2qo6GkIUw9bSdmEXfTP7",
-	"M/Kj4B/cFds6vN/c3zcLaMuVA43ICYlvuxFu9Ygq9uQ4IoqZPdNIvCqjY7Z9ap427zS195/HOQQV7nfy",
-	"Cv3f/9W0GLZNXegNE20U7kVYyjaAiYjtR0G6zldnp1Zf7R25tNGM9zx6z6P3PHrPo/c8+mvj0c6K2OvS",
-	"ez6959N7Pr3n0183n7Yd4vd8es+n93x6z6f3fPor5dM+nLdn1XtWvWfVe1a9Z9VfG6u2mNS952PPpvds",
-	"es+m92z6q2bTe8fHnk3v2fSeTe/Z9FfNpi1ieSgXWvGE7fn1nl/v+fWeX+/59dfKr/d+6j2n3nPqPafe",
-	"c+qvk1N//Pj/AgAA//8=",
+	"D6K7z+X1lmkTpeYaNX3kNH7a6y4Qfrt95Tbm7sSEYPdY5V25hMz5lNcqY9JivhD4ckYUYwQPvax/caON",
+	"LxDuYWgoxf9wYcZNGfzAPliI7Pv6mPAuOm/A2e7NAFA+3JEDbFCtztHypFnm/CUlQVQINeeEBS4/Mkwf",
+	"gh9ckxGbcqFQDsf/iu/Pg/Bs7sqC5lIYm4Y64vxybKjADYYKmqXHgiVt50TXzXgL5yFpl1QIsP7sL9DG",
+	"iPtESIgRINBbQzQAcLBiReYyZ22AAZkJt/3OxlHxS/udaCD8rxA4FvdBEzFa7zzThIkEpoMEEnyrHxwH",
+	"t/qKf8x/KjwbIDLFkoEwZJczVCaKl/zSSi85v94iOyPUKKHEb78ZN4dgdTE/awbIhVY8YXGfUDEQht9T",
+	"LXOiKA+I3NKSIRMzfY+/BTid+6L1wiUL+Ji7KIEGRLU7C89/IoQ8xZ6txpbrziic1cjdbJaQBif0GVF0",
+	"RZQ0j3PtVHKM3SaAhASk69zoHnLO+hZZRXofPmDkXCo7uZVckEQCQsnwDPR9OXZYUFnLwoHsMRQEX5x5",
+	"8Lu1h/DEvYuy9FKJKIqf/Tfqz674Q3EEtfz4BWdp8jzPZY3B78DLTWHwZS7F1BkVtbzMQvJrXWlUz8DP",
+	"woWFKWQy5eOVIdR/LFi+Ij5N6YECQ/YMM0lib9gsZzJl280XnITHYtexlu+pSF5PJttUZ2CQ3JC85xxT",
+	"CQwmo6sz1Ags0MtSlLFnrl6/vSaPb7uPgUTU41+RK358bI9fxeiiMq8PBOpEoZ3NFYkzBOvHbXLupgD0",
+	"6fHPhjrhrfiGi8TCn5UkWUq5SFd1Tlvz4IYV22FgBHvGfRIv2XhG9fDvimY8Jg/fMf6Bi/9++y3gv8mU",
+	"6W9zKpJ3F1d0ZYN0jyL/ltFmslxOczoH5ul+zRIuzC7EwQNDY7FWf5ezhOdsrM3v3b+Hizw1P/8jHwLy",
+	"OyKxkVTDTCoNo9AsG3JxK29YXLn4uCs1OkpO5xtAR7+uv1Lew29XxGzumWVXRh8UDpJjt9Wj61o15IhJ",
+	"FyB96037EHusZ1zdUzwDBfj1lsetuyaXCROa61WNIWD2uEFBk5MJH3OauoAPkbnRiTmxp1rLOe4aNr1l",
+	"OZ9wljRamSwHAaL4VLDE3FLkIlwZhe4M4QJOvYMHjbRTMpjcSMqU0XXIoV27n3MwmbpN/EHKm0W2awS7",
+	"vJbnHGRsbMO8McD8Y7DxnKIDc4jXvR9/0uD32va+ZAkf0/TTxrM9rfgQwoRQgR5VZI4UTFZMNoGgjwg+",
+	"BaYjWh6xYjmn6VDImNDU6CIDcQ6a5ZAu9Ax+n4L9OOdioZly4kURKcas74MRhkatJzwUOGaIOW4BfFDm",
+	"/J8Aqx7ah+M6UTBlcphKhPDX2g85C3wYXPWJoQmuFwmLUqrhHxV/7+F//dI5PG2//7UbdZ99jMo/1vqA",
+	"YTd3DFiD+uhjbvcOWQfbvgV8UNrL9vqnt1wEMxBCk5u4pB/Jr+huiB1PV/WfD5Ikyt78RZZKanTpCavB",
+	"dd8Ny1PM4X3tzdTUBYqbBGsw+EmnUw4g/G0w+NDpvD+oJZ5NUZCczWl+oyIriNFcsQE+mhv13wPcgRdy",
+	"piJyw1YQ2O0awX3cQdx7RCDzD/5gXxqIk479K2SSrIxKqI3J4M2wNnkliWLjnGm8zi4q4EAREclSRhXr",
+	"+zm5PJBgmnhv5/RDuGMBGjTYaHBhr5HBy8IP5RMxrL1NHk4YSsSLVz89inDRAfSiFF3v9k46nwiT3pRR",
+	"f9QjCZ+aiaKJSOfM89uI0DCS66zKMgBgW/D/LrEpK55qr5URWIbKUFQaoxRNExCpD5QVp4DS88k9ERkt",
+	"tNFAhCSpnG4H0O2GZfJR243Of7lkgIhsk8v5fKHpKGUwHXT8mSna4hW/L3YyY+MbuQDdvFGeyCK9DubW",
+	"D51n9uoaI8BlCk24SBQxwnU5Y4iagl2V4PUxG0pFrbLJxUDQksoJtzBlGrGl4P7RmF1/qc0WrAqQyZlR",
+	"jABLM0OdXTGLUrFJ6w5dMGf5eEaFbpNz8J6FppxTKoW0ypYNZ61YrsDNPTKaR4M5cq9AegRpeZi64ST/",
+	"7w6uI/K2WUAH0a3dg9n3cdWXxl4DTs0M5VQzINbGxZWq2tX8CI5Pp2rZA8ooT3Zf1jyQdhvvjHvu3xKJ",
+	"sFOK1xU8hL78ZDHWDajq66V0XN+Kp0KEj2eSj1ktpKCBa5cc+Vtc6fZBeEsvclHPts6VI3DQI8JYjoAI",
+	"jvnbF8RXGF5VQvl9zYiL8p2tkIKjo9KlLPGbOn0SJlcP2ACgwniRK3lXbETBI/ECpVThA+1Gk6UGGPKK",
+	"LTcBQ4yC50J+O0FCPGRsIySkDuWlmrfufiD6jSHfsp5RjX7eR+v8JGrmyKaVb8u3qoqjhEHhHY/orUcF",
+	"nxEtE7pC9+/Fq598ZjM6yc2xYwmNhQ7lrfnk+22WzA6yzW5b7ykaIWaTIfeePKTkYsYFU8wwiJyOwVtI",
+	"b5giR48io4uMpdC5TIs/qzVl9OkmZRQtssPB4EN3Mhh8eDppMM7uJWr7ZMT0kjFBeiVfyFOSQFZPLudE",
+	"yGXkdgPLorVJj8zkIi8eKE5gIABjpKG8GslZxqjlsjaDhsMhGaNrydKUUHWjPKcAwDHa5qCm3cvfcB+l",
+	"4PeKWEfCnc4aBW+XuLg9SkP1A+SIyPhVm3Q668T9x0nnipPqgSKjXC4VyxHrLtFbvqR5os4gSOtWnCQ5",
+	"U4qpAJQGKjpUlKleiJNur7TImdaZ+q/+48fBXeh18C58sz0FOpSdXmaG62pk3m+d+C7vAvh/435JZSWx",
+	"MQm4mFajw8YiWTFtLtBYignP56WIrPmGsYyCqHglgD4QYyogWO6wesL8kGtO03Q1dGFa65r2P0ZkIqFc",
+	"z5q2Exeaki1ZVYm4Zsz8aNdj/2VDqdyGMiqDB4kftez2yl2vO3mLJVAV7o7lCuQK4pckBqkf19yNkhxt",
+	"jJagK8FyHbyPC0PGPDlDJSWz49jyJEbseIy7II68vFx4tom939PXgFPYiSnhrqxRvv1CHX2Hr60TOK66",
+	"H6DGQN9ASA1P4rY7gL433MdyzhQqY4a1KQROULGSggWPzWwWasrFTZnsYEyoMJdD3Tp8tYmc6uGvrwNc",
+	"CFy4NGVjXUQRXNkNw5qAARn9XpFcLjRgNSa5/CcTXlDywsyu6Gfo99iUvGkZn3WQINsDtcDjOmqV3Tv6",
+	"gGiWNdG4DTJhxAm07zFNU4iu1I78FTkeuMoWmm2Km3v2CiF4ULFowsdaYV0iX7nxjFCX/myRLTlTMgXA",
+	"Tl3U8ROii2dUJEOJeIdNK3ewiI9RK2VT1YyLtMJzLm+ZdTPMFUtvmTqzBM4FBUQH8npbXigypHjDjWxQ",
+	"LJ3EO5tD9pL9wIJ8pgIXPx/PmgjP+eicxY3aDZ+KQs8LshJ/Nyp7p5ygzwXiLltXe0j3nwbSjVRVC+12",
+	"zN9dAseFC8+MZ2D1Thq45ls9L8H9+71ZYk0gJCMZLD7SHHBkWQR5OKZq9gjc2gVAMDSrIQs5BHPXSemU",
+	"TYebU1BThsg2LrB+oEXqfVp6Ttn081NzhYzs0iMH/vFUgJ/ecNz31ZQzuqpJ/i+gIQ1wnV3CanUq7ueP",
+	"tVX9bM0VFuzO3c/ThkixIc82b5I1YCNyeXV7bC7G5dXtk7Cqn9ksV2/mDAqkeIpUZGmkodGHcdeE1MTW",
+	"kewTOhDWSQKAOZobqxhhvj4Y7d0dJzX1+l7Qw0m/3WBDbNBmQjU1iJeFCBTCxVmR9eWWaea5UOxO1SGw",
+	"rGDn8LQ9PGyY6rzAFG322uBjd3DaFPdqLekOtmcDUTV5ACzvjvvG7plzrVkClcOjsnZqtkrifzx+FOwi",
+	"BzWtOAvoeMwyzWy+HR7DnK4GIgPA911cDAxjlKE/AV1/D7RzWoROhxAPPxD+0wmbcME1S1cOG98mcQix",
+	"R+fHSxAiYypQO02pZv3wOdgB648wgyKKHcPgJSPQ7ivUDYQdqndEeKB2AeKutRN9xaQK5hpr1dWIRHYB",
+	"yirGpl29eg6KtLUjkNmF8WaLPJ2xOWwmlnQ2L3gEocWsKE1XRBkzmKZwpIY3gGMVAZKFeEJLDT45WhEE",
+	"sNVaKxzBoh5LXu/oUOYr6C/3Y/mqT3ZdO9sFHp9aYxX8vro6wWIif0a1l9PWza2N01NfpX1Jkdcm5jAe",
+	"vnlxQU6PT54+WheTWGB8p1q9F+bRj9GOsH0qEjRItSSJjMBQyJjM0vpIl6vCv/ZR9LtU6sRHQaV5n3kB",
+	"4+58lkFiQs1pFiXQqxOqr4juURr/d2iF8eFlOZi/yHmTwrVooODvr6+vCD7QDiNTJ6engQV13Kkvloc1",
+	"1+u+C6VyuYCiYvUB5foAen0tdr9089ntS64v0omz9dvhiSw4iQhpdcOluLC0XAlpAQjJEiDCc1R7IAbi",
+	"N9yI3+wWk99cBRvy20D8dnh46P/fPLtGg+Q3ctzpmLca2yFAmScogEPwG9XS6PCNLvnNqI9YR/2Greyz",
+	"5e4g8OQR+Q2+WddjBF8qGhLAC8f46aCjARQnkQvNANpdampgPzFneiaTofkShCjcNE/s4OgxtGgj+DK+",
+	"YV9HFCqmxpnXTu1r6IW0NYvPXKpWySFvjprR8oesBK//lKvpMac3zOafGX5Xfd/v39oHRswcN36m9JqD",
+	"NBWvSUlSbuZKjDXt+xYUyX34OvpY1jZvbWS3807Ltm/n7JbLhRpaT+5wIazTLvgOFYTRPOX4tkvhCZdy",
+	"RmgliaNUQL6Yqnl5aPWf0jyraYEldDp+fhLQT7Hr7qPODxBM2892zWe55tbc5LusDGS2ukxtDv0KxRyh",
+	"kipIiLFcpAmZSsTnOlrfhGT3X0xZaBy4h1lTeiDufOSQ9Rg7wKLx2uLo3YFbub8aGu015WNdIRfQYR6o",
+	"cDPcnnsVCwOnLtEkhdpamiyymo0C8oCGAeXTDvymXq30d5Trys30UcVhzhZrt7PIAAU3LMzVmnzF+zXd",
+	"O4qvzJvbhJQ+kLKpGjphUryu6MoofbH5c0xmcknmhkv5cgHG8gP1wWXch1tQHQDpSyrF13bNt+SqJGLU",
+	"9AyBQ7HUYne1NNBCgEsmvCz2MTkh9o8OD+o98CxVDK3w0re0lMM5FauGC41hZ8O7YZvxJRufDxJQ1j5p",
+	"DJv6Tz5QyBJTPucI9HUfNQRgq76Xvmf2FFKMafOmgoXkgBPuSjtM79rXUIxs+xzKPGzChU6fJV2BZjDi",
+	"mG6J37FADcUTRh66/GT1aH1YOhJG2Ukb9npmtfByZrM9WeRH5s8jRhKW8lsGDiXpmK7yy+U6OOz1CZmZ",
+	"yIm5dcnavfbdGDxVwpN42OufqrRSM1/rHrkrGbRe8/pMbd8NeO0EWTGpdu9wnM81ByO/kRPQo2jQhuys",
+	"gM+wcocxr0j53ifwATNJ5Ssa2r4rzV9pkIqBOb7eTayivEFLxEBFa0Utr321AIpTUaOca30YZnQPvWFf",
+	"0lf8zw4v7aI35e9t0BeK9O+hdxlUhXPwKydGW94bVS8UW97wLmRW5TNeyITgTSsqPFqippdVHVcv/brE",
+	"i4u/WP5Y/MJxwPJvbCmROhZU/nXBS8q/d5fdHrS9ca2oVb40QCl11wKMGVu6BKjJ9zGqc+C8uUsNtn4p",
+	"YXAh+D8W4Nwwj0WlIiLB3+zOR74QpvV3PzmuIP0iIuRArIP5jJaWMgpd3uJ/xa50ZinDwvq4fOLMm+ff",
+	"HfY6vSeHnU6nexc36t/+tQYG3BkfWJQXqmQsge9uKs0CQDMwOwH+Lrc1NuqGNg9ycNSvdm+3sblWUTmK",
+	"6nI7dq1c1C9XhxmIdeWggibcsbzRjoAIX1Tj86Ii6sEB5Y1FKjZqXcqmFa1uZ6cQEkpD3B9qMgCnFU15",
+	"rFQXhgv0kEwkGbEJ6LMIPrXqdRXcD2Lrj8AE7FqyqU9imvH4zAHHXA0irD0UkREb04UyVjjiZD0WaUlt",
+	"myJjQT+MfXGn+FGEDnfkWTOaODv8YZzavwcWpjlU2zztYVyUg4ofnZHYFYSKSRP5fxUFppirgrIxggsJ",
+	"AS72gJogTUP36XpeyCeOGt+zrlV9+tg6oLw+rwVDCQ2fHjN+a7hRE/TsHfj3HeDMPV/AzZraY6l98a6v",
+	"q3iXg57U5fwEKBJf12s3OEnB1XcuMPhyK86pSL70NqY10Lm6B+SpCTFSbkeesuknIosm1EYzSsPv4v1K",
+	"i1SktZxYRQtdMDQU1X9oG7PNB5EbQfjpkEJNp7ChZxkew2fIrWpWUcvKlGEEtQlWZ77OwdJG5FxnX64/",
+	"5fGo2kLxhXsZGKiNNSN6tF94AZ3vL1ht0XBTEJqmbfKDBdVH5kcfXiwWAy8PBFbVuy45gIGel9TsmueP",
+	"IBTCuLr3E/s6c1yjnnI3JdURQbl/F+ygS+Jb12J3F9RFY8Znnc+Q+/Wsc79kr/uk9mxPi2m+attxMODi",
+	"M5S3YgBwyeWYKYtWUWBGGkV2JBcaC3ZVcCS6VEAKMDIeklKAUAbChmJK1Rl/V1nGunqMxLkEB+Iu9Rjr",
+	"8S5uHZifY+faiHrx21YCtwSIF+8qqxYjrNPTr/n4humaWutbcwV1UAHJ1YNMGJuzO2Tn3xkBX6FQ/34p",
+	"ubGOSHGdn7xhVVjN4oFClFzkSlFhrZm7luvaGYB2zecs5aKuUD5Wz9lcKX9na9+N8xxm8nFLurMbe9OM",
+	"n7sNrcjdDW4UX1V2dw+KMbRrAUBbUTaTXM7rzxvDLeirKFto6P9alhJg1j68odbjXN6ypG8D60GVW6wd",
+	"giKwpDc5I6DqGa695nd1j2i5af0QFgj6AVFFYrNnNtuuCDCYzUgZzQV20PYBKljs9pKhUH7AAqS9GaRl",
+	"yx1uHY1Z5NiuHTlABVFB/nYIYjaCPMu5wPo8mn3Q92mzp9h4kXO9emt22ddp/Ctb1WenlVKAz68uoQRW",
+	"n8TnYZyhT75lNGc5+evzn+I2uV5KqGaA4Bhvc61ILgFBSZ4bZQ4CerZk6owNBCJiitTisMBoRlcxeYi1",
+	"C1yEHqqkPoKanzTB2p9AlVj+0MU7rOQCmgIsIky0OOuZ1hn2s+diUkNm52S0UEZnUkStlGZz8pAKckCz",
+	"7OARQFjMfMjBAczt4CCC6L8ilBwc2DkeHNijLWXz2e5QBweWQ5lXoUT8QJj9PjgwwuRQTiYHB9XGwggB",
+	"R6SCWbsKQCqhSwQzcB3YtbDiRiuYHm7XwQGRExyz3IfDeswHYiAODs5B31IHB3CuUGK3xtjguTcy+iQw",
+	"MiKiDC2fdMysur32SYesFlRYlKn5ImbbK026sCqqBwJ02MDGIA+7nQ6Z8zTlUsD7j1xNBWM1rAg0Ms9o",
+	"rlgOsHTOFGEf6FinKxjJl9ggE3OhoL8srs4IAre2Ny8uyNHR0amTmv+ElDR7AnM+ziW6Sl2V4hjjIkeH",
+	"ne5157R/1Ol3Ot90nvU7nbhNzi1sxHyYC/Lj9YUdEVmbG/Mehc0seNt6yBKq6YgqZjevpFfaEd9ATNWG",
+	"WRWdsIODoheZWJEZo5CvfC4KuBNkuFp3VwAgicnDarDKBaMeRX6GA7HlxbVI1qNwrfZlm0V97Xi7w6RY",
+	"mJTdX4/VGQj2gSutzioQliJZxAaUA8X6uHNag45pEwgwEwowiUM0LMkolzdMmM8KNnbd3OlAnHz4EBWF",
+	"y4Acy5Fr6EZn75IwZupYzpm3Uh3WXhhj5ODA/KrX6VmnYhju7lfSRQFP5wH9gN7laWq0X8WgunB7IN4w",
+	"Wup0FgXswsYFLE1B5x+0exwSzc4ZquwbctUsTXEOTgXqk0wqXbQ/L/cLfKgYI7H9SdnwQCbTFAkr/u45",
+	"VsHGbkIOeA6bY04TmYIUY3ZmC7BbF5SlUX9JUB7bj7omcXGl254hbuwtBIa930qdL3w/N4zG2YZufeCv",
+	"wX4ZUnV+EngLy7+bLbJwVnen4xBBYVG33/xdSRGHyG5yZbGtJGFjjr7l2BasRt7W3LFxIFBnxDnGiL2N",
+	"2+QVWwJGVgWl7KE9cpEZUylg7y6bRS3jen60ACYLhTW0VanAjnzNGrhGfimJn6dkzpXKWIpDGgKHVSie",
+	"MqHTFeFTIaEagWOQkDMStJ7s20c2V93H2xSCYZEMDg4K4AzwAzi3lVz0AV0rhZUYECCG71hLjIxkYsSG",
+	"FUkggix0xjtRjJhpk+fwAVte10mbOMSRx30zYq6iUqdAG6sfiLJaF58f/kzo4T9J5/CUtMmQHMYRVp82",
+	"GwhRB6xE+D8LqZlvX2C2xFxVizoEFwDqOykfM4EGB2pCE24U7tZ5Rsczdthrd1qun3P4Owg8zOfU2ENY",
+	"UkRFXteyCoeFnpkDNYKjmtiLCPbWFV3Z8u/nV5dBO8d+q9vu4EhGU6IZb/VbR+0uTCijegYaacESsBCx",
+	"3qRB236bIzbjRvwRLPEVERmYl1HB/JHp6oJHTZlWbfItm3LhGUYMRkUcYcbgQMRFl7MY+JHlqFMg76XM",
+	"b6CrNipl5kis7opctO9NDSN8b3iWMehNTjXcC+4ZDlxuUJjbA2G4FRQJg2FKvsj1PnJw6kgDXIrLpNVv",
+	"/cCVfu66tBW3ttX/pW4vyyucFOtz5qWrWuIUDLgBEP4SNgzOzbeASRTEhY3hrAJOK9V8u89K3sSHnd9+",
+	"6R6evsciQZ2o+/Tjo9pMy1rfh7mslhS0dFfTHEPT1AD6WJqar4vUq9SyPepVPN+bPd4f3xvLUWVSKLSw",
+	"ep0O5u2AOmJtrhLAzvyumMgOnT+nDM2WqrkCZyYndiva5qId4+h1H/WzfHyJ0LnAPX3c6W5/7ccKvg7e",
+	"O9r+3guAbyYMssJOdpugDfDDC0c7Tc2DtULLFy6As3l/aRnx2XpvjqxgfVcyTYnvcKjpVAUtD9+bjxkO",
+	"VeR/PR5ZV4rRhWrc9P7uhmVl0G8rsH2xrNraCwV5y+dp6pPirO5TYMiNnLLIJ6PeFpl5/YEIashYmwLt",
+	"xIWrfuWSKtHQESs7/NyXDeI5SY3wNMOi5Y3zhMrVXupC6Vsz3AqZEUaOyFs6YZgCYOwOtCtwsbbAy47Y",
+	"eK/jH3dOB6IOem9m6/Qjh8mp4YbfcpH4VEB07DClv5XJaoebaaFwcJczqrl9tCAYc+/g12Z5ZGzkjA3F",
+	"V2sPY0eNBQtcuS33zGHxjMuEb8kfsxfPFi8X5//9eviyl30Ydf/n9J+v/v6OvX0iW0EGo5vX4fHTbhdZ",
+	"w278xGyMv/Vln5dRcT9+RlZm811r+JjPZbddl6tJoFDE79+DuR13Tre/8Qa1aHi+u8MIhm6vpfwBsKvw",
+	"0skuy/EI15cs4dS18v5D2a+70VUWfEHTFP0BLDd3ySjTruZZwJODHNw6vpxCX5VmzvwCyocHwxQMuNxP",
+	"xRhmdS1VyAsJ6TYKcZ/m9jd3lCEyR/tyBC+B2QWlxOf4tmeqiGcKeN+xq8VACXSOcqaWkI6tWp8pFjy3",
+	"5R9qtUIpb37M7s0Jd7vY5XY2/z5c5d+Foxxvf+OV1ECae5biWcoPkNBl7/oi28JFijLOW+xPae1kEdR3",
+	"RlfmFNwI6EJs19pnaGNvs89eO0i59drZtC/vtGyycEqIvJ3uTgl+UTsNpwpaFc23hqgb36EAdxu7XFd8",
+	"0+DgECkanfn9LTIWQq98p98pvPINM/VgxDVz9R4lfesN1DioP77FwnZl57A6JRQah7qPZi7o1QN9F4hL",
+	"rPzyaxeG9c4bDPDeyZMdq+D86z8PG8oeNRrj9rD+1MZ4UW5+ozGOW7E3xu9ljP/APTEFLNsVsofCs3Wq",
+	"3UsXnA3MYMf8XRVjDJfGBVoHIxA+/5IrMjbmqnCxkdGqlKJC3vpg1ECAIV0TYwIDFYktCpPJe50O8e/g",
+	"JF0DSGPdhB43kRB7HWyvqYFA2DwtetLUKXsXwNZee4D2fW3enE250rlvBRcavuOUCz5+YMRR8RCZMCD8",
+	"Itob2r0O0opNo8rH9qbylYi4/DsCOY5csFa5ZnrCMpprzO/wyXqH/uEy+rCSy3YHO7nUHuELq7S21UO9",
+	"Roukg4FPQlNzhRzqS1fipsCBeshKfsfxNxxkmIBWksBdjIu3u72jn8OkgPoWCrtRQAgJLA12hIP9fGcq",
+	"caik3fqE2VJurui1LQO9VmwfK+w3E6BPA8Ay5nelx800UaC/9o6Sf3urJqNrBs1LKKFjJVydbCyZMr7H",
+	"dGDTlMXFd0wXsuKPY2WhFPyTWuRfnZIFKJFNpLRmotZNpXgEz9lBON/XE+JjAIejU/3+396sAKpFzmo7",
+	"WARaly8reQ5tdsMKTTa9tVrvCLh9H1A6PmUkKEM5o8qVtmRJm1RqQxu2PKFKW0hSqciWg/U5tJYvjFkJ",
+	"hAQVu9rkAutPEOqm69blFc02uYbdEJKYTajVFc2rX8P197tutZXeHzA4F9Oz+rIw/lgxcQTujYvzo5Vg",
+	"TFyE08HuBfitpvnZpx/Do/gkTPJP6Im8o4z/2iTuhb2KdxW5jx2I5nMxu3NlCwu6atgFqwLYKFTJR3RK",
+	"FTRZAy52uGwJPZIQbx1gQ2dUDURQcsPWaivaC5U8U+QcoIp4Q8pmiW2qhAMY+zowj+2TVEPpWRgGGk5p",
+	"RRw2OiI5E2zJEo+xgvoNI0Ye9jqdR2cuto1xFRxM5q5ctO+PCtuGxfmCseo4PnkIaNGNFf+cPECUYCIF",
+	"e9RGOGfRpcUDPgdixWzq5YiNgwrXYwqFQjZVBGw2+K+CJIz7mvwuJn1e5O8X1+Cytq2uoToKtXS8gRiU",
+	"K2/1OkftTrvbPWo/9Y0KamPf3rjaLQj+8Q5GU6X2+peOTNlz2SSBHhTl3Mom/Zkv7hxegXta9DWnWxj1",
+	"7ndo0x66LvFF3qW1920zn9byA+2U/q/b2uoM6DY7A3w3HZv+toFSwow9zGZqLdl4RvXw7wrLhgAjdVku",
+	"l42zFVKM2VttrP+Tvz7rPTm+/OH6rxffd59c/E/vpNN7e/ns51cvr18+efq/b+Gj4xtoMdrKcpbR1ZAn",
+	"/7n80Ot0j7ud3tNep3N6dHpy0us9OXlKn5x2jp6d9p6ddDsIcVy95VNz4vLNafLsajETl+Nvfvr52fjb",
+	"719cLCfTjP71dJo8vaWtqKX4VFyjG+HN23NAV87ZW03n5jp1nz7tHfWePel0DQlg3TPgPWv+kN4J+EN8",
+	"IvYvVceN3Tqb++6S6d3PzkHhKpwbIWTb6bS6p+EmegdKt1txoHRDB0rHF43YzdfiG8vYwz10h7s2szsz",
+	"gg1RYkxLtx6UjZev96UYRGiXONT/WZP08GlDToJVEw32euqn01P3vqjXGTRQLfI/nWbsNd9G3VhDNvTn",
+	"U40tTlsQWs2QXrLR4S1nS6O7mrsBau6ltkl8ej2l2lydjFpINgSDeKiOor4JujGEigkujUDDoLNSzVrb",
+	"q8+l61LbcRqz1nFsfDmyWScIHK3p+GCV94HgCqNX8CGMdxmrAHV57HVjJiLWFtYm526mKb81GjETrr0u",
+	"fnKGOT7jGRvfyIUtl0vTdCBgHF8SqVkntan9v0clNVO2CTNldRQqidQlv9eBLc1zh/a5u0iMcs7+Tppj",
+	"95MJBrt7DXLBEYoELMieIe8Zcqvf+h6M/SJ59BYh4uWLspFPu9/UBQ6alRPvvUdFA/OWLh0vkl4fOSOx",
+	"WolxDLxkHR31HdOhGfvHWGS+vtU+CPHlghCbdYi7xiHsCVcjEWu0fd9YRPX7TVrIhfM1ceXLbFZ8TGdF",
+	"yjP0XsJed2HPhnY54kCaAg7nA+GL8RQXswggNDUY6BftA3aNGPyxl/RVOabDtQ/mnLkqCEGVo2VTHOaP",
+	"NOT20YZ9tGFztGEno2qdodlU3c/I0sAHocISAmGAodfpuUuoipIOWHi4vkJ3UPt1nccNRJG1X3g7eHAr",
+	"oPMCZEfbOx8UjqiF49WVkSgWMxAlIAJ+azEvVb4E2BtmRGOOu62QX0IJNtpEtsT578tGyyu++ROA27me",
+	"OXWwu5NOpygp2DrPMsmFxiY/VIxZmroS/vWYpcM3d8LNlWtf7mQ39e65CfUrbfRE9xAY3j6p9UOv+Urh",
+	"Y03OUVcSz9yWwA/aq/WDHj/rdY+Onvbu5gd1Vb9bzrNta1rv4m79fadds8y7nn+TJHT6RuDR3Eu0vRl8",
+	"b6MCa85VzQqUTTVy1MnIDWLUGKmfT4b6uL1X/Wrc+WH8ez18701tiBEvaZ6oNvlOyqSq747l3JXAtfXv",
+	"IFAAP6MBMWeoZ/Y6naqLMdRMcQ7QEKEMASj1IiMc8sLx0aIUj7rhYoqGTDGExWZhJt6KQW9OW8KJpml1",
+	"H7gKO0FhskyBvnqgfMIJVSSVSreh11D9guB92McUa6lJwnXkmhHtYAW9XYnxV+OpcAkB/rhcj2+PpfwD",
+	"rBxUo8xhIJ26fKdai8cRDMBG9obOv6kn59xWJfLHK+TyjuaLDgrK1jodsQaTzqlQHGuxrXNLY55YHl8t",
+	"CGQr9CgC1Ts3OSB9advPeL39GE0ufr9MtfdGfkFvZKnWHfrPv4R70tLsTpD9wIr8TMS5kwq/R+3/YQ7z",
+	"3FHAulp7V3rEo95Gjo+Ncfy4aJJxZ/W4MkyTdmxDzwA/844Wvd68oaGn71mpeQ86aCDaRK5lmhAlAXCq",
+	"WZqWtaZoIIqKoa4Fd5F0vxCJC7Tn2qrNrvoldpOxkihl0zbByqtWA17LyIvw0lQU5ZJLDe4Vlvc4I77O",
+	"ElQH9NpsyqZrLWyL0qa1bXHrdFk8lku3jT+w6WcqEPItnE/IVz6FT+hTcLPCDrOVVLVM9y6JP4uTvd5B",
+	"8BbSgRravKyzm03+gy2c8jH63D4bw3yRMwtod55qUeWV1YUCnRu24fgN1j1O0zZ57QpdukeNeY9tAcmM",
+	"3jK/SQPBocQmeiM2s50d4oqwR2tc6A9hB3ZTnPfC2Avl/dyzhj81a/iO37I6jaNUPmg7F4DuP5/t1r9d",
+	"jCAQR123TXeVp5SLyPrKAFuwFFafKao12x6nqB25/B295GPsvD7KuZgiSxHsgyY6Xw2ErUSJJS2hcdZE",
+	"guexTc4LB2BUpCPaHu3FzEIsQm2D+YJPDEQTo4Ab1GT+fHEO4Qqviz1P+JOrC0wUVhdesnpm0Phh/CDL",
+	"b5vrMRcNubPFKOVjqMXKBPpBF3na6rceA0uw49a28Sl8/3LJlOv5bEsu2ZTFulJbzEOUtCRjmaZsrMNS",
+	"OkUfE0DVBh/1rpD1z25r3N0uFS6DPVz/yLuqP0ZuqFIegfIedCYIhrDFfOtGCBsZwO5BRfio6CLBc1+T",
+	"19bKDZr52BqVKhgrKC9nTsy1QwBvDjS4sE3SGstUXm1oseBbvnjcxYcPoK9wQbontrOz6pfyCE+IishR",
+	"x/xvj8yNjOh28L9H+F/oCCPIDCvYYz2ynDGS0JWyERMmyumIEF8582XZKPZtINS842sK+zL10EHBWFbG",
+	"kB4IW7i71N1hKqH4kfmF+yjDEpkRSSXU2gtaPYBXF5rbU/Msdii2kinM8ISOGAnP2Vgr2xBG29Z3LIFm",
+	"AFho01bwHK3IW2N60zwh7+y5kYfK/sqdZHss54/6vtHFoXmZ6kXOYjKTaYLlnf0vi67n2JMN5KmZon09",
+	"Inop6/om/S/L+cRCZ+gS9GfXpyblo5zmUMR5fb62m3lGcygTwHU0EO6aAMDIT1zzOVOazrPYa/Nz7MNA",
+	"BTlxOQFETibt4iUo2WzTaG8RFBNz20AQcYzY4InOWZgEqzwCpw8V9KExg9kVniCSHST+1sL1bkie+Npy",
+	"KE2L+1dMtFV1NIQohq2l7cIu+mb2Z+RHwT+4K7Z1eL+5v28W0JYrBxqRExLfdiPc6hFV7MlxRBQze6aR",
+	"eFVGx2z71Dxt3mlq7z+Pcwgq3O/kFfq//6tpMWybutAbJtoo3IuwlG0AExHbj4J0na/OTq2+2jtyaaMZ",
+	"73n0nkfvefSeR+959NfGo50Vsdel93x6z6f3fHrPp79uPm07xO/59J5P7/n0nk/v+fRXyqd9OG/Pqves",
+	"es+q96x6z6q/NlZtMamI0hommAO7Z9V7Vr1n1XtWvWfVXyGr3jup92x6z6b3bHrPpr9qNr33Ue/Z9J5N",
+	"79n0nk1/1WzaJpcM5UIrnuy9H3t+vefXe36959dfLb/ehxT3nHrPqfeces+pv05O/fHj/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -77,6 +77,43 @@ func TestATicketIsRedeemed(t *testing.T) {
 	}
 }
 
+// A request that comes again, as it is, brings the code that WeChat has answered once and answers no second time.
+func TestR43_TheAcceptedCodeIsAnsweredAgainWithoutWeChat(t *testing.T) {
+	t.Parallel()
+	p := startPayers(t)
+	order := p.openOrder("REG-1")
+	ticket, code := p.ticket(order), p.jsCode(miniApp, "alice")
+	answers := make(chan reply)
+	for range 6 {
+		go func() { answers <- p.browser("en").redeem(ticket, code) }()
+	}
+	for range 6 { // the first may still be being written down
+		if r := <-answers; r.status >= 300 {
+			t.Errorf("at once: %d %s", r.status, r.text)
+		}
+	}
+	first := p.browser("en").redeem(ticket, code)
+	if first.status != 200 || first.json["hand_off"] == nil {
+		t.Fatalf("later: %d %s", first.status, first.text)
+	}
+	newer := p.jsCode(miniApp, "alice")
+	for _, code := range []string{newer, newer} {
+		if r := p.browser("en").redeem(ticket, code); r.status != 200 || fmt.Sprint(r.json["hand_off"]) != fmt.Sprint(first.json["hand_off"]) {
+			t.Errorf("by a newer code: %d %s, want %s", r.status, r.text, first.text)
+		}
+	}
+	if n := p.text("select count(*) from payments"); n != "1" {
+		t.Errorf("there are %s payments", n)
+	}
+	if r := p.browser("en").redeem(p.ticket(order), code); r.status != 409 || r.code() != "code_used" {
+		t.Errorf("for another ticket: %d %s", r.status, r.text)
+	}
+	p.ahead.Store(int64(time.Minute + time.Second))
+	if r := p.browser("en").redeem(ticket, newer); r.status != 410 || r.code() != "ticket_spent" {
+		t.Errorf("a minute later: %d %s", r.status, r.text)
+	}
+}
+
 // R43, R44: each input that must not pass has its status, its code, and words in both languages.
 func TestR43_TicketsThatAreNotRedeemed(t *testing.T) {
 	t.Parallel()

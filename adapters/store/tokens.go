@@ -78,10 +78,14 @@ func (s *Store) UseToken(ctx context.Context, kind ports.TokenKind, hash, holder
 }
 
 // OwnToken gives a token to its first holder (ports.Identities). Run twice by the driver it does the same.
-func (s *Store) OwnToken(ctx context.Context, kind ports.TokenKind, hash, holder string, again time.Duration, now time.Time) error {
-	result, err := s.db.ExecContext(ctx, `update tokens set holder = ?, used_at = case when used_at = 0 then ? else used_at end
+func (s *Store) OwnToken(ctx context.Context, kind ports.TokenKind, hash, holder string, content []byte, again time.Duration, now time.Time) error {
+	sealed, err := s.keys.seal(content, "tokens.content "+hash)
+	if err != nil {
+		return err
+	}
+	result, err := s.db.ExecContext(ctx, `update tokens set holder = ?, content = ?, used_at = case when used_at = 0 then ? else used_at end
 		where hash = ? and kind = ? and (used_at = 0 and expires_at > ? or holder = ? and used_at > ?)`,
-		holder, micros(now), hash, string(kind), micros(now), holder, micros(now.Add(-again)))
+		holder, sealed, micros(now), hash, string(kind), micros(now), holder, micros(now.Add(-again)))
 	if err != nil {
 		return failed(err, "take a one-time token")
 	}

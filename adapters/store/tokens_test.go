@@ -89,11 +89,11 @@ func TestR43_ATicketHasOneOwner(t *testing.T) {
 			{"the first, later", "t", "ann", last + again, ports.ErrTokenExpired},
 			{"another, later", "t", "bob", last + again, ports.ErrNotFound},
 		} {
-			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, row.hash, row.holder, again, at.Add(row.after))
+			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, row.hash, row.holder, []byte("of "+row.name), again, at.Add(row.after))
 			wantErr(t, row.name, err, row.want)
 		}
 		got, err := replicas[1].Token(t.Context(), ports.TokenTicket, "t")
-		if err != nil || got.Holder != "ann" || string(got.Content) != `{}` {
+		if err != nil || got.Holder != "ann" || string(got.Content) != "of the first again, when it would have expired" {
 			t.Errorf("it reads %+v, %v", got, err)
 		}
 		_, err = replicas[1].Token(t.Context(), ports.TokenEnter, "t")
@@ -109,7 +109,7 @@ func TestR43_ATicketIsTakenByOneAtOnce(t *testing.T) {
 		}
 		var owners atomic.Int32
 		for _, err := range atOnce(20, func(i int) error {
-			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, "t", string(rune('a'+i)), time.Minute, at)
+			err := replicas[i%2].OwnToken(t.Context(), ports.TokenTicket, "t", string(rune('a'+i)), []byte(`{}`), time.Minute, at)
 			if err == nil {
 				owners.Add(1)
 			}

@@ -59,13 +59,16 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 	if until := g.breakers.openUntil(p.Route.Account); until.After(g.Clock.Now()) {
 		return g.Store.Unclaim(ctx, claim, until)
 	}
-	if leg, ok := f.Insurance(); ok {
-		cash, both := f.Cash()
-		switch {
-		case leg.State == pay.RefundProcessing:
+	f = f.OfCash()
+	if leg, ok := f.Insurance(); ok { // each leg has its own time
+		_, both := f.Cash()
+		switch now := g.Clock.Now(); {
+		case leg.State == pay.RefundProcessing && !leg.Due.After(now):
 			return g.reportRefund(ctx, p, f, *leg.Bureau, claim)
-		case !both || cash.State.Final() && cash.State != pay.RefundFailed: // it waits for the app
-			return g.Store.Unclaim(ctx, claim, g.Clock.Now().Add(pay.LongestInterval))
+		case leg.State == pay.RefundCreated && !leg.Due.After(now) && (f.Due.IsZero() || f.Due.After(now)): // it waits for the app
+			return g.Store.Unclaim(ctx, claim, pay.Earliest(f.Due, now.Add(pay.LongestInterval)))
+		case !both || f.Due.IsZero() || f.Due.After(now):
+			return g.Store.Unclaim(ctx, claim, f.NextDue())
 		}
 	}
 	switch {
@@ -96,7 +99,7 @@ func (g *Gateway) sendRefund(ctx context.Context, p pay.Payment, claim ports.Cla
 		return err
 	}
 	if !ready {
-		return g.Store.Unclaim(ctx, claim, f.Due)
+		return g.Store.Unclaim(ctx, claim, f.NextDue())
 	}
 	crashPoint(crashAfterIntent)
 	answer := g.callRefund(ctx, p, f, "create_refund", ports.Provider.CreateRefund)

@@ -24,6 +24,10 @@ const (
 	ticketLife = 10 * time.Minute
 	// ticketAgain is how long the one who redeemed a ticket gets the same answer again.
 	ticketAgain = time.Minute
+	// codeAsks and codeWait are how often, and how long between, a js_code that WeChat calls used is looked for in the ticket:
+	// the request that it was exchanged for may be about to write it down.
+	codeAsks = 4
+	codeWait = 100 * time.Millisecond
 )
 
 // Ticket is what opens a mini program's pay page for an order.
@@ -32,12 +36,18 @@ type Ticket struct {
 	ExpiresAt time.Time
 }
 
-// ticket is the content of a TokenTicket. It names no payer: whoever redeems it first is asked who they are.
+// ticket is the content of a TokenTicket. It names no payer until somebody redeems it: they are asked who they are.
 type ticket struct {
 	App   string `json:"app"`
 	Order string `json:"order"`
 	Entry string `json:"entry"`
+
+	Code string        `json:"code,omitempty"` // the hash of the js_code that was accepted last
+	Seen identity.Seen `json:"seen,omitzero"`  // whom WeChat named for it
 }
+
+// accepted tells whether whose code this is was asked before: WeChat takes a code once, and a request may come twice.
+func (t ticket) accepted(jsCode string) bool { return t.Code != "" && t.Code == identity.Hash(jsCode) }
 
 // MakeTicket makes a ticket by which an order is paid in the mini program of an entry. The payment is made when the native
 // page redeems it, so the page that asks needs no login there. *Invalid: the entry is no mini program's, or cannot tell its
@@ -63,7 +73,7 @@ func (g *Gateway) MakeTicket(ctx context.Context, app, order, entry string) (Tic
 	}
 	token := identity.NewToken()
 	t := Ticket{}
-	if t.ExpiresAt, err = g.addToken(ctx, ports.TokenTicket, token, "", ticketLife, ticket{app, order, entry}); err != nil {
+	if t.ExpiresAt, err = g.addToken(ctx, ports.TokenTicket, token, "", ticketLife, ticket{App: app, Order: order, Entry: entry}); err != nil {
 		return Ticket{}, err
 	}
 	t.HandOff = openPage(e, url.Values{"ticket": {token}, "number": {order}})
@@ -126,29 +136,26 @@ type Redeemed struct {
 }
 
 // Redeem makes the payment of a ticket for whoever WeChat names by their mini program's login. The first of them owns the
-// ticket and gets the same answer again for a minute; to another there is no such ticket. Two requests at once make one
-// payment.
+// ticket and gets the same answer again for a minute, for the same js_code without WeChat's being asked; to another there is
+// no such ticket. Two requests at once make one payment.
 func (g *Gateway) Redeem(ctx context.Context, token, jsCode, clientIP string) (Redeemed, error) {
-	var in ticket
-	kept, err := g.Store.Token(ctx, ports.TokenTicket, identity.Hash(token))
-	if err == nil {
-		err = json.Unmarshal(kept.Content, &in)
-	}
+	in, err := g.ticket(ctx, token)
 	if err != nil {
-		return Redeemed{}, ticketTurned(err)
-	}
-	if kept.Holder == "" && !kept.ExpiresAt.After(g.Clock.Now()) { // no login is spent on what is over
-		return Redeemed{}, ticketTurned(ports.ErrTokenExpired)
+		return Redeemed{}, err
 	}
 	e, r, err := g.entryOf(SignInRequest{Entry: in.Entry, App: in.App})
 	if err != nil {
 		return Redeemed{}, err
 	}
-	seen, err := g.Identity.ByJSCode(ctx, identityApp(e), jsCode)
-	if err != nil {
-		return Redeemed{}, g.turned(ctx, e, err, nil)
+	if in, err = g.askWho(ctx, e, token, in, jsCode); err != nil {
+		return Redeemed{}, err
 	}
-	err = g.Store.OwnToken(ctx, ports.TokenTicket, identity.Hash(token), identity.Hash(seen.AppID+" "+seen.OpenID), ticketAgain, g.Clock.Now())
+	content, err := json.Marshal(in)
+	if err != nil {
+		return Redeemed{}, fmt.Errorf("write down a ticket: %w", err)
+	}
+	seen := in.Seen
+	err = g.Store.OwnToken(ctx, ports.TokenTicket, identity.Hash(token), identity.Hash(seen.AppID+" "+seen.OpenID), content, ticketAgain, g.Clock.Now())
 	if err != nil {
 		return Redeemed{}, ticketTurned(err)
 	}
@@ -164,6 +171,46 @@ func (g *Gateway) Redeem(ctx context.Context, token, jsCode, clientIP string) (R
 		return Redeemed{}, err
 	}
 	return Redeemed{Attempt: a, Order: rows.Order, ReturnURL: g.ReturnURL(rows, in.Entry)}, nil
+}
+
+// ticket reads a ticket that may still be redeemed by somebody: no login is spent on what is over.
+func (g *Gateway) ticket(ctx context.Context, token string) (in ticket, err error) {
+	kept, err := g.Store.Token(ctx, ports.TokenTicket, identity.Hash(token))
+	switch {
+	case err != nil:
+	case kept.Holder == "" && !kept.ExpiresAt.After(g.Clock.Now()):
+		err = ports.ErrTokenExpired
+	default:
+		err = json.Unmarshal(kept.Content, &in)
+	}
+	return in, ticketTurned(err)
+}
+
+// askWho has the ticket say whose login a js_code is: of the code that was accepted it knows, of another WeChat does. A
+// code that WeChat has answered before may be one whose first answer is just being written down, on any replica.
+func (g *Gateway) askWho(ctx context.Context, e ports.Entry, token string, in ticket, jsCode string) (ticket, error) {
+	if in.accepted(jsCode) {
+		return in, nil
+	}
+	seen, err := g.Identity.ByJSCode(ctx, identityApp(e), jsCode)
+	if err == nil {
+		in.Code, in.Seen = identity.Hash(jsCode), seen
+		return in, nil
+	}
+	if !errors.Is(err, ports.ErrCodeUsed) {
+		return in, g.turned(ctx, e, err, nil)
+	}
+	for range codeAsks {
+		select {
+		case <-ctx.Done():
+			return in, ctx.Err()
+		case <-time.After(codeWait):
+		}
+		if now, readErr := g.ticket(ctx, token); readErr == nil && now.accepted(jsCode) {
+			return now, nil
+		}
+	}
+	return in, g.turned(ctx, e, err, nil)
 }
 
 // ticketTurned says why a ticket was not redeemed. That it is another's is not told from its being none.

@@ -106,34 +106,42 @@ func closedAtProvider(rows Rows, p Payment, f Facts, from Source, now time.Time)
 	return incomplete(rows, d, p, f, now)
 }
 
-// incomplete gives back what was taken of a payment that failed. A leg that the provider reversed by itself is recorded and
-// not refunded again, and the insurance leg is the hospital's to refund at the bureau (R31).
+// incomplete gives back what was taken of a payment that failed: the insurance leg too, which is the hospital's to refund at the
+// bureau. A leg that the provider reversed by itself is recorded and not refunded again (R31).
 func incomplete(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {
+	back := RefundRequest{Reference: "~" + string(OriginIncomplete), Reason: string(OriginIncomplete), Legs: map[string]int64{}}
+	back.Amount.Currency = p.Content.Amount.Currency
 	for _, leg := range p.Legs {
 		known := slices.ContainsFunc(rows.Refunds, func(r Refund) bool {
 			return r.Payment == p.Number && slices.ContainsFunc(r.Legs, func(l RefundLeg) bool { return l.LegID == leg.ID })
 		})
+		reversed := slices.ContainsFunc(f.Legs, func(l LegFacts) bool { return l.ID == leg.ID && l.Refunded })
 		switch {
 		case leg.State != PaymentSucceeded || known:
-			continue
-		case leg.Kind == LegInsurance:
-			d.alarm(AlarmRefundAttention, p.Number, "the payment failed and its insurance part was taken: the hospital refunds it at the insurance bureau")
-			continue
+		case reversed:
+			r, err := newRefund(rows, p, RefundRequest{Reference: "~external:" + leg.ID, Amount: leg.Amount, Legs: map[string]int64{leg.ID: leg.Amount.Minor}}, OriginExternal, now)
+			if err != nil {
+				return d, err
+			}
+			r.State, r.Due, r.SucceededAt, r.Legs[0].State, r.Legs[0].Due = RefundSucceeded, time.Time{}, now, RefundSucceeded, time.Time{}
+			d.NewRefunds = append(d.NewRefunds, r)
+			d.alarm(AlarmRefundExternal, p.Number, "the provider gave the "+leg.ID+" part of a failed payment back by itself")
+		default:
+			back.Legs[leg.ID] = leg.Amount.Minor
+			back.Amount.Minor += leg.Amount.Minor
 		}
-		origin := OriginIncomplete
-		reversed := slices.ContainsFunc(f.Legs, func(l LegFacts) bool { return l.ID == leg.ID && l.Refunded })
-		if reversed {
-			origin = OriginExternal
-		}
-		r, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: leg.Amount, Reason: string(origin), Legs: map[string]int64{leg.ID: leg.Amount.Minor}}, origin, now)
-		if err != nil {
-			return d, err
-		}
-		if reversed {
-			r.State, r.Due, r.SucceededAt, r.Legs[0].State = RefundSucceeded, time.Time{}, now, RefundSucceeded
-			d.alarm(AlarmRefundExternal, p.Number, "the provider gave the self-paid part of a failed payment back by itself")
-		}
-		d.NewRefunds = append(d.NewRefunds, r)
 	}
-	return d, nil
+	if back.Amount.Minor == 0 {
+		return d, nil
+	}
+	if slices.ContainsFunc(rows.Refunds, func(r Refund) bool { return r.Payment == p.Number && r.Reference == back.Reference }) {
+		for leg := range back.Legs { // the other part went back before: this is the one that is left
+			back.Reference += ":" + leg
+		}
+	}
+	r, err := newRefund(rows, p, back, OriginIncomplete, now)
+	if err != nil {
+		return d, err
+	}
+	return d.awaitsBureau(r), nil
 }

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paybridge/paybridge/core/money"
@@ -39,6 +40,66 @@ func (r Refund) Cash() (RefundLeg, bool) {
 		}
 	}
 	return RefundLeg{}, len(r.Legs) == 0
+}
+
+// OfCash is the refund with the due time of what goes back through the provider. One that has no insurance leg is that alone.
+func (r Refund) OfCash() Refund {
+	if _, insured := r.Insurance(); insured {
+		cash, _ := r.Cash()
+		r.Due = cash.Due
+	}
+	return r
+}
+
+// scheduled is the opposite of OfCash: the refund is looked at when the first of its legs is due.
+func (r Refund) scheduled() Refund {
+	if _, insured := r.Insurance(); !insured {
+		return r
+	}
+	cash := r.Due
+	r.Legs, r.Due = slices.Clone(r.Legs), time.Time{}
+	for i := range r.Legs {
+		leg := &r.Legs[i]
+		switch {
+		case !leg.insurance():
+			leg.Due = cash
+		case leg.State.Final():
+			leg.Due = time.Time{}
+		}
+		r.Due = Earliest(r.Due, leg.Due)
+	}
+	return r
+}
+
+// Earliest is the first of two times; the zero time is none.
+func Earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// NextDue is when to look next at a refund as Rows.Refund and OfCash give it; zero: not again.
+func (r Refund) NextDue() time.Time { return r.scheduled().Due }
+
+// cashState is where what goes back through the provider stands.
+func (r Refund) cashState() RefundState {
+	if _, insured := r.Insurance(); insured {
+		if cash, ok := r.Cash(); ok {
+			return cash.State
+		}
+	}
+	return r.State
+}
+
+// setInsurance moves the insurance leg; due is when to look at it again.
+func (r *Refund) setInsurance(to RefundState, due time.Time) {
+	r.Legs = slices.Clone(r.Legs)
+	for i := range r.Legs {
+		if r.Legs[i].insurance() {
+			r.Legs[i].State, r.Legs[i].Due = to, due
+		}
+	}
 }
 
 // leftOfCash is what no refund has taken of the payment's part that the refund's cash comes from (R29).
@@ -101,10 +162,21 @@ func (r Refund) back() (sum int64) {
 	return sum
 }
 
+// awaitsBureau adds a refund that nobody asked for. Of one with an insurance leg the app is told: only the hospital can give that
+// part back, at the bureau (R31).
+func (d Decision) awaitsBureau(f Refund) Decision {
+	d.NewRefunds = append(d.NewRefunds, f)
+	if leg, insured := f.Insurance(); insured {
+		d.event(EventRefundBureauDue, f.Number)
+		d.alarm(AlarmRefundAttention, f.Number, fmt.Sprintf("nobody asked for this refund (%s), and %s of it are insurance's: the hospital has them refunded at the insurance bureau, and says so to this refund", f.Origin, leg.Amount))
+	}
+	return d
+}
+
 // refundLegs divides what goes back among the payment's legs: as asked for, or, where all that is left goes back, by what is
 // left of each. Any other part of a payment of several legs has to be divided by the app.
 func refundLegs(rows Rows, p Payment, r RefundRequest, origin Origin) ([]RefundLeg, error) {
-	if origin == OriginExternal && len(p.Legs) > 1 { // what was made elsewhere through the provider is of its cash
+	if origin == OriginExternal && len(p.Legs) > 1 && len(r.Legs) == 0 { // what was made elsewhere through the provider is of its cash
 		return []RefundLeg{{LegID: string(LegSelf), Amount: r.Amount, State: RefundCreated}}, nil
 	}
 	if len(p.Legs) == 1 && len(r.Legs) == 0 {
@@ -137,42 +209,56 @@ func refundLegs(rows Rows, p Payment, r RefundRequest, origin Origin) ([]RefundL
 	return legs, nil
 }
 
-// legsAs is the refund with its cash leg, or its insurance leg, in a state.
-func (r Refund) legsAs(insurance bool, to RefundState) []RefundLeg {
-	legs := make([]RefundLeg, len(r.Legs))
-	for i, leg := range r.Legs {
-		if legs[i] = leg; leg.insurance() == insurance {
-			legs[i].State = to
+// setCash moves what goes back through the provider; the insurance leg moves by itself.
+func (r *Refund) setCash(to RefundState) {
+	r.Legs = slices.Clone(r.Legs)
+	for i := range r.Legs {
+		if !r.Legs[i].insurance() {
+			r.Legs[i].State = to
 		}
 	}
-	return legs
 }
 
-// whole is the state of a refund of which each leg is where it is; due is when to look again at one that is not over.
-func (r Refund) whole(now time.Time) (state RefundState, due time.Time) {
-	succeeded := false
+// endCash is the refund when nothing more is expected of what goes back through the provider. It is over with that, unless the
+// insurance leg is not.
+func (r *Refund) endCash(to RefundState) {
+	r.setCash(to)
+	r.Due = time.Time{}
+	if r.State = to; to == RefundSucceeded || to == RefundClosed {
+		r.State = r.whole()
+	}
+}
+
+// refundEnded tells the app where a refund has ended, if it has.
+func (d *Decision) refundEnded(was RefundState, r Refund) {
+	kind, ends := map[RefundState]EventKind{
+		RefundSucceeded: EventRefundSucceeded, RefundFailed: EventRefundFailed, RefundClosed: EventRefundClosed, RefundSettledOutside: EventRefundSettledOutside,
+	}[r.State]
+	if ends && r.State != was {
+		d.event(kind, r.Number)
+	}
+}
+
+// whole is the state of a refund of which each leg is where it is.
+func (r Refund) whole() RefundState {
+	var all []RefundState
 	for _, l := range r.Legs {
-		switch {
-		case l.insurance() && l.State == RefundCreated:
-			state, due = RefundProcessing, now.Add(LongestInterval) // it waits for the app
-			if len(r.Legs) == 1 {
-				state = RefundCreated
-			}
-		case !l.State.Final():
-			return RefundProcessing, now
-		case l.State == RefundFailed:
-			return RefundFailed, time.Time{}
-		case l.State == RefundSucceeded || l.State == RefundSettledOutside:
-			succeeded = true
-		}
+		all = append(all, l.State)
 	}
+	is := func(s RefundState) bool { return slices.Contains(all, s) }
 	switch {
-	case state != "":
-		return state, due
-	case succeeded:
-		return RefundSucceeded, time.Time{}
+	case is(RefundCreated) && len(all) == 1:
+		return RefundCreated
+	case is(RefundCreated) || is(RefundProcessing):
+		return RefundProcessing
+	case is(RefundFailed):
+		return RefundFailed
+	case is(RefundSettledOutside):
+		return RefundSettledOutside
+	case is(RefundSucceeded):
+		return RefundSucceeded
 	}
-	return RefundClosed, time.Time{}
+	return RefundClosed
 }
 
 // RefundedAtBureau takes the app's word that the hospital refunded the insurance leg at the bureau: the provider is told next.
@@ -188,7 +274,7 @@ func RefundedAtBureau(rows Rows, number string, b BureauRefund, now time.Time) (
 		return Decision{}, refuse(CodeRefundLeg, "refund %s has no insurance leg", number)
 	case leg.Bureau != nil && *leg.Bureau == b:
 		return Decision{}, nil
-	case leg.State != RefundCreated:
+	case leg.State != RefundCreated && leg.State != RefundProcessing: // until the provider has taken it, it can be put right
 		return Decision{}, refuse(CodeRefundLeg, "the insurance leg of refund %s is %s", number, leg.State)
 	case b.Gov < 0 || b.Self < 0 || b.Other < 0 || b.Gov+b.Self+b.Other != leg.Amount.Minor:
 		return Decision{}, refuse(CodeRefundLeg, "gov, self and other must come to %d, the insurance leg of refund %s", leg.Amount.Minor, number)
@@ -197,18 +283,31 @@ func RefundedAtBureau(rows Rows, number string, b BureauRefund, now time.Time) (
 		return Decision{}, err
 	}
 	was := r.State
-	r.Legs = r.legsAs(true, RefundProcessing)
-	for i := range r.Legs {
-		if r.Legs[i].insurance() {
-			r.Legs[i].Bureau = &b
-		}
+	if _, cash := r.Cash(); !cash {
+		r.State = RefundProcessing
 	}
-	if r.Due = now; was == RefundCreated {
-		if _, cash := r.Cash(); !cash {
-			r.State = RefundProcessing
+	r.setInsurance(RefundProcessing, now)
+	for i := range r.Legs {
+		if l := &r.Legs[i]; l.insurance() {
+			l.Bureau, l.Attempts = &b, 0
+			r.reportTaken(l)
 		}
 	}
 	return Decision{}.putRefund(was, r, "the bureau refunded the insurance part")
+}
+
+// reportTaken is a leg whose report is refused no more: nobody has to see to it.
+func (r *Refund) reportTaken(l *RefundLeg) {
+	if l.insurance() && l.Refused != "" {
+		l.Refused, r.NeedsAttention = "", ""
+	}
+}
+
+// attended is a refund whose cash needs nobody any more. What the insurance leg needs a person for stays.
+func (r *Refund) attended() {
+	if leg, _ := r.Insurance(); leg.Refused == "" {
+		r.NeedsAttention = ""
+	}
 }
 
 // withinBureau holds each part against what insurance paid of it and what went back before.
@@ -236,7 +335,8 @@ func withinBureau(rows Rows, r Refund, b BureauRefund) error {
 	return nil
 }
 
-// CancelInsuranceLeg frees the sum of an insurance leg that the app will not have refunded after all.
+// CancelInsuranceLeg frees the sum of an insurance leg that the app will not have refunded after all, also when the app had
+// said that it was and the provider definitely refuses to take that.
 func CancelInsuranceLeg(rows Rows, number string, now time.Time) (Decision, error) {
 	r, err := rows.Refund(number)
 	if err != nil {
@@ -248,7 +348,7 @@ func CancelInsuranceLeg(rows Rows, number string, now time.Time) (Decision, erro
 		return Decision{}, refuse(CodeRefundLeg, "refund %s has no insurance leg", number)
 	case leg.State == RefundClosed:
 		return Decision{}, nil
-	case leg.State != RefundCreated:
+	case leg.State != RefundCreated && (leg.State != RefundProcessing || leg.Refused == ""):
 		return Decision{}, refuse(CodeRefundLeg, "the insurance leg of refund %s is %s: the bureau has refunded it", number, leg.State)
 	}
 	return legEnded(rows, r, RefundClosed, "the app gave the insurance part up", now)
@@ -268,12 +368,19 @@ func RefundReported(rows Rows, number string, o Outcome, now time.Time) (Decisio
 		return legEnded(rows, r, RefundSucceeded, "the provider was told of the bureau's refund", now)
 	}
 	var d Decision
-	if o.Verdict == Rejected && o.Final() && r.NeedsAttention == "" {
-		r.NeedsAttention = "The provider does not take the report of the bureau's refund: " + o.String() + ". Compare its sums with the bureau's."
+	r.setInsurance(RefundProcessing, later(leg.Attempts, o, now))
+	for i := range r.Legs {
+		if l := &r.Legs[i]; l.insurance() {
+			l.Attempts++
+			if l.Refused = ""; o.Final() {
+				l.Refused = o.String()
+			}
+		}
+	}
+	if o.Final() && leg.Refused == "" {
+		r.NeedsAttention = "The provider does not take the report of the bureau's refund: " + o.String() + ". Compare its sums with the bureau's and say them again, or give the insurance part up."
 		d.alarm(AlarmRefundAttention, number, r.NeedsAttention)
 	}
-	r.Due = later(r.Attempts, o, now)
-	r.Attempts++
 	return d.putRefund(r.State, r, fmt.Sprintf("report: %s", o))
 }
 
@@ -285,22 +392,17 @@ func legEnded(rows Rows, r Refund, to RefundState, cause string, now time.Time) 
 	if err != nil {
 		return d, err
 	}
-	r.Legs, r.Attempts = r.legsAs(true, to), 0
-	state, due := r.whole(now)
-	if cash, ok := r.Cash(); ok && !cash.State.Final() { // the other leg goes on by itself
-		state, due = was, r.Due
-		if due.IsZero() {
-			due = now
-		}
+	r.setInsurance(to, time.Time{})
+	for i := range r.Legs {
+		r.reportTaken(&r.Legs[i])
 	}
-	if r.State, r.Due = state, due; state == RefundSucceeded && was != RefundSucceeded {
-		if r.SucceededAt.IsZero() {
-			r.SucceededAt = now
-		}
-		d.event(EventRefundSucceeded, r.Number)
-	} else if state == RefundClosed && was != RefundClosed {
-		d.event(EventRefundClosed, r.Number)
+	if cash, ok := r.Cash(); !ok || cash.State == RefundSucceeded || cash.State == RefundClosed { // else its cash says where it is
+		r.State = r.whole()
 	}
+	if r.State == RefundSucceeded && r.SucceededAt.IsZero() {
+		r.SucceededAt = now
+	}
+	d.refundEnded(was, r)
 	if d, err = d.putRefund(was, r, cause); err != nil {
 		return d, err
 	}

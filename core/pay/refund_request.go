@@ -2,6 +2,7 @@ package pay
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paybridge/paybridge/core/money"
@@ -36,7 +37,7 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 			}
 			return f, Decision{}, nil
 		}
-		if f.AmountUnknown {
+		if f.AmountUnknown && asks(r, f) {
 			return f, Decision{}, refuse(CodeRefundUnknown, "refund %s was made elsewhere and its amount is not known yet", f.Number)
 		}
 		if f.State.Taken() {
@@ -56,6 +57,11 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 	return f, Decision{NewRefunds: []Refund{f}}, nil
 }
 
+// asks tells whether a request is for a leg that another refund is of. One that names no leg is for all.
+func asks(r RefundRequest, f Refund) bool {
+	return len(r.Legs) == 0 || len(f.Legs) == 0 || slices.ContainsFunc(f.Legs, func(l RefundLeg) bool { return r.Legs[l.LegID] > 0 })
+}
+
 // adopt finds the refund that this reference made before our rows were lost, and that the provider has told of since:
 // it was recorded as made elsewhere, under the very number that the reference gives (R28).
 func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error) {
@@ -67,7 +73,9 @@ func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error)
 		if f.Payment != payment || f.Origin != OriginExternal || f.OutRefundNo() != number {
 			continue
 		}
-		if f.Amount != r.Amount {
+		asked := r.Amount
+		insurance := r.Legs[string(LegInsurance)]
+		if asked.Minor -= insurance; f.Amount != asked {
 			return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", number, r.Reference)
 		}
 		f.Reference, f.Origin, f.Reason = r.Reference, OriginAPI, r.Reason
@@ -132,10 +140,8 @@ func newRefund(rows Rows, p Payment, r RefundRequest, origin Origin, now time.Ti
 		Reason: r.Reason, NotifyURL: notify, Origin: origin, State: RefundCreated, CreatedAt: now,
 		Due: earliest(rows, p, "", now),
 	}
-	if _, cash := f.Cash(); !cash { // it waits for the app
-		f.Due = now.Add(LongestInterval)
-	}
-	return f, nil
+	f.setInsurance(RefundCreated, now.Add(LongestInterval)) // it waits for the app
+	return f.scheduled(), nil
 }
 
 // sameLegs tells whether a repeated request divides the sum as the refund does. One that does not say divides it alike.
@@ -175,20 +181,40 @@ func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (D
 	if err != nil {
 		return d, err
 	}
-	d.NewRefunds = append(d.NewRefunds, f)
-	return d, nil
+	return d.awaitsBureau(f), nil
 }
 
 // learnRefund records that the provider speaks of a refund of which we know nothing: of an amount that only the bill
-// tells (R21).
+// tells (R21). An insurance part that was reported to it elsewhere is for the app to tell of.
 func learnRefund(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {
 	if !f.Refunded {
 		return d, nil
 	}
-	for _, r := range rows.Refunds {
-		if r.Payment == p.Number && (r.SentAt != time.Time{} || r.Origin == OriginExternal) {
-			return d, nil // ours, or known already
+	_, ofCash := Refund{Legs: []RefundLeg{{LegID: p.Legs[0].ID}}}.Cash()
+	cash, insurance := ofCash || len(p.Legs) > 1, false
+	if said := slices.ContainsFunc(f.Legs, func(l LegFacts) bool { return l.Refunded }); said {
+		cash = false
+		for _, l := range f.Legs {
+			cash = cash || l.Refunded && l.ID != string(LegInsurance)
+			insurance = insurance || l.Refunded && l.ID == string(LegInsurance)
 		}
+	}
+	for _, r := range rows.Refunds {
+		if r.Payment != p.Number {
+			continue
+		}
+		if leg, insured := r.Insurance(); insured && leg.Bureau != nil {
+			insurance = false // we said so
+		}
+		if _, ofCash := r.Cash(); ofCash && (!r.SentAt.IsZero() || r.Origin == OriginExternal) {
+			cash = false // ours, or known already
+		}
+	}
+	if insurance {
+		d.alarm(AlarmRefundExternal, p.Number, "the provider says that the insurance part of this payment was refunded, and was not told so by us. Refund that part here too and say what the bureau gave back.")
+	}
+	if !cash {
+		return d, nil
 	}
 	r, err := newRefund(rows, p, RefundRequest{Reference: "~external", Amount: money.Amount{Currency: p.Content.Amount.Currency}}, OriginExternal, now)
 	if err != nil {

@@ -65,7 +65,7 @@ func (b *bench) startGateway(ctx context.Context, db database) (*gateway, error)
 	if err := g.awaitReady(ctx); err != nil {
 		return nil, errors.Join(err, g.stop())
 	}
-	g.plugin, _ = child(g.cmd.Process.Pid)
+	g.plugin, _ = child(g.cmd.Process.Pid, provider)
 	return g, nil
 }
 

@@ -51,18 +51,18 @@ func (b *bench) latencyOf(ctx context.Context, r *databaseReport) (err error) {
 				return err
 			}
 		}
-		b.say("%s: warming up with %d stored payments", r.Database, len(p.stored))
-		if err := b.sample(ctx, p, -1); err != nil {
-			return err
-		}
+	}
+	b.say("%s: warming up with 0 and with %d stored payments", r.Database, len(places[1].stored))
+	if err := b.sample(ctx, places[:], -1); err != nil {
+		return err
+	}
+	for _, p := range places {
 		p.rounds, p.all = map[string][]float64{}, map[string][]time.Duration{}
 	}
 	for round := range b.options.Rounds {
-		for _, p := range places {
-			b.say("%s: latencies, round %d of %d, %d stored payments", r.Database, round+1, b.options.Rounds, len(p.stored))
-			if err := b.sample(ctx, p, round); err != nil {
-				return err
-			}
+		b.say("%s: latencies, round %d of %d", r.Database, round+1, b.options.Rounds)
+		if err := b.sample(ctx, places[:], round); err != nil {
+			return err
 		}
 	}
 	for _, operation := range operations {
@@ -90,10 +90,11 @@ func (p *place) close(ctx context.Context) error {
 
 // fill makes two payments by the gateway, one of them refunded, stores copies while it is stopped, and starts it again.
 func (b *bench) fill(ctx context.Context, p *place) error {
-	paid, err := b.finish(ctx, p, "template-1", 2)
+	made, err := b.finish(ctx, []*place{p}, "template-1", 2)
 	if err != nil {
 		return err
 	}
+	paid := made[0]
 	refund, err := p.refund(ctx, paid[1].payment, "template")
 	if err != nil {
 		return err
@@ -133,43 +134,50 @@ func (b *bench) fill(ctx context.Context, p *place) error {
 // visit is an order with its payment.
 type visit struct{ order, payment string }
 
-// finish makes orders, pays and settles them, and times each step.
-func (b *bench) finish(ctx context.Context, p *place, prefix string, count int) ([]visit, error) {
-	visits, trades := make([]visit, count), make([]sim.Trade, count)
-	var err error
-	for i := range visits {
-		err = p.time("make an order", func() (err error) {
-			visits[i].order, err = p.order(ctx, fmt.Sprintf("%s-%d", prefix, i))
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+// finish makes orders at every place, pays and settles them, and times each step: once here, once there, so that whatever
+// else the machine does slows them alike.
+func (b *bench) finish(ctx context.Context, places []*place, prefix string, count int) ([][]visit, error) {
+	visits, trades, callbacks := make([][]visit, len(places)), make([][]sim.Trade, len(places)), make([][]callback, len(places))
+	for i := range places {
+		visits[i], trades[i] = make([]visit, count), make([]sim.Trade, count)
 	}
-	for i := range visits {
-		err = p.time("create a payment", func() (err error) {
-			visits[i].payment, err = p.pay(ctx, visits[i].order)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for i := range visits {
-		if trades[i], err = b.wechat.paid(ctx, visits[i].payment); err != nil {
-			return nil, err
-		}
-	}
-	callbacks, err := b.wechat.sign(ctx, trades)
+	err := byTurns(places, count, "make an order", func(p *place, at, i int) (err error) {
+		visits[at][i].order, err = p.order(ctx, fmt.Sprintf("%s-%d", prefix, i))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range callbacks {
-		if err := p.time("settle by callback", func() error { return p.notify(ctx, c) }); err != nil {
+	err = byTurns(places, count, "create a payment", func(p *place, at, i int) (err error) {
+		visits[at][i].payment, err = p.pay(ctx, visits[at][i].order)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for at := range places {
+		for i := range visits[at] {
+			if trades[at][i], err = b.wechat.paid(ctx, visits[at][i].payment); err != nil {
+				return nil, err
+			}
+		}
+		if callbacks[at], err = b.wechat.sign(ctx, trades[at]); err != nil {
 			return nil, err
 		}
 	}
-	return visits, nil
+	return visits, byTurns(places, count, "settle by callback", func(p *place, at, i int) error { return p.notify(ctx, callbacks[at][i]) })
+}
+
+// byTurns does something so many times at each place, here and there by turns, and keeps what each took. at is which place.
+func byTurns(places []*place, count int, operation string, do func(p *place, at, i int) error) error {
+	for i := range count {
+		for at, p := range places {
+			if err := p.time(operation, func() error { return do(p, at, i) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // time does something once and keeps what it took.
@@ -181,55 +189,55 @@ func (p *place) time(operation string, f func() error) (err error) {
 	return err
 }
 
-// sample times every operation so many times, and ends when nothing is under way any more.
-func (b *bench) sample(ctx context.Context, p *place, round int) error {
-	before := map[string]int{}
-	for operation, all := range p.all {
-		before[operation] = len(all)
+// sample times every operation so many times at each place, and ends when nothing is under way any more.
+func (b *bench) sample(ctx context.Context, places []*place, round int) error {
+	before := make([]map[string]int, len(places))
+	for at, p := range places {
+		before[at] = map[string]int{}
+		for operation, all := range p.all {
+			before[at][operation] = len(all)
+		}
 	}
-	visits, err := b.finish(ctx, p, fmt.Sprintf("visit-%d", round), b.options.Samples)
+	visits, err := b.finish(ctx, places, fmt.Sprintf("visit-%d", round), b.options.Samples)
 	if err != nil {
 		return err
 	}
-	for range b.options.Samples {
-		number := visits[rand.IntN(len(visits))].payment
+	err = byTurns(places, b.options.Samples, "get a payment", func(p *place, at, _ int) error {
+		number := visits[at][rand.IntN(len(visits[at]))].payment
 		if len(p.stored) > 0 {
 			number = p.stored[rand.IntN(len(p.stored))]
 		}
-		err := p.time("get a payment", func() error {
-			_, err := p.api(ctx, http.MethodGet, "/v1/payments/"+number, nil, "succeeded")
-			return err
-		})
-		if err != nil {
-			return err
-		}
+		_, err := p.api(ctx, http.MethodGet, "/v1/payments/"+number, nil, "succeeded")
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	for range b.options.Samples {
-		err := p.time("list orders", func() error {
-			_, err := p.api(ctx, http.MethodGet, "/v1/orders?state=paid", nil, "")
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	err = byTurns(places, b.options.Samples, "list orders", func(p *place, _, _ int) error {
+		_, err := p.api(ctx, http.MethodGet, "/v1/orders?state=paid", nil, "")
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	refunds := make([]string, len(visits))
-	for i, v := range visits {
-		err := p.time("ask for a refund", func() (err error) {
-			refunds[i], err = p.refund(ctx, v.payment, "refund")
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	refunds := make([][]string, len(places))
+	err = byTurns(places, b.options.Samples, "ask for a refund", func(p *place, at, i int) error {
+		number, err := p.refund(ctx, visits[at][i].payment, "refund")
+		refunds[at] = append(refunds[at], number)
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	for _, number := range refunds {
-		if err := p.await(ctx, "/v1/refunds/"+number, "succeeded"); err != nil {
-			return err
+	for at, p := range places {
+		for _, number := range refunds[at] {
+			if err := p.await(ctx, "/v1/refunds/"+number, "succeeded"); err != nil {
+				return err
+			}
 		}
-	}
-	for operation, all := range p.all {
-		p.rounds[operation] = append(p.rounds[operation], milliseconds(median(all[before[operation]:])))
+		for operation, all := range p.all {
+			p.rounds[operation] = append(p.rounds[operation], milliseconds(median(all[before[at][operation]:])))
+		}
 	}
 	return nil
 }

@@ -110,14 +110,17 @@ func parseStat(text []byte) (status, bool) {
 	return status{parent, time.Duration(user+system) * tick}, errors.Join(err1, err2, err3) == nil
 }
 
-// child is a process that pid has started; false where there is none, or no /proc.
-func child(pid int) (int, bool) {
+// child is the process of a program that pid has started; false where there is none, or no /proc.
+func child(pid int, program string) (int, bool) {
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range files {
 		if text, err := os.ReadFile(file); err == nil {
 			if s, ok := parseStat(text); ok && s.parent == pid {
+				runs, _ := os.Readlink(filepath.Join(filepath.Dir(file), "exe"))
 				n, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-				return n, err == nil
+				if filepath.Base(runs) == program {
+					return n, err == nil
+				}
 			}
 		}
 	}
