@@ -22,13 +22,10 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 		return o, false, err
 	}
 	if o.Bill != nil {
-		text, err := toJSON(o.Bill)
-		if err != nil {
+		if row.Bill, err = s.sealed("bill "+o.Number, o.Bill); err != nil {
 			return o, false, err
 		}
-		if row.Bill, err = s.keys.seal([]byte(text), "bill "+o.Number); err != nil {
-			return o, false, err
-		}
+		row.PersonsAt = row.CreatedAt
 	}
 	err = s.inTx(ctx, func(t *tx) error {
 		result, err := t.exec(ctx, inserting(s, []orderRow{row}, nil).add(" on conflict (app, reference) do nothing"))

@@ -26,7 +26,8 @@ type orderRow struct {
 	PayerID      string
 	ReturnURL    string
 	Metadata     string
-	Bill         string // sealed: personal data; empty without one, and once it was removed
+	Bill         string // sealed: personal data; empty without one
+	PersonsAt    int64  `bun:",nullzero"`
 	ExpiresAt    int64
 	State        string
 	CloseReason  string

@@ -86,3 +86,27 @@ func TestTenThousandBillsAgainstTheFacts(t *testing.T) {
 		t.Errorf("%d of 10000 were valid: the draw says little", good)
 	}
 }
+
+// An order that is asked for again is the stored one, also when that no longer names its persons.
+func TestR45_ABillWithoutPersonsIsTheSame(t *testing.T) {
+	t.Parallel()
+	bill := Bill{OrderType: "REG_PAY", Gov: 7, Person: MedicalPerson{"A", "1", "ID_CARD"}, Payer: &MedicalPerson{"B", "2", "ID_CARD"}, Passthrough: []byte(`{}`)}
+	other := bill
+	other.Gov = 8
+	forgotten := bill.WithoutPersons()
+	for _, row := range []struct {
+		name          string
+		stored, asked *Bill
+		want          bool
+	}{
+		{"the same", &bill, &bill, true},
+		{"other fees", &bill, &other, false},
+		{"other persons", &bill, &Bill{OrderType: "REG_PAY", Gov: 7, Person: MedicalPerson{"C", "3", "ID_CARD"}}, false},
+		{"persons forgotten", &forgotten, &bill, true},
+		{"persons forgotten, other fees", &forgotten, &other, false},
+		{"none", nil, nil, true},
+		{"none stored", nil, &bill, false},
+	} {
+		check(t, row.name, sameBill(row.stored, row.asked), row.want)
+	}
+}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
@@ -103,5 +104,55 @@ func TestR31_RefundsInTwoParts(t *testing.T) {
 			}
 		}
 		w.wantNoConflict()
+	})
+}
+
+// WeChat refuses the report of what the bureau gave back: the cash goes back all the same, a person is told, and the sums can be
+// put right or the part given up.
+func TestR31_TheReportIsRefused(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addInsurance()
+		w.start()
+		for _, row := range []struct {
+			name    string
+			then    func(at string, bureau map[string]any)
+			reports int
+		}{
+			{"put right", func(at string, bureau map[string]any) {
+				bureau["gov"], bureau["self"] = 420, 130
+				w.want(w.api("POST", at, bureau), http.StatusAccepted)
+			}, 1},
+			{"given up", func(at string, _ map[string]any) { w.want(w.api("POST", at+"/cancel", nil), http.StatusAccepted) }, 0},
+		} {
+			order, payment := w.paidBill(row.name, true)
+			fault, err := w.sim.AddFault(sim.Fault{Kind: sim.Refusal, Path: "POST /v3/med-ins/refunds/notify", Status: 403, Code: "RULE_LIMIT", Message: "退款总金额与各部分之和不符"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			legs, sum := parts(300, 600)
+			refund := w.want(w.api("POST", "/v1/payments/"+payment+"/refunds", map[string]any{"reference": "back", "amount": sum, "legs": legs}), http.StatusAccepted).Number
+			at, bureau := "/v1/refunds/"+refund+"/legs/insurance", atBureau(refund[25:], 450, 100, 50)
+			w.want(w.api("POST", at, bureau), http.StatusAccepted)
+			await(t, row.name+": the cash goes back, and a person is told", func() error {
+				made, _ := w.sim.Ledger().Refund(refund)
+				if a := w.api("GET", "/v1/refunds/"+refund, nil); made.Status != sim.RefundSuccess || !strings.Contains(a.text, "RULE_LIMIT") || !strings.Contains(a.text, `"state":"processing"`) {
+					return fmt.Errorf("WeChat has %+v, and the app is told %s", made, a)
+				}
+				return nil
+			})
+			w.sim.ClearFault(fault.ID)
+			row.then(at, bureau)
+			w.awaitState("/v1/refunds/"+refund, "succeeded")
+			w.awaitState("/v1/orders/"+order, "partially_refunded")
+			if a := w.api("GET", "/v1/refunds/"+refund, nil); strings.Contains(a.text, "RULE_LIMIT") {
+				t.Errorf("%s: it still needs attention: %s", row.name, a)
+			}
+			for _, m := range w.sim.Ledger().MedIns {
+				if m.OutTradeNo == payment && len(m.Reports) != row.reports {
+					t.Errorf("%s: WeChat was told %+v", row.name, m.Reports)
+				}
+			}
+		}
 	})
 }
