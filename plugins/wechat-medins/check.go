@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/paybridge/paybridge/plugins/sdk"
 	"github.com/paybridge/paybridge/plugins/wechat"
@@ -108,7 +107,8 @@ var (
 	reductionTypes = []string{"DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"}
 )
 
-// check holds a payment against WeChat's document before anything is sent. The error names one field.
+// check holds a payment against WeChat's document before anything is sent: lengths in bytes (字节数), as WeChat counts them. The error
+// names one field.
 func check(r sdk.Create) (fees, error) {
 	m := r.Details.Medical
 	if m == nil {
@@ -133,8 +133,8 @@ func check(r sdk.Create) (fees, error) {
 		{"channel_no", m.ChannelNo, 0, 32},
 		{"passthrough", string(m.Passthrough), 0, 2048},
 	} {
-		if n := utf8.RuneCountInString(c.text); n < c.least || n > c.most {
-			return f, not(c.field, "must have %d to %d characters", c.least, c.most)
+		if n := len(c.text); n < c.least || n > c.most {
+			return f, not(c.field, "must have %d to %d bytes", c.least, c.most)
 		}
 	}
 	switch {
@@ -190,8 +190,8 @@ func bureau(kind string, m sdk.Medical) error {
 		case none && c.text != "":
 			return not(c.field, "must be left out where nothing is paid by insurance")
 		case none:
-		case c.text == "" || utf8.RuneCountInString(c.text) > c.most:
-			return not(c.field, "must have 1 to %d characters where a part is paid by insurance", c.most)
+		case c.text == "" || len(c.text) > c.most:
+			return not(c.field, "must have 1 to %d bytes where a part is paid by insurance", c.most)
 		}
 	}
 	switch {
@@ -216,16 +216,16 @@ func onEarth(location string) bool {
 
 func person(field string, p sdk.Person) error {
 	switch {
-	case p.Name == "" || utf8.RuneCountInString(p.Name) > 128:
-		return not(field+".name", "must have 1 to 128 characters")
+	case p.Name == "" || len(p.Name) > 128:
+		return not(field+".name", "must have 1 to 128 bytes")
 	case !slices.Contains(cardTypes, p.CardType):
 		return not(field+".card_type", "must be one of %s", strings.Join(cardTypes, ", "))
 	case p.CardType == "ID_CARD" || p.CardType == "HOUSEHOLD_REGISTRATION":
 		if err := citizen(p.IDNumber); err != nil {
 			return not(field+".id_number", "%v", err)
 		}
-	case p.IDNumber == "" || utf8.RuneCountInString(p.IDNumber) > 64:
-		return not(field+".id_number", "must have 1 to 64 characters")
+	case p.IDNumber == "" || len(p.IDNumber) > 64:
+		return not(field+".id_number", "must have 1 to 64 bytes")
 	}
 	return nil
 }

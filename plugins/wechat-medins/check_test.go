@@ -42,7 +42,7 @@ func TestViolationsNameTheirField(t *testing.T) {
 		{"order_type", func(_ *sdk.Create, m *sdk.Medical) { m.OrderType = "RegPay" }},
 		{"serial_no", func(_ *sdk.Create, m *sdk.Medical) { m.SerialNo = strings.Repeat("1", 21) }},
 		{"city_id", func(_ *sdk.Create, m *sdk.Medical) { m.CityID = "" }},
-		{"institution.name", func(_ *sdk.Create, m *sdk.Medical) { m.InstitutionName = strings.Repeat("院", 129) }},
+		{"institution.name", func(_ *sdk.Create, m *sdk.Medical) { m.InstitutionName = strings.Repeat("院", 43) }},
 		{"institution.number", func(_ *sdk.Create, m *sdk.Medical) { m.InstitutionNo = "" }},
 		{"passthrough", func(_ *sdk.Create, m *sdk.Medical) { m.Passthrough = []byte("{") }},
 		{"pay_order_id", func(_ *sdk.Create, m *sdk.Medical) { m.PayOrderID = "" }},
