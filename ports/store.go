@@ -25,6 +25,10 @@ type Store interface {
 	// NextDue is the earliest due time of any unclaimed row; zero when nothing is due.
 	NextDue(ctx context.Context) (time.Time, error)
 
+	// ForgetPersons takes names, identity numbers and what else tells who was treated out of orders that were made before, with
+	// the payments of each, where nothing can be paid any more; at most so many. n is how many orders there were.
+	ForgetPersons(ctx context.Context, before time.Time, limit int) (n int, err error)
+
 	// AddOrder inserts an order. It returns false, and the stored one, when (app, reference) is taken. A taken number
 	// is ErrNumberTaken: draw again.
 	AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, added bool, err error)

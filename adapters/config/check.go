@@ -128,6 +128,9 @@ func (c Config) check() []finding {
 	if c.ShutdownGrace <= 0 || c.ShutdownGrace > time.Minute {
 		k.bad("shutdown_grace", "write more than 0s and at most 1m")
 	}
+	if c.PersonsKeptDays < 30 || c.PersonsKeptDays > 3650 {
+		k.bad("persons_kept_days", "write 30 to 3650: a provider may still be asked about a payment before")
+	}
 	oneOf(&k, "log.format", c.Log.Format, Text, JSON)
 	for i, name := range c.Plugins.Env {
 		if !variable.MatchString(name) {

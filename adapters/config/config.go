@@ -35,6 +35,8 @@ type Config struct {
 	Webhooks       Webhooks       `koanf:"webhooks"`
 	Alarms         Alarms         `koanf:"alarms"`
 	Log            Log            `koanf:"log"`
+	// PersonsKeptDays is how many days after an order was made its bill names persons; 30 to 3650.
+	PersonsKeptDays int `koanf:"persons_kept_days" help:"days until names and identity numbers of a bill are removed"`
 	// ShutdownGrace is how long calls in flight may take to end when the gateway is told to stop; above 0, at
 	// most 1 minute.
 	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long calls in flight may take to end at a stop"`

@@ -64,6 +64,7 @@ func TestLeastConfiguration(t *testing.T) {
 		{"plugins.lock, from plugins.dir", c.Plugins.Lock, "/srv/bin/plugins/plugins.lock"},
 		{"log.level, a default", c.Log.Level, slog.LevelInfo},
 		{"shutdown_grace, a default", c.ShutdownGrace, 10 * time.Second},
+		{"persons_kept_days, a default", c.PersonsKeptDays, 180},
 		{"secrets.keys[0].ref, absolute", c.Secrets.Keys[0].Ref.String(), "file:/srv/a.key"},
 		{"entries[0].late_pay, a default", c.Entries[0].LatePay, pay.LateRefund},
 		{"entries[0].openid_kind, a default", c.Entries[0].OpenIDKind, pay.OpenIDDirect},

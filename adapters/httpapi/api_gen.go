@@ -89,6 +89,7 @@ const (
 	EventTypePaymentClosed        EventType = "payment.closed"
 	EventTypePaymentFailed        EventType = "payment.failed"
 	EventTypePaymentSucceeded     EventType = "payment.succeeded"
+	EventTypeRefundBureauDue      EventType = "refund.bureau_due"
 	EventTypeRefundClosed         EventType = "refund.closed"
 	EventTypeRefundFailed         EventType = "refund.failed"
 	EventTypeRefundSettledOutside EventType = "refund.settled_outside"
@@ -107,6 +108,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentFailed:
 		return true
 	case EventTypePaymentSucceeded:
+		return true
+	case EventTypeRefundBureauDue:
 		return true
 	case EventTypeRefundClosed:
 		return true
@@ -207,16 +210,16 @@ func (e PayerPolicy) Valid() bool {
 
 // Defines values for PaymentLegKind.
 const (
-	Insurance PaymentLegKind = "insurance"
-	Self      PaymentLegKind = "self"
+	PaymentLegKindInsurance PaymentLegKind = "insurance"
+	PaymentLegKindSelf      PaymentLegKind = "self"
 )
 
 // Valid indicates whether the value is a known member of the PaymentLegKind enum.
 func (e PaymentLegKind) Valid() bool {
 	switch e {
-	case Insurance:
+	case PaymentLegKindInsurance:
 		return true
-	case Self:
+	case PaymentLegKindSelf:
 		return true
 	default:
 		return false
@@ -255,35 +258,38 @@ func (e PaymentState) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
-	ProblemCodeBodyTooLarge              ProblemCode = "body_too_large"
-	ProblemCodeIdentityConflict          ProblemCode = "identity_conflict"
-	ProblemCodeInternal                  ProblemCode = "internal"
-	ProblemCodeInvalidRequest            ProblemCode = "invalid_request"
-	ProblemCodeMethodNotAllowed          ProblemCode = "method_not_allowed"
-	ProblemCodeNotFound                  ProblemCode = "not_found"
-	ProblemCodeNotOffered                ProblemCode = "not_offered"
-	ProblemCodeOrderClosed               ProblemCode = "order_closed"
-	ProblemCodeOrderClosing              ProblemCode = "order_closing"
-	ProblemCodeOrderExpired              ProblemCode = "order_expired"
-	ProblemCodeOrderPaid                 ProblemCode = "order_paid"
-	ProblemCodePayerNotAllowed           ProblemCode = "payer_not_allowed"
-	ProblemCodePaymentDisputed           ProblemCode = "payment_disputed"
-	ProblemCodePaymentFailed             ProblemCode = "payment_failed"
-	ProblemCodePaymentNotCloseable       ProblemCode = "payment_not_closeable"
-	ProblemCodePaymentNotPaid            ProblemCode = "payment_not_paid"
-	ProblemCodePreviousAttemptUnresolved ProblemCode = "previous_attempt_unresolved"
-	ProblemCodeReferenceReused           ProblemCode = "reference_reused"
-	ProblemCodeRefundExceedsPayment      ProblemCode = "refund_exceeds_payment"
-	ProblemCodeRefundNotAbnormal         ProblemCode = "refund_not_abnormal"
-	ProblemCodeRefundNotRetryable        ProblemCode = "refund_not_retryable"
-	ProblemCodeRefundNotSettleable       ProblemCode = "refund_not_settleable"
-	ProblemCodeRefundTooLate             ProblemCode = "refund_too_late"
-	ProblemCodeRefundTooMany             ProblemCode = "refund_too_many"
-	ProblemCodeRefundUnknown             ProblemCode = "refund_unknown"
-	ProblemCodeScopeMissing              ProblemCode = "scope_missing"
-	ProblemCodeUnauthenticated           ProblemCode = "unauthenticated"
-	ProblemCodeUnavailable               ProblemCode = "unavailable"
-	ProblemCodeUnsupportedMediaType      ProblemCode = "unsupported_media_type"
+	ProblemCodeBodyTooLarge                ProblemCode = "body_too_large"
+	ProblemCodeIdentityConflict            ProblemCode = "identity_conflict"
+	ProblemCodeInternal                    ProblemCode = "internal"
+	ProblemCodeInvalidRequest              ProblemCode = "invalid_request"
+	ProblemCodeMedicalAuthorizationExpired ProblemCode = "medical_authorization_expired"
+	ProblemCodeMethodNotAllowed            ProblemCode = "method_not_allowed"
+	ProblemCodeNotFound                    ProblemCode = "not_found"
+	ProblemCodeNotOffered                  ProblemCode = "not_offered"
+	ProblemCodeOrderClosed                 ProblemCode = "order_closed"
+	ProblemCodeOrderClosing                ProblemCode = "order_closing"
+	ProblemCodeOrderExpired                ProblemCode = "order_expired"
+	ProblemCodeOrderPaid                   ProblemCode = "order_paid"
+	ProblemCodePayerNotAllowed             ProblemCode = "payer_not_allowed"
+	ProblemCodePaymentDisputed             ProblemCode = "payment_disputed"
+	ProblemCodePaymentFailed               ProblemCode = "payment_failed"
+	ProblemCodePaymentNotCloseable         ProblemCode = "payment_not_closeable"
+	ProblemCodePaymentNotPaid              ProblemCode = "payment_not_paid"
+	ProblemCodePreviousAttemptUnresolved   ProblemCode = "previous_attempt_unresolved"
+	ProblemCodeReferenceReused             ProblemCode = "reference_reused"
+	ProblemCodeRefundExceedsPayment        ProblemCode = "refund_exceeds_payment"
+	ProblemCodeRefundLegNotPossible        ProblemCode = "refund_leg_not_possible"
+	ProblemCodeRefundLegsRequired          ProblemCode = "refund_legs_required"
+	ProblemCodeRefundNotAbnormal           ProblemCode = "refund_not_abnormal"
+	ProblemCodeRefundNotRetryable          ProblemCode = "refund_not_retryable"
+	ProblemCodeRefundNotSettleable         ProblemCode = "refund_not_settleable"
+	ProblemCodeRefundTooLate               ProblemCode = "refund_too_late"
+	ProblemCodeRefundTooMany               ProblemCode = "refund_too_many"
+	ProblemCodeRefundUnknown               ProblemCode = "refund_unknown"
+	ProblemCodeScopeMissing                ProblemCode = "scope_missing"
+	ProblemCodeUnauthenticated             ProblemCode = "unauthenticated"
+	ProblemCodeUnavailable                 ProblemCode = "unavailable"
+	ProblemCodeUnsupportedMediaType        ProblemCode = "unsupported_media_type"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -296,6 +302,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInternal:
 		return true
 	case ProblemCodeInvalidRequest:
+		return true
+	case ProblemCodeMedicalAuthorizationExpired:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
@@ -326,6 +334,10 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeReferenceReused:
 		return true
 	case ProblemCodeRefundExceedsPayment:
+		return true
+	case ProblemCodeRefundLegNotPossible:
+		return true
+	case ProblemCodeRefundLegsRequired:
 		return true
 	case ProblemCodeRefundNotAbnormal:
 		return true
@@ -373,6 +385,24 @@ func (e RefundOrigin) Valid() bool {
 	case RefundOriginIncomplete:
 		return true
 	case RefundOriginLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundLegRequestLegID.
+const (
+	RefundLegRequestLegIDInsurance RefundLegRequestLegID = "insurance"
+	RefundLegRequestLegIDSelf      RefundLegRequestLegID = "self"
+)
+
+// Valid indicates whether the value is a known member of the RefundLegRequestLegID enum.
+func (e RefundLegRequestLegID) Valid() bool {
+	switch e {
+	case RefundLegRequestLegIDInsurance:
+		return true
+	case RefundLegRequestLegIDSelf:
 		return true
 	default:
 		return false
@@ -430,6 +460,92 @@ func (e TimelineEntryKind) Valid() bool {
 	}
 }
 
+// Bill A hospital's bill: what insurance and the payer pay, and for whom. The order's `payer` is `named` then, and its
+// `amount` is gov + self + other + cash + additions - reductions. It holds personal data: it is stored encrypted and
+// never answered.
+type Bill struct {
+	// ChannelNo The provider's channel number, where the hospital has one.
+	ChannelNo *string `json:"channel_no,omitempty"`
+
+	// CityID The provider's code of the city, which is not the national one.
+	CityID string `json:"city_id"`
+
+	// Fees How the bill is divided, in minor units.
+	Fees BillFees `json:"fees"`
+
+	// Institution The hospital.
+	Institution BillInstitution `json:"institution"`
+
+	// OrderType What is paid for, in the provider's word, as `REG_PAY` or `DIAG_PAY`.
+	OrderType string `json:"order_type"`
+
+	// Passthrough JSON for the insurance bureau, passed through as it is. At most 2048 bytes.
+	Passthrough *string `json:"passthrough,omitempty"`
+
+	// Payer One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+	// who pays (`payer`).
+	Payer *BillPerson `json:"payer,omitempty"`
+
+	// Person One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+	// who pays (`payer`).
+	Person BillPerson `json:"person"`
+}
+
+// BillChange One addition or reduction.
+type BillChange struct {
+	// Amount In minor units.
+	Amount int64 `json:"amount"`
+
+	// Type In the provider's word, as `FREIGHT` or `HOSPITAL_REDUCE`.
+	Type string `json:"type"`
+}
+
+// BillFees How the bill is divided, in minor units.
+type BillFees struct {
+	// Additions What is added to the payer's part, as freight.
+	Additions *[]BillChange `json:"additions,omitempty"`
+
+	// Cash What the bureau leaves to the payer.
+	Cash *int64 `json:"cash,omitempty"`
+
+	// Gov Paid by the fund.
+	Gov *int64 `json:"gov,omitempty"`
+
+	// Other Paid by other insurance.
+	Other *int64 `json:"other,omitempty"`
+
+	// Reductions What is taken off the payer's part, as a discount of the hospital's.
+	Reductions *[]BillChange `json:"reductions,omitempty"`
+
+	// Self Paid from the personal insurance account.
+	Self *int64 `json:"self,omitempty"`
+
+	// Total gov + self + other + cash + additions.
+	Total int64 `json:"total"`
+}
+
+// BillInstitution The hospital.
+type BillInstitution struct {
+	// Name As insurance knows it.
+	Name string `json:"name"`
+
+	// Number Its number at insurance.
+	Number string `json:"number"`
+}
+
+// BillPerson One person as the insurance bureau knows them: who was treated (`person`) and, where somebody else pays for a relative,
+// who pays (`payer`).
+type BillPerson struct {
+	// CardType In the provider's word, as `ID_CARD`.
+	CardType string `json:"card_type"`
+
+	// IDNumber The number on the card. It leaves the gateway encrypted only.
+	IDNumber string `json:"id_number"`
+
+	// Name The name on the card.
+	Name string `json:"name"`
+}
+
 // BindRequest defines model for BindRequest.
 type BindRequest struct {
 	// Entry The entry whose app id the openid belongs to.
@@ -440,6 +556,24 @@ type BindRequest struct {
 
 	// UserID The app's own name for its user. 1 to 128 characters of printable text.
 	UserID UserID `json:"user_id"`
+}
+
+// BureauRefund What the insurance bureau gave back, in minor units.
+type BureauRefund struct {
+	// BureauRefundNo The bureau's number of it.
+	BureauRefundNo string `json:"bureau_refund_no"`
+
+	// Gov To the fund.
+	Gov *int64 `json:"gov,omitempty"`
+
+	// Other To other insurance.
+	Other *int64 `json:"other,omitempty"`
+
+	// RefundedAt When the bureau gave it back.
+	RefundedAt time.Time `json:"refunded_at"`
+
+	// Self To the personal insurance account.
+	Self *int64 `json:"self,omitempty"`
 }
 
 // Currency ISO 4217, three upper-case letters.
@@ -463,7 +597,8 @@ type Event struct {
 	// Type What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
 	// `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
 	// it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
-	// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+	// operator said that the money went back another way. `refund.bureau_due`: a refund was made that nobody asked for, and
+	// `insurance` of it has to be refunded at the insurance bureau; say so to it when that is done. More may come: answer 2xx to those that you do not know.
 	Type EventType `json:"type"`
 
 	// Version Of the schema.
@@ -562,6 +697,9 @@ type EventRefund struct {
 	// Currency ISO 4217, three upper-case letters.
 	Currency Currency `json:"currency"`
 
+	// Insurance The part of it that only the insurance bureau gives back, in minor units; absent where there is none.
+	Insurance *int64 `json:"insurance,omitempty"`
+
 	// Number 32 digits that name an order, a payment or a refund.
 	Number Number `json:"number"`
 
@@ -592,7 +730,8 @@ type EventRefundOrigin string
 // EventType What happened. `order.paid` and `order.closed`: nobody needs to pay it any more. `payment.succeeded`, `payment.closed`,
 // `payment.failed`: one attempt ended. `refund.succeeded`: the money is back. `refund.failed`: the provider refused
 // it; retry it. `refund.closed`: the provider gave it up; a new reference is right. `refund.settled_outside`: an
-// operator said that the money went back another way. More may come: answer 2xx to those that you do not know.
+// operator said that the money went back another way. `refund.bureau_due`: a refund was made that nobody asked for, and
+// `insurance` of it has to be refunded at the insurance bureau; say so to it when that is done. More may come: answer 2xx to those that you do not know.
 type EventType string
 
 // FieldError defines model for FieldError.
@@ -641,6 +780,25 @@ type LookupRequest struct {
 
 	// UserID The app's own name for its user. 1 to 128 characters of printable text.
 	UserID *UserID `json:"user_id,omitempty"`
+}
+
+// Medical What the insurance bureau gave for this payment of an order with a bill. Without an insurance part it is `serial_no` alone.
+// A `pay_auth_no` lives minutes and pays once: when it has expired the answer is `medical_authorization_expired`.
+type Medical struct {
+	// GeoLocation Where the payer is: longitude,latitude.
+	GeoLocation *string `json:"geo_location,omitempty"`
+
+	// OrderedAt When the bureau made its order.
+	OrderedAt *time.Time `json:"ordered_at,omitempty"`
+
+	// PayAuthNo The bureau's authorization.
+	PayAuthNo *string `json:"pay_auth_no,omitempty"`
+
+	// PayOrderID The bureau's order.
+	PayOrderID *string `json:"pay_order_id,omitempty"`
+
+	// SerialNo The hospital's number of the uploaded fees.
+	SerialNo string `json:"serial_no"`
 }
 
 // Metadata The app's own remarks, given back as they are: at most 20 entries, keys of 1 to 40 bytes, values of at most
@@ -728,6 +886,11 @@ type OrderPage struct {
 type OrderRequest struct {
 	// Amount What the payer owes, in minor units of the currency (fen for CNY), 1 to 10000000000.
 	Amount int64 `json:"amount"`
+
+	// Bill A hospital's bill: what insurance and the payer pay, and for whom. The order's `payer` is `named` then, and its
+	// `amount` is gov + self + other + cash + additions - reductions. It holds personal data: it is stored encrypted and
+	// never answered.
+	Bill *Bill `json:"bill,omitempty"`
 
 	// Currency ISO 4217; today only CNY, which it is when left out.
 	Currency *OrderRequestCurrency `json:"currency,omitempty"`
@@ -871,6 +1034,10 @@ type PaymentRequest struct {
 	// Entry The name of the entry that the payer is in; one that the app may use.
 	Entry string `json:"entry"`
 
+	// Medical What the insurance bureau gave for this payment of an order with a bill. Without an insurance part it is `serial_no` alone.
+	// A `pay_auth_no` lives minutes and pays once: when it has expired the answer is `medical_authorization_expired`.
+	Medical *Medical `json:"medical,omitempty"`
+
 	// Payer Who pays.
 	Payer *PaymentPayer `json:"payer,omitempty"`
 }
@@ -913,10 +1080,13 @@ type Problem struct {
 	// | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 	// | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 	// | `payment_not_paid` | 409 | nothing was taken that could go back |
+	// | `medical_authorization_expired` | 409 | let the payer authorize at the insurance bureau again, and pay with what it answers |
 	// | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 	// | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 	// | `reference_reused` | 409 | the reference has other content |
 	// | `refund_exceeds_payment` | 409 | more is asked than is left |
+	// | `refund_legs_required` | 409 | say by `legs` how much goes back of each part of the payment |
+	// | `refund_leg_not_possible` | 409 | the refund's insurance part does not allow it; look at the refund |
 	// | `refund_unknown` | 409 | a refund of unknown amount was made elsewhere |
 	// | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 	// | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
@@ -967,10 +1137,13 @@ type Problem struct {
 // | `payment_failed` | 409 | the provider refused this payment; ask for another one |
 // | `payment_disputed` | 409 | a payment contradicts what the provider says; a person has to resolve it |
 // | `payment_not_paid` | 409 | nothing was taken that could go back |
+// | `medical_authorization_expired` | 409 | let the payer authorize at the insurance bureau again, and pay with what it answers |
 // | `identity_conflict` | 409 | the openid's person has another `user_id` in this app; look it up |
 // | `payment_not_closeable` | 409 | the payment has succeeded; refund it instead |
 // | `reference_reused` | 409 | the reference has other content |
 // | `refund_exceeds_payment` | 409 | more is asked than is left |
+// | `refund_legs_required` | 409 | say by `legs` how much goes back of each part of the payment |
+// | `refund_leg_not_possible` | 409 | the refund's insurance part does not allow it; look at the refund |
 // | `refund_unknown` | 409 | a refund of unknown amount was made elsewhere |
 // | `refund_too_many` | 409 | the provider allows no more refunds of this payment |
 // | `refund_too_late` | 409 | the provider's time limit for refunds has passed |
@@ -1061,10 +1234,26 @@ type RefundLeg struct {
 	State RefundState `json:"state"`
 }
 
+// RefundLegRequest What goes back of one part of a payment.
+type RefundLegRequest struct {
+	// Amount In minor units.
+	Amount int64 `json:"amount"`
+
+	// LegID The part: `self` (cash) or `insurance`.
+	LegID RefundLegRequestLegID `json:"leg_id"`
+}
+
+// RefundLegRequestLegID The part: `self` (cash) or `insurance`.
+type RefundLegRequestLegID string
+
 // RefundRequest defines model for RefundRequest.
 type RefundRequest struct {
 	// Amount What goes back, in minor units of the payment's currency (fen for CNY); at most what is left of it.
 	Amount int64 `json:"amount"`
+
+	// Legs Of a payment with several parts: how much of each goes back, `amount` in all. Left out, all that is left of it goes
+	// back. The insurance part waits until the app says that the bureau refunded it.
+	Legs *[]RefundLegRequest `json:"legs,omitempty"`
 
 	// Reason Shown to the payer. At most 80 bytes of UTF-8 (a Chinese character takes 3), no control characters.
 	Reason *string `json:"reason,omitempty"`
@@ -1251,6 +1440,18 @@ type PaymentSucceededParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// RefundBureauDueParams defines parameters for RefundBureauDue.
+type RefundBureauDueParams struct {
+	// WebhookID The event's id.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent; Unix seconds.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature One or two of `v1,` and base64, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // RefundClosedParams defines parameters for RefundClosed.
 type RefundClosedParams struct {
 	// WebhookID The event's id.
@@ -1317,6 +1518,9 @@ type CreateTicketJSONRequestBody = TicketRequest
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
+// RefundInsuranceLegJSONRequestBody defines body for RefundInsuranceLeg for application/json ContentType.
+type RefundInsuranceLegJSONRequestBody = BureauRefund
+
 // OrderClosedJSONRequestBody defines body for OrderClosed for application/json ContentType.
 type OrderClosedJSONRequestBody = Event
 
@@ -1331,6 +1535,9 @@ type PaymentFailedJSONRequestBody = Event
 
 // PaymentSucceededJSONRequestBody defines body for PaymentSucceeded for application/json ContentType.
 type PaymentSucceededJSONRequestBody = Event
+
+// RefundBureauDueJSONRequestBody defines body for RefundBureauDue for application/json ContentType.
+type RefundBureauDueJSONRequestBody = Event
 
 // RefundClosedJSONRequestBody defines body for RefundClosed for application/json ContentType.
 type RefundClosedJSONRequestBody = Event
@@ -1391,6 +1598,12 @@ type ServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{number})
 	GetRefund(w http.ResponseWriter, r *http.Request, number RefundNumber)
+	// RefundInsuranceLeg Say that the bureau refunded the insurance part
+	// (POST /v1/refunds/{number}/legs/insurance)
+	RefundInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber)
+	// CancelInsuranceLeg Give the insurance part up
+	// (POST /v1/refunds/{number}/legs/insurance/cancel)
+	CancelInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber)
 	// RetryRefund Send a refund again
 	// (POST /v1/refunds/{number}/retry)
 	RetryRefund(w http.ResponseWriter, r *http.Request, number RefundNumber)
@@ -1838,6 +2051,58 @@ func (siw *ServerInterfaceWrapper) GetRefund(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// RefundInsuranceLeg operation middleware
+func (siw *ServerInterfaceWrapper) RefundInsuranceLeg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number RefundNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RefundInsuranceLeg(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelInsuranceLeg operation middleware
+func (siw *ServerInterfaceWrapper) CancelInsuranceLeg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number RefundNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelInsuranceLeg(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RetryRefund operation middleware
 func (siw *ServerInterfaceWrapper) RetryRefund(w http.ResponseWriter, r *http.Request) {
 
@@ -2003,6 +2268,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/retry", wrapper.RetryRefund).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/legs/insurance", wrapper.RefundInsuranceLeg).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/refunds/{number}/legs/insurance/cancel", wrapper.CancelInsuranceLeg).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/v1/events", wrapper.ListEvents).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/v1/identities/bind", wrapper.BindIdentity).Methods(http.MethodPost)
@@ -2033,6 +2302,9 @@ type WebhookReceiverInterface interface {
 	// An event, version 1 of the schema
 	// HandlePaymentSucceededWebhook handles the POST webhook for payment.succeeded.
 	HandlePaymentSucceededWebhook(w http.ResponseWriter, r *http.Request, params PaymentSucceededParams)
+	// An event, version 1 of the schema
+	// HandleRefundBureauDueWebhook handles the POST webhook for refund.bureau_due.
+	HandleRefundBureauDueWebhook(w http.ResponseWriter, r *http.Request, params RefundBureauDueParams)
 	// An event, version 1 of the schema
 	// HandleRefundClosedWebhook handles the POST webhook for refund.closed.
 	HandleRefundClosedWebhook(w http.ResponseWriter, r *http.Request, params RefundClosedParams)
@@ -2504,6 +2776,98 @@ func PaymentSucceededWebhookHandler(si WebhookReceiverInterface, errHandler func
 		}
 
 		si.HandlePaymentSucceededWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// RefundBureauDueWebhookHandler returns the http.Handler for the refund.bureau_due webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RefundBureauDueWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RefundBureauDueParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRefundBureauDueWebhook(w, r, params)
 	})
 	for _, mw := range middlewares {
 		h = mw(h)
@@ -5176,6 +5540,313 @@ func (response GetRefund503ApplicationProblemPlusJSONResponse) VisitGetRefundRes
 	return err
 }
 
+type RefundInsuranceLegRequestObject struct {
+	Number RefundNumber `json:"number"`
+	Body   *RefundInsuranceLegJSONRequestBody
+}
+
+type RefundInsuranceLegResponseObject interface {
+	VisitRefundInsuranceLegResponse(w http.ResponseWriter) error
+}
+
+type RefundInsuranceLeg202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundInsuranceLeg202JSONResponse struct {
+	Body    Refund
+	Headers RefundInsuranceLeg202ResponseHeaders
+}
+
+func (response RefundInsuranceLeg202JSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg400ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg401ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg403ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg404ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg409ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg500ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundInsuranceLeg503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RefundInsuranceLeg503ApplicationProblemPlusJSONResponse) VisitRefundInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLegRequestObject struct {
+	Number RefundNumber `json:"number"`
+}
+
+type CancelInsuranceLegResponseObject interface {
+	VisitCancelInsuranceLegResponse(w http.ResponseWriter) error
+}
+
+type CancelInsuranceLeg202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelInsuranceLeg202JSONResponse struct {
+	Body    Refund
+	Headers CancelInsuranceLeg202ResponseHeaders
+}
+
+func (response CancelInsuranceLeg202JSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg400ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg401ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg403ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg404ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg409ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg500ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelInsuranceLeg503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelInsuranceLeg503ApplicationProblemPlusJSONResponse) VisitCancelInsuranceLegResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryRefundRequestObject struct {
 	Number RefundNumber `json:"number"`
 }
@@ -5376,6 +6047,12 @@ type StrictServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{number})
 	GetRefund(ctx context.Context, request GetRefundRequestObject) (GetRefundResponseObject, error)
+	// RefundInsuranceLeg Say that the bureau refunded the insurance part
+	// (POST /v1/refunds/{number}/legs/insurance)
+	RefundInsuranceLeg(ctx context.Context, request RefundInsuranceLegRequestObject) (RefundInsuranceLegResponseObject, error)
+	// CancelInsuranceLeg Give the insurance part up
+	// (POST /v1/refunds/{number}/legs/insurance/cancel)
+	CancelInsuranceLeg(ctx context.Context, request CancelInsuranceLegRequestObject) (CancelInsuranceLegResponseObject, error)
 	// RetryRefund Send a refund again
 	// (POST /v1/refunds/{number}/retry)
 	RetryRefund(ctx context.Context, request RetryRefundRequestObject) (RetryRefundResponseObject, error)
@@ -5846,6 +6523,65 @@ func (sh *strictHandler) GetRefund(w http.ResponseWriter, r *http.Request, numbe
 	}
 }
 
+// RefundInsuranceLeg operation middleware
+func (sh *strictHandler) RefundInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber) {
+	var request RefundInsuranceLegRequestObject
+
+	request.Number = number
+
+	var body RefundInsuranceLegJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RefundInsuranceLeg(ctx, request.(RefundInsuranceLegRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefundInsuranceLeg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RefundInsuranceLegResponseObject); ok {
+		if err := validResponse.VisitRefundInsuranceLegResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelInsuranceLeg operation middleware
+func (sh *strictHandler) CancelInsuranceLeg(w http.ResponseWriter, r *http.Request, number RefundNumber) {
+	var request CancelInsuranceLegRequestObject
+
+	request.Number = number
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelInsuranceLeg(ctx, request.(CancelInsuranceLegRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelInsuranceLeg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelInsuranceLegResponseObject); ok {
+		if err := validResponse.VisitCancelInsuranceLegResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RetryRefund operation middleware
 func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, number RefundNumber) {
 	var request RetryRefundRequestObject
@@ -5877,204 +6613,233 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H0Lcxs3lu5fweXdKtuaFk1Skm1RtXVL8SYz3okfazvrTUKvCLJBEqMm0NMARTGJ57ffOucAaHSzSVGK",
-	"X0lxqnZjSY33wXmfD7+2xnqeayWUNa3+r62Z4Kko8J9PZzzLhJoK+CEVZlzI3EqtWv3W3/SSWc34ws6E",
-	"snLMrWi3kpYZz8Scw+d2lYtWv2VsIdW09eFD0notbLE6n1hRrHf3biYU4+ZSqinjUy4Vm/MVm4ksT5hU",
-	"zIixVqlJGLcsE9xY1q2ONpdKzhfzVr+b+JGlsmIqitYHGDvnBZ8L69b1skhF8WIxHzVN5e1MMA0f3DNM",
-	"4TcwlIQ/5dzOWklL8TkMQH9sJa1C/HMhC5G2+rZYiHha/1aISavf+r8Pyy1+SH81D934MLtXfDUXym6b",
-	"UU6ffL45vRaThUq3TanALz7XjD5ADybXygg8w290unqr9fe8IPIca2WFsvBPnucZUKTU6mFe6FEm5n/5",
-	"h4F5/7rjqK+oFQ27vvKRTldMGpbB4AWzM67Yo2P2d/lNmz3VqWBD+OLCan2BnwzbrQ9J6ztdjGSaCvW5",
-	"p3spVizj40vD7EwwM9a5gDlbZmfSsDHPMqaESA27P8Q/XsylMVJNhw9w3s+UFYXi2eec9jmb8EVm2UwU",
-	"os3ewWSX3ACHECmxBn4l2IznuVAi7TMjVIqruxLFihk+B/L850IYS+zEn4t0axm2B4rWdsUzmb6mb2+x",
-	"QnHN53lGpMjnekEtrni2cNSYEg/C7i/cXFqwTMtl1uq7Rmy+MJaNRMTYWklLFIUGTvXzr+X3jR9OpMjS",
-	"0Fnrw3u4gsZyNYbRF4Xq53w1KmQ6FX03h/7ppDt+NOmk4vGoe5we8Sf8eNKbPJp0xo9HXd4TwFcttwvT",
-	"6h93OknLSpuJcOVpT6Vhc55NdDEXaStw3Op4bsf69T3A0/4odN00mzM2pN0bMmBAhgk+njHcpzZ7I1QK",
-	"EkY6qmBjrpS2KGdKCqlMl67uC22/0wuVfuabWwhYm9LMLMYzx2YTpgtYgDSMK21nomA8z+8ZP3+l7cUE",
-	"5kozBzZuRHpHyhbXY2AMTaRN3P/CfXHh5FNM4b1Op8OevviRbm3Cur0T+jkTE8v0xMs01ul2O51ep/eo",
-	"c9Tpdk6POp1ut3d0etrpdLq9o+NO62NT9WlJ1c81bTJxFuTkwNjdDG0peW8i8w378XGoHRmguJbGGpZq",
-	"ATRhGc8yvWTSnrEhnMmQGb4ybDlbtdk7aWdsiArXIWpcw6RZuwKhHSl8UYtNs3VfP4y0OZzwDyrWBT/r",
-	"TXmhQcThxcB9YXiDmVbCX4pFdXLD2rLfvXt3eB59cNPaS73YL/2Ky4yPss+uieSFvpIpcAVpDePjMcgB",
-	"+iHPFlOpYFOAilNu+YgbovUlX7XZC21nQBATLjORsgmylW2SdKCIdjgcepW6on32O4ES9uMRl1nkuS6s",
-	"SJ+LVPK3eBO/jNIHJDaMR4NRhmCl/PD2u8Mn5VaEKV/MYc4XwD6AKQeGQHqsVLH6wdNUQq88e1XoXBRW",
-	"Aiee8MyIpJVHv/q1JZQtVs2qOf6JLWfaCJAOTNKR6lwombKRyLSaGmY13IM5v/5eqKmdtfqPjhKwpPyP",
-	"pS3lrbikRV3ctJUvc6Ge/Qd8vzCiuLi5wQ9GFNDgQ2wn/BxaJ26xYfz3YWp69A8xtjDU00VRCDVu2JJn",
-	"b16y4173ccLsrBCCLfJcFIdjuA6ZsGAVwkY4wdfqt56++LEFNiP8Cdr/78/nhz+9//Xow7+1Grbk2ytH",
-	"gtVB3+i5oBuGurbXVdGevRKFkVqxLggZuKy0D212Hv6kxJUo2HjG1VQY/GYuuJJqegbSH/g3XkbUbEyb",
-	"nauBQj2ALcVopvUlkGoulQKppoEX+p7pXlZJCbjDTUeEy/wP+PBD0qITrbFh1LeAzgR8ihwFFnFGZgdw",
-	"EpnCtMKP9B0p6JUDEFf2ogP/q2gFnVgrOLnoNh2GgauEisIaESBP5GPB+FzjqbgJGH8IaPUnbFLoOesm",
-	"bCntTC9Ankw5CkrQMLkl18Kj41ay1esAKsZcGMvn+QZ3hySbZllIa4WqDJByKw6hfdMSrWN+Nx4WcskP",
-	"Scsd/Po0Xk6cRYjEh7cMVvNz932DF6V6M2XQ+8v+4yVHJ5EQeTVd2ZKmNrthEsadRPL6oi6c78FbsZ6S",
-	"QLaN9MKCsgO/XrEl6NDL5t2uXgEca6dtRe9RC51KpOPt0uiV1wcTpznv1IqcMGubT3PduKEv/VKqKyzN",
-	"1G3jPpdK4+rGmTbiohDcNJHOu9kKthQ/gptD/0rPGB8ZPCOwTJbSiIisQEbjNc9xIe8baHsc8fBtswy8",
-	"/kPiPUw7OpLg2GR6we2GW+kITRQMvkvYaEW/corWPQMrHV+GhS6UlRl8cosbXIiJKJq5FJA98XG9VGjC",
-	"Ih+1/ja0m5metZlIL0Yb1AHaoZpBQ5cHFok2RONyYhHYOTx9/+tRr1kGgm11I1NCunyDX9YpOvIS+q3x",
-	"nSaecCPq2Ej6rzh5A2ua0pV3btf4X5YKY9lEFsaeMTHP7YqYhS1tbxLhSizRv2nF3Ox0c2FGc379jBp0",
-	"0ZFCM+ZFwYluxbW94M3+8HNzGc4dvmM5nwqUSEzahCm9hDuXcdtIEbXNdcuvjLhlBwNT2+iF3sR3z4DE",
-	"hkSnQFjDhAhXiRqx6QnjjofXPpmCdTvi48t1Dn1b/nUHVnKjSu2kyJynMN9CL6azxht5e560EsWF1Zbc",
-	"rA3Wf8mXpvxKOCNsrBe5VgZ1yjksnC2UtKZ2m8lbdKn0Ut1BjfGcbyNFoJKqRNa4Eb71RZPG+LbKWIHj",
-	"gd1ObMoWPBXbV3I3NuQo3DGipGUW47EQqfiiQmETP/R2TziFO7HF10Hl2HSlGiguXMWN5LWcyQzubra2",
-	"HSOZZWzMFbMiy+5AdJ9DD9CFnMpG1UY7dyD5RM6YEYLRFla1GQm67YI8AXAiGf1HKhg3E/iDuHbRkyZ1",
-	"Z0cNMuITd75OxG1veZ+2KCrnZMfxPCeGVGPrpYiYciuWfEU8cwQs1IgMDC42ElOpDEm14b+Gd7/RdDa3",
-	"vdBzrcBC4J7IP9+lLl3Ksbrj6LG84Dffa+8Ha7i93t/QrghktKXcL0hjH/aZ0ujbohig1cjTpWVcrdhc",
-	"F6LNhm7C7bCzw6T8pesnGajwK/IpDvso10GHnOeWCZXidIhAor760XFIJ/3DZ6Gr+GyQyIxIBwrIrhAk",
-	"mstGYWmVRo5O2SI/YxxUOha2H8Yt5HQW9eGVar2wRqZi2GdcDRRwT251wQyXEZE7WgIygemH0Ax6WjHG",
-	"MAdBqecCujFLUbDe9TVstkUnHXa00guWanQwwpUkR43nNuUhIqmUB1jSU7ml0e/WPqINbXk7tNKosufl",
-	"z6GP5q1pZG3fSZGl3xaFbrBEfYiokXAlGOlaTb2228gWXOCz0cfD7QwdAFKRzG7nOpPjFZz5PxeiWLGQ",
-	"DHLPoIV1RvH6YdC4lzOdiZv1appEiHg13dK/cZW+nExu0umQ10ignnAJpxrvas5XZyRhJXEtRz2gaL96",
-	"+eYte3jVfYjkYB7+Sgzmw0N31GZIvhNoPlAkrGMDUBo2zCkkOmyzcz8FpMUQZQJKxFbDS6lSF2QymuUZ",
-	"lypbNXkT4cMtK3bD4AjujPtsuBTjGbcX/zA8l0N2/52Q11L955tvMMrGpsJ+U3CVvnv6iq+cu/xBElqB",
-	"MpEXelrwOfIh/2uRSgW7MIw+uABTqv67QqSyEGMLv/f/vlgUGfz8z+IC42sJGwLTv8i1sTgKz/MLqa70",
-	"pRjWLjntSoO4LzjZj81u/l/Xm1T38JsVg809AwIZCTaVVyDLdLytQPhwtBH5luRIoW0UZM02ZxzhsTPq",
-	"5Q6SDikgrLc6btM1eZYKZaVdNWiosMcbdB09mcix5JmPe4FJDIfK3Kk2co7bBjCuRCEnUqQbzR9RsBk3",
-	"zMipEincUuIiYBPn+RkTmRFBU8IPQXAYHU1upHUmuFrbRbf2MOdoMk2b+L3Wl4t811hSdS3fShRXQxdw",
-	"GWIwdYjGh9cZcA7DdbP8TxqGWtve58JyHyfZdH2jRZx0OlX/2f8OBtedzvuDRv/ZNidgIea8uDSJu+6k",
-	"Xzj/Ni9AobBsro1lvQ7uuBQmYZdihXGNLrCH4w4brSz8GrM48A+u0UCddNxf2+wtdDnV0ETpoDe12QvN",
-	"jBgXwhqkBe8Uy0VhYA8SlmeCG9EPc2LG6kKk8TSJJc75dbxjvU7TRqMHZ42gnpcGqLdpvILM7k8E3bun",
-	"L358kNCiu53wv0pwqds76TTZo/za2aNlu5us1E3ZkUc9lsopTBRlKXpxuQrhjDiQ4e2lavzrptjXbVyz",
-	"7hI0XlC4FkBldCEXKhWkAOHFvWfcpW2zZ6gs0KEmbLSwwOeUZpme1u5ut/ekfnnjmf6fw3+9/0vzNIu0",
-	"OTG44vvSS2HgoNvs2Xy+sHyUCZwOWeowRZeI/PtchzMxvtQL1AAaDchCAIWFVAmcWz+2dt3VBVUjYcuZ",
-	"xBw0lRqmF5YtZwK5LVnfGs002FAgkQaRJtVA8Ypgw1uYCaQvMUd7zVKm5DMLW7AqY6xnwH4xlDwjzcAI",
-	"F6R1CYg+uDYXxXjGlW2zczR3Y4XRiy6lHUt33tyVKAx6eUaCSbVB6blTHCnBFIshSSGKFw1/d2ypENxu",
-	"cwpEzt3dYzl38VRVxl7LG5gB5TiljgyYpnFppaZxNT+gp8KHPd0Bgem4+7LmkbTbemf8d3/IQBz2v4O/",
-	"ODjf0sXYXthGr8vbpfZc34mnUoSPZ1qORWNEbQPXrnjebvB9uQ+xlV0UqpltnRtP4KhHRE5cAbxcCfjb",
-	"ZwwvAq+qJLl8zQHH6p2tkYKno8qlrPCbJnUdJ9ccr8Q43XhRGH3b0GDJI+kCZdzQB822UOFz82qZPGK5",
-	"LS4KCh4QzM4R0ZAxsTUi2pTkYDZv3d2S5rZGPKp6Rj3scRet86OomeNKYhsWRoQkteZEtzNmdcpX5Dh6",
-	"+uJHr4OQxoFHSSnOCxvLUOjy/U3WyQ7yym1F7zEZFrBxmBvJ7nP2dCaVMAIufcHH6Gfgl8KwowcJ6Bdj",
-	"rWyhs/LPZk3BfLxNwSQr63AwuO5OBoPrx5MNBtedxGefjYRdCqFYDwhjAWsD/ekxS0HnwsQxpZeJ3w0q",
-	"W2uzHpvpRVF+UJ7AQGHY3GL5GytELrjjnJngV5j4hyojN2wpsoxxc2nC7cccOnIFo+rVKPOirTvufCRB",
-	"/3vFpifhTmeNgm+WorQ9xsLGO58oMXPTZp3OOnF/OYnrDIXIyTsq9NKIgtI3NfnZlrxIzRlGSvyK07QQ",
-	"xggT5Vmg2o0Z//ULcdLtVRY5szY3/6//8GF0F3odugtNpleN7cbyMMjBeF0bGfIbL5Kru4Ceo2G/ooay",
-	"Iaj5Uk3rIRqwMlbCwgUaazWRxdyZ0BSigj7A2olCU7Uo1kCNucKIlU8/UfBDYSXPstUFGdvCB8LCjwmb",
-	"aCynWNNghqX240qKanGZXMCPbj3uXy7gIp0TtDZ4CKRsMFRe+et1Cwfeu5lGqqLdcVyBvcLIBxuiJB82",
-	"3I2KbNzoZyX3gOM6dB8XQMYyPSPFI3fjwP6kQxQ7IW1TMU9eQS482cbe7+g/oCnsxJRoV9Yo3/XQRN9x",
-	"s3UCp1X3o0QI1CEori3TYdsfQD8Y42M9F4YULGBthqKXXK20EtFnM3KgsUyqyyrZ4ZhYAVhgXSE13URO",
-	"zRldL6PgLF64LBNjG8jHJzgha0IGBDq7YYVeWAyYTgr9i1BBUMrSdK7pXOTL2GA8oBBzjM85PYjtoVoQ",
-	"gquNCuwt/To8zzfRuHNPk68aNeoxzzIDR9k48lfkTJAmX1ixLeIW2CsG71DF4qkcW1AF48raM8adU5co",
-	"T7NCGJ1h1LwpXvERE+ZmXKUXmiKl21buA6ofklYmpmZTVKbwvte5vhLOdTA3IrsS5swRuFQcY8HE62G9",
-	"WokESPFSgmwwIpsMdzZx3CX7XkQp+mWq53w820R43u/mrWjSbuRUlXqeuxYfJdFwpzT3T5WXWLWY9lmK",
-	"f5osRaKqxmxFz/z9JfBcuPS2BAbW7HjBa36jNyW6f7+38GFT+gJIBpekBAecOBbB7o+5mT1AV7VUZlFw",
-	"NRbD2KyGz6iGmf7YKKUzMb3YXlWVCcqJkYrqO10+z8el50xMPz0118jILT3xaQOBCqjrLcd9V0055yvT",
-	"UAIUgsobAv27hMqaVNxPHz+r+842V0m6nbub94xyTC5kvn2TnAGbsGevro7hYjx7dfUoAUWxKANKQFGG",
-	"0mv1vKRIw5YgDUEfpl1T2jJX59tnfKCckwRTbXgBVjHl2oUAc3B3nKwZ/+eH3/HDSb+9wYbYos3EamoU",
-	"AytZrjRMqrOykMEvE+a5oFBVnOJwvO2Uzw9/4oe/dA5P2xeHm8ydHV0w5S1ZqwrBxW4hkU32vOPEYNLr",
-	"+VxaK1LEaUmquiYsXNN/Qh4ZWjk+5axm+vPxWORWuIIQ2tQ5Xw0UqOC3cxgIiiLG3gFy5N2z3gURuxDi",
-	"FNOBCl2nYiKVtCJb+XTTNhvGWavkyniOImHMFemaGbeiH3+HO+C8CzAoJYZSoLpi0rl9BbZEO9TsVgjJ",
-	"mWXiZqPVh3p8Q+6lhNU1CTjxFFVPih57dCCJarGzCoh1xRFhl4E2E3PcTALQgAYhk8hllRjLV8yAUcsz",
-	"PFK46egmpUSpUtiQ3YVdjlYI4hDHlSPbQ1LSWMgpbXZbGOiFvN9hLGI9SEe4rp21/JCn1qDj/75K92gx",
-	"STijxsvpUAoaI+k8YOIsOXHOFA7j/uvvnrLT45PHD9aFHsG57ISM8BQ+/ZDsmL7LVUrmpdUs1Qmq/bnQ",
-	"edYci/KYR2udkhelhsqTRLg+RK1+3J3PMkpQbjjNEnCmPqFm/JmQR/E/h060Hj6rhtsXhdykPi02UPDf",
-	"3r59xeiDdhw7Ojk9jeyh4yiUVik/t9mGAlM4c9BAlrpIm0O+zSHuZuSbsHTo9uYl1wjfRVBptmE7ApFF",
-	"J5EQrW65FE8dLdcCVJgm5AiQEmhMe6AG6jfaiN/cFrPfPMQC+22gfjs8PAz/B9+u0SD7jR13OtBqI/gU",
-	"7AohNDDqow5Eg3102W+gDBJqzaVYuW+rWGz45RH7DftsQnSjRiX8EzY4pq4j/CisntcLKzDFswIh5bqY",
-	"CzvT6QX0hAEHP80TNzj5/1w+EPZMLVxztAUvqNoEmp26ZuRTlAbF5pkvE6q41+GoBa925CR4c1e+6HzO",
-	"L4Ur6QB+V28f9m+tg5GA46ZuKs180lHZTGuWSZgrA9s4oESV9TLUnDwma5u3NrLfea8zu9aFuJJ6YS6c",
-	"X/ZioZwLLuqHKyZ4kUlq7VP546WcMV5L5q7A9ZRThcYXTv+pzLNeaUPC07Wg7icR/ZS77jv1Vn007TDb",
-	"NQ/kmpNymyeyNhBsdZXafH4qyEDLL1FB4TDqIkvZVFMGrbvTTqBfgPKYybGtnRaqEPdMPBe/5KDhUBTS",
-	"53tniL1i2SJvmCeeDqIjVTc7ckIGrS5cETDAKxcjhOguCrFYuxxlTRP6NHGuzn4q2zdAlZW9zDdjolU6",
-	"WCj0CsQn7KasJ8z90acZBiewyIwgQ7DSl9X6Ys7VagMVUuQTGA5Ojhq5EHFJl+tdgjbe3OU9Q/c4k3NJ",
-	"+aO+U9i2nJuSI7j+4ACx1Gz9AAMUKqr1Pnbv6dCniq71Rrzvpu6IURNOJ/kdlnyF4mwkqVaI+nG5Akam",
-	"gt33dWrmwfqwfKRAQmcb9nrmVMdqhZs7WbpE8OeRYKnI5JVAn4b2nMKE5UobHfb6hGAmegK0mq7dBu+s",
-	"LcuQ8Es67PWuamir0Fv3yBNyhM4ahHAjNBc2OyH+weoAX55fePxQ9hs7QeHPI6TSszKDQ1RBSIP0D/Bo",
-	"2AFM0gScKAfNtrmXDaw8siHXAUdrGgeiJkd6RStpBZWhhdkgNdnvvbsXcenhRbBGK0I2/OzTcH0Aodrf",
-	"FiFX1ileBDu3LlGiX3ne3wrWYMnJa58F1hvn/DkGGgLyDXCWVV5X/sIzrOpvXAV4E8eo/rq8+tXf+7vp",
-	"zsVdkFbSqtI4HmwTFaPC7CrO8fADMmGTk+D1bYBo+lg24oPDCyX/uUADGj5LKrXf0d/cRiYBDcx5SB8d",
-	"13LDEqb0QK2nf4EmkAmOuK3Dfw09flglz975UUL5xOtv/3rY6/QeHXY6ne5tHG//+6+19LGdM8pKjIVa",
-	"3Qr6h6YaFoCaB+wE+lT81rg4DenVxHBJidhWyHAbwIZq3M1n+O8K39CvFvUP1Losr+Wf7YjxsGMIPWAx",
-	"fNo4enM4ubqxRMV8PMNgTDXheWfHAxHKhkgx1v8iY1TN6ZY4oaAcIyp0qtlITFBpo3RFp0PWU7xRynyJ",
-	"KPKuSBt9NuS5HJ75VCMPHUGQEQkbiTFfGLD0KLMyZK8sOZmVaKXdHwZMjuGDhJy6xLNmPPW23v1h5v4e",
-	"WTFwqA4O9f6wRPEYPgDD/tpL/k3k/1Xggghfcb815odp4d6/TYobz2IX3Xp1wEeOM94RjqS5iGg9Bbm5",
-	"uoHc1Ru6Hgt5BdxoU7LSO/Qh+xQl/32ZoJT4bNRozehg22OufF2YKz5ZoanyI8o7CHAsuyUglFx9Z5Sl",
-	"5zdmxpQleMEkdPZ0rTR/N4m7Kceg+sBIJqYfiSw2xfk3x/Wp+Sco7disG1WlOFBgY33HWSizXrpwgweJ",
-	"Jz3to1R67M7g2uzcTedJ5xNUWTzp3K2s4i5J9DcnoG+mlJtj1OjJgLu0Ehh8LvRYGBdJNqh+gwIw0gtL",
-	"oBq1GK+tgDxg/DqEi8sA8UA5N2kFjOh3oRA1wQ8x7/kYqFvAD22IRft1UCa8m+vGiHTYtkrgOYpGB4/A",
-	"LuBAb+X4UtgGoM4bq3KsMwycV3gEnDEVYi5uUdt661zTGoWG9pUyoiYipXV+dHj3uBb8nqF8FMKrJtW4",
-	"EPa2kBo7J4e8lXORSdWEskrYE9thVne2kvw43+JMPtxQLOjH3jbjb/2G1sTGFvMzgKjtbnmCgdIYnL8x",
-	"Aj4p9Lz5vMmrTDZeVbMlv8Gykmq+1vEWPKa5vhJp3wW9IlA3qrwnpaOSy+iVp7qDrPGa39astHrb+tH7",
-	"GYHJc8OGsGeurqX0o8JmZIIXSqQVvBJc7M2wXli861IRg/podcsfbhONuayOXeGcQe9YmKhSMk4XxKdx",
-	"CqkI3cKKa3tzjuD6iowYLwppV29glwOW0t/FqrkOpFJsd/7qGQLI9NnwfGFnupC/oCe8z74RvBAF+/u3",
-	"Pw7b7O1SYy0wBa6DrrpihcbsJvYtH8/i98XQFI/eH8MivhgELOerIbtPlb8e/gyRzB4gLhdPCZ8LqZIg",
-	"irzb10kupCnME8KJlmc9szanlz2kmjSQ2TkbLQzoTIaZlbFizu5zxQ54nh88wPAyzIcdHODcDg4SDA0a",
-	"xtnBgZvjwYE72krdjHta4ODAcShoClaoGSjY74MDECaHejI5OKjodwERjuqoYO0mCiDHpiTVuvlEtNJX",
-	"NVrh9Gi7Dg6YntCYVRBn52kcqIE6ODhHfcscHOC5Igxeg64si6Aj91mkIyfMaHrlSRrW7bVPOmy14Mpl",
-	"gEGP5eNluCpuBwp12EhFZve7nQ6byyyTWmH7B756WeCTNP/55uULlvPCiAITQKUwTFzzsc1WOFIoUGcT",
-	"uFBSK+NWB4LAr+31d0/Z0dHRqZeav2DxhzuBuRwXmlxMHklwSP7ko8NO923ntH/U6Xc6f+k86Xc6wzY7",
-	"R0w+gx3jOzBP3YjE2vyYd4AFcomVzrMQHvGhzavolW7E1xg6ctEkwyfi4KB8yEKtGL2wA1MuUxGwlsy5",
-	"CaLo8pDdrzv5vRP/QRJmOFA3NFyLADyI1+oau3rFt563+4C1S2Fw+4tntUQfND2GdVaLb5dp2S5uFinW",
-	"x53ThtB5m2EcjXGMBh/S4xFsVOhLoaBbJZCE8EwG6uT6Orn5rUF3lxTTCzvWcxES1HwerAJj5OAAftXr",
-	"9JwzJo7q9WuFWZjrEpJtMbNOZhlov0YgAmB7oF4LXnkmI4nYhfOnOppC2Hiye3yWiJszgsoCuVqRZTSH",
-	"8o3FXBtLr8mUksI/NnPfCMGG7ifj3Kq5zjIirOFfvyWkSoKi90mhuDlwmsQUtBqLMweIqifEPolGwyUh",
-	"eew69S+MDGtPtQBxEzC9exHNbaUtFuExEIpiuNdA+shfo/0CUvVmPrYiOFbYIpdq5u/0cNO7U8M465K9",
-	"cnlnLBVjST65oQOVJN62+bmfgSKdkeY4pLy4YZu9EEvMXzMRtKwFg63MQa8ByvrL5jIKaT0/uDwNl6YG",
-	"tFVDSSW+5gxckF9GU/eczaUxuchoSCBwXIWRmVA2WzE5VRrrfj2DxHzu6N2ivvtkOwou3aY4UY3I4OCg",
-	"zA9AfoDnttKLPma+aeUkBgbWsB9nibGRTkFsOJGEIshlCAQnCoiZNvsWO3CYq17aDOMcz2EfRixMUnlm",
-	"xsU4B6qq1g3PD39i/PAX1jk8ZW12wQ6HCSFEwgait5ZwvP5roS16CbBT2BK4qi4lCV0ApO9kciwUGRyk",
-	"CU0kKNyt85yPZ+Kw1+6UL/FGv0OH7XzOwR6i4n2TBF3LKRwuwwYOFARHvYTOvZ/4iq8cROv5q2fRW0D9",
-	"VrfdoZFAU+K5bPVbR+0uTijndoYaackS4KepsNs0aPdY00jMJIg/RgA5CdOReZmUzJ+Yri151FRY02bf",
-	"iKlUgWEMuXsdEWtzBmpYPpExRH7kOOoUyXupC2DGWpFSBkfidFfiov1gaoDwvZR5LtIEGQneCxkYDl5u",
-	"VJjbAwXcCiF2cJg4/77hERI8daIBqdWztNVvfS+N/dY/8RE/dP1z015WVzgp1+fNS48P4BUMvAEYNlAu",
-	"fIivPCOTKImLXhWpPMkdGSxPKt7E+53ffu4enr4nOI5O0n384UFjTVOj7wMuqyMFq/3VhGPYNDXM8KpM",
-	"LSCQ9GpIkEe9muN2u8P2w/vao9S9TmfLs4S3e46wfM+m8X1kPDM9cVuBb70e0+hNnYZZPqy9eIzNujc3",
-	"qz/vie2Obm5XPnr9IWmd7DZBFxjFBkc7TS0kucSWL14Ab/P+3ALx2XoPR1ayvlc6y1h4HsfyqYney3kP",
-	"nQGHKmszHo6cKwV0oQY3fbi7MYAD+W0VvX2n67b2wmCF4HmWhYIVp/uUCaYgp1zGCKi3ZdVMf6AitAZn",
-	"U5CduPA4M77giQwdtXLDzwNAhyxYBsIThiXLm+aJuK9B6iJwJAy3ImZEgQ/2hk8EpeeC3UF2BS3WQSns",
-	"mDgbdPzjzulANeXlwmy9fuRzGRq44TdSpaFMhxw7wthvdLra4WbGbx/n3Er3aUkwcO/w17A8NgY540KY",
-	"deROQr2mJ5OdK7flvzksv/E1py39Q/7dk8Xzxfl/vrx43suvR93/Ov3lxT/eiTePdCuqLvLzOjx+3O3e",
-	"5nnh+KHRD1WfF6i4Hz4hK3O1aJvesAWqdk/21Qu0EC7rj8HcjjunN7fwz3HD990dRgC6fav195jzh41O",
-	"dllOw2u5X5r9+htdZ8FPeZaRP0AUcJdAmfboQhFPjurjmvhyhtjnmznzdwi+Gw1TMuAq5jkYZk2w5wzf",
-	"fyfOmCGm+RbUd6YLsi9H2AjNLgTinVPrwFQpDyTifce+6pkzfN3Bm1pKe7bqfKYEF+wKrRu1Qq0vf8jv",
-	"zAl3u9hVyPk/Dlf5o3CU45tbvNAWSXPPUgJLAaoMd32R38BFShDUG+xP7exkFaGjkitzim4EciG2G+0z",
-	"srFvss9e+lRc57Vz1S3BabnJwqlkMu10dyrpF43T8KqgU9ECsHrT+D57arexq6i82wZHh0j5GEnY3zLT",
-	"O/bKd/qd0iu/YaYhiWvNXL0DeGazgTqM0HtvsLA9wBPhwCFMLyKswVzIq4f6LhKXWoXlNy6M0II3GOC9",
-	"k0c74k38698PNwCMbDTG3WH9qY3xEqx5qzFOW7E3xu9kjH8vAzFFLNvDQCPEY5Nq99wHZyMz2DN/jxdK",
-	"4dJhma1DEYhQZiYNG4O5qnxsZLSqpPazNyEYNVBoSDfEmNBAJWJL6P080up6nQ4LbWiS/pEmsG5ij5tK",
-	"mbsO7qWWgaJ0Y16+6NCk7D1FtvYyJLbe1eYtxFQaSx3XDd9xJpUc3wNxVH7EJgIJv4z2xnavz8ikJ1eq",
-	"x/a61kvCfN0Sm4tUjqUSrSo6cSpyXljKiw9FTofh42r2Ya0G6BZ2cgVc/DOrtA4ovVmjJdKhwCfjGVwh",
-	"n/Vla3FT5EA9YiW/4/g3HGRcuFORwF2Ki7e7vaOf4mTqZrDy3SggTgmsDHZEg/10ayrxWUm7vbLjYJY8",
-	"vKwDXF2DtSYs680EGNKnCTD4tvS4nSbK7K+9o+QPb9XkfM2geY7wFk7CNcnGiikT3oGMbJqquPirsKWs",
-	"+HKsLJaCf1KL/KtTsjBLZBsprZmoTVMpP6Fz9imc75sJ8SEmh5NT/e59b1cAzaIQjVjxkdYVIN/OWSav",
-	"Kg+hurLAOhYJcvs+ZumEUqQIIm7GjYedE2mb1VBYgS1PuLEuJakCgOPT+ny2VgCtqwVCIjSdNntKZfaM",
-	"++n6dQVFs83e4m4ozWATGnVFaPo1XP+w605b6X2BwaWanjWjX4RjpcIRvDc+zk9WApi4lE6Huxflb22a",
-	"n/v6IX5KX+Ik/4SeyFvK+K9N4j51V/G2Ijc8vfypmN25caBfHne2ZFWYNop41JSdUk+a3PG56Sg3dMbN",
-	"QEVQBQ5HqXzIo+KZYueYqkg3pGqWuOdLaACwryPz2H3JLcJC4jD4tIs1zOdGJ6wQSixFGnKssO59JNj9",
-	"Xqfz4MzHtimuQoPpwgOzhtcFcdsIOCsaq4njs/uYLboVjcvLA8oSTLUSD9qUzlm+hxASPgdqJVzl4EiM",
-	"IyzZMUeAhW1oXZsN/ldREcZdTX4fkz4v657La/Cs8VFKoDqOGCTBQIyAgVu9zlG70+52j9qPAyR4Y+w7",
-	"GFe7BcE/3MJoqqEcf+7IlDuXbRLoXolaVTXpzwLwanwF7mjRN5xuadT735FNezjTJpcWcWOq9r57NqO1",
-	"vOadyv+6rRudAd3NzoDwboUrf9tCKXHFHlUzteL34luVp9Xz/NnG2SqtxuKNBev/5O9Peo+On33/9u9P",
-	"/9Z99PS/eied3ptnT3568fzt80eP//sNdjq+xAf6Wnkhcr66kOm/L697ne5xt9N73Ot0To9OT056vUcn",
-	"j/mj087Rk9Pek5Nuh1IcV2/kFE5cvz5Nn7xazNSz8V9+/OnJ+Ju/ffd0OZnm/O+n0/TxFW8lLSOn6i25",
-	"EV6/Ocfsyrl4Y/kcrlP38ePeUe/Jo0537QX3mj+kd4L+kIBl8nPdceO2zuHR+2pw/7N3UHj0YRBC7uGK",
-	"Vvc03sTgQOl2aw6UbuxA6YRi+918LeEJB3e4h/5w12Z2a0awJUqMV9B7ULZevt7nYhCxXeKz/s82SY9Q",
-	"NuQlWL3QYK+nfjw9de+LepnjU4Vl/afXjIPmu1E3tlgN/elUY5enrRivV0gvxejwSool6K5wN1DNfWZd",
-	"EZ9dL6mmx7tdSjYGg2SsjpK+iboxhooZLY3h0xxnFUxP9yqWL9fl7r1Wqlqnsalx4qpOKHG0AY3dKe8D",
-	"JempfuqI4l1gFZAuT69KwETU2sLa7NzPNJNXoBEL5R+ypC5nVOPjH0Cn+gqeZQOF4wQomc06qSvt/z0q",
-	"KUzZFcxU1dGXk/Wj9U/OrCVbwneH7rvbSIxqzf5OmmP3owkGt3sb5IInFI25IHuGvGfIrX7rb2jsl8Wj",
-	"V5QiXr0oW/m0/01T4GCzchK896RoUN3SM8+LdNBHztjQrNR4iLxkPTvqr8LGZuyXscgChN8+CPH5ghDb",
-	"dYjbxiHcCdcjEWu0fddYRL3/TVrIU+9rkibAE9Z8TGdlyTO+i0KvSsV46u1qxIFtCjicD1QA4ykvZhlA",
-	"2IQ+3i+xxXeNGHzZS/qiGtORNgRzzjwKQoRytNwUh/mShtw+2rCPNmyPNuxkVK0zNFeq+wlZGvogTAwh",
-	"EAcYep2ev4SmhHQgwNZmZOMIM3Odxw1UWbVfejtkdCsQYB6ro92dj4AjGtPxmmAkysUMVCURgfpazAlZ",
-	"s4QF9BXRVOPugMIrWYIbbSIHDf37qtGKmm/+BNPt/HsWTWl3J51OCSnYOs9zLZWlBzi4Goss88jnzTlL",
-	"h69vlTdXhW7cyW7q3XETmle60RPdo8Tw9kmjH3rNV4qdbXKOekg8uC2RH7TX6Ac9ftLrHh097t3OD+rR",
-	"klves+2wgHdxt/6+025Y5m3Pf5Mk9PpG5NHcS7S9GXxno4Iw5+pmBcmmBjnqZeQWMQpG6qeToSFuH1S/",
-	"Bnd+HP9eD98HUxtjxEtepKbN/qp1Wtd3x3ouzEA5JNAUAV95luHPZEDMBemZvU6n7mKMNVOag3sXPk4B",
-	"qDxUxCTWhdOnJRSPuZRqSoZMOYTLzaJKvJXAd/MchBPPsvo+SBM/eEPFMmX21T0TCk64YZk2to1PqjQv",
-	"CNvjPmaEpaaZtIl/c2UHK+jNSo2/Gk+FLwgIx+Vf0w25lF/AyiE1Cg6D6NTXOzVaPJ5gMG1kb+j8QT05",
-	"5w6VKByv0stbmi82ApRtdDoSBpMtuDKSsNjWuSWYJ47H1wGBHEKPYYjeuc0BGaBtP+H1DmNscvGHZZq9",
-	"N/IzeiMrWHfkP/8c7klHszul7EdW5Ccizp1U+H3W/hdzmBeeAtbV2tvSIx31TeT4ENHsb68V13rfpBS/",
-	"WYzQscT9qzuexEAbSJzuh77ypXKYfyX6oHvriNwxPh/VLuWYHkwcFVJNSUlS4toyW6wGyiErEUQTl1Rq",
-	"DZp0m52XCm1Spte7pxXLmcW+9cZ3IUtNcqA2qZKoqGy6zr3Pe51LIFG1zxT6s/iYm+3jN0KVXIQuWbOJ",
-	"vLFj6lAUV5vxBcuH+fLFKJNjxBYTivT6RZG1+q2HyBLcuI2w9KUtq5fC+LffHISAS8Fvgo4QIeRmNRvr",
-	"LBNjG5eGl7jcmCUSdRpE+3q3Nz3g164AceAernfyrq5f6C2omwmzOouRdqMhHDhd0wgxMC/uHiKcJiUq",
-	"siwCxpx/s70Ep3eYSyYaK4JLgRPz8L6onSBgs3v0YyPs0qstkMEBwjzEEa6vUVmXinVP3Atvpl/Jiz9h",
-	"JmFHHfj/PTYHGdHt0H+P6L+IcK7YjBBZCV+jEIKlfGWcB0Co2guq7r1pBzPCCYeYcWgTMPIC7CoiAuuM",
-	"Qg4D5YAoK2jFU43F/PAL36kgyKeEZRqxYyLoYrRS8JFLMH4ZvVTmJFNcsYAIz6ksxNgaB3Bu3VMuIkVw",
-	"WwKOcohUoxV7Y7lKeZGyd+7c2H3jfuVPsj3W8wf9ANx8CI25XRRiyGY6SwmuMPyyfP2Q3hhBeQpTdM0T",
-	"Zpe66R2A/xaFnLhQEF+ih8XjrmdyVPACQQnX5+teNcx5gWVv0iYD5a8JBszCxMGINJbP82GoyCgf/z3x",
-	"OW5MTybtshFCELqykCsK8gylexCH4vL0YAGfi7iow4SIUh8RYRFoGHZFppSZhRL/RiBWP6RMA1YKSdPy",
-	"/pUTbdWDKbFX/kaolvg1TYPvt/+g5LW/YjcOHzb3980Cn5kokEb0hA2vuglt9Ygb8eg4YUbAnlkiXpPz",
-	"sbh5aoE2bzW1958GDQ0RW3eKfP3P/6zzyme2fLC+TcK9dLM4QPOEOXxl1vVeEDe1ZvRS4tL4QvKeR+95",
-	"9J5H73n0nkd/ZTzaWxF7XXrPp/d8es+n93z66+bT7sXTPZ/e8+k9n97z6T2f/kr5dPlK9Z5V71n1nlXv",
-	"WfWeVX9lrJrCnXvPx55N79n0nk3v2fTXzab3jo89m96z6T2b3rPpr5pNu4zlC72wRqZiz6/3/HrPr/f8",
-	"es+vv1Z+vfdT7zn1nlPvOfWeU3+dnPrDh/8fAAD//w==",
+	"7L0Ncxs3kj/8VfDwuSrbyogmKcm2qLq6UrR2otvY1tnK+ZLQywE5IInVEJgdgKK5ifez/wvdAAYznCEp",
+	"xXa8KV7VbSxpZvDW6Ndfd//aGst5JgUTWrX6v7ZmjCYsh39ezGiaMjFl5oeEqXHOM82laPVb38sl0ZLQ",
+	"hZ4xofmYatZuRS01nrE5NY/rVcZa/ZbSORfT1sePUesN0/nqfKJZvv65dzMmCFU3XEwJnVIuyJyuyIyl",
+	"WUS4IIqNpUhURKgmKaNKk255tDkXfL6Yt/rdyI3MhWZTlrc+mrEzmtM503Zdr/OE5a8W81HdVK5njEjz",
+	"wANFBDxjhuLmTxnVs1bUEnRuBsA/tqJWzv6x4DlLWn2dL1g4rf/I2aTVb/3/j4stfox/VY/t+GZ2V3Q1",
+	"Z0JvmlGGj3y5Ob1hk4VINk0phye+1Iw+mi+oTArF4Ay/lcnqWsofaI7kOZZCM6HNP2mWpYYiuRSPs1yO",
+	"Ujb/5u/KzPvXHUe9wrdw2PWVj2SyIlyR1AyeEz2jgjw5Jn/l37bJhUwYic0TQy3lEB6J262PUeuFzEc8",
+	"SZj40tO9YSuS0vGNInrGiBrLjJk5a6JnXJExTVMiGEsUeRjDH4dzrhQX0/gRzPtSaJYLmn7JaZ+TCV2k",
+	"msxYztrknZnskirDIViCrIHeMjKjWcYES/pEMZHA6m5ZviKKzg15/mPBlEZ24s6F27XE7YHAtd3SlCdv",
+	"8Nk7rJB9oPMsRVKkc7nAN25purDUmCAPgs8P7VxaZpma8rTVty+R+UJpMmIBY2tFLZbn0nCqX34tnq99",
+	"cMJZmviPtT6+N1dQaSrGZvRFLvoZXY1ynkxZ386hfzrpjp9MOgl7OuoeJ0f0GT2e9CZPJp3x01GX9pjh",
+	"q5rqhWr1jzudqKW5Tpm/8rinXJE5TScyn7Ok5TlueTy7Y/3qHsBpfxK6rpvNGYlx92JiGJAijI5nBPap",
+	"Td4ykRgJwy1VkDEVQmqQMwWFlKaLV/eV1C/kQiRf+ObmzKxNSKIW45llsxGRuVkAV4QKqWcsJzTLHig3",
+	"fyH1cGLmijM3bFyx5J6UzT6MDWOoI23k/kP7xNDKp5DCe51Oh1y8+glvbUS6vRP8OWUTTeTEyTTS6XY7",
+	"nV6n96Rz1Ol2To86nW63d3R62ul0ur2j407rU1P1aUHVLyVuMnIW4OSGsdsZ6kLybiPzhv34NNQODJB9",
+	"4EorkkhmaEITmqZySbg+I7E5k5goulJkOVu1yTuuZyQGhesQNK44qteujNAOFL7gjabZ2qcfB9ocTPhH",
+	"EeqCX/SmvJJGxMHFgH0hcIOJFMxdikV5cnFl2e/evTs8Dx7YtvZCL3ZLv6U8paP0i2siWS5veWK4AteK",
+	"0PHYyAH8IUsXUy7MphgqTqimI6qQ1pd01SavpJ4ZgphQnrKETICtbJKkA4G0Q82hl6kr2Ge3EyBhPx1x",
+	"qUWWyVyz5CVLOL2Gm/jHKH2GxOJwNDNKbKyUH69fHD4rtsJPeTg3cx4a9mGYsmcIqMfyFDQrmiTcfI6m",
+	"V7nMWK65YcETmiq2rhzNpMq4pukDRUY8TftkaRgEF2qRGy5JqD3DjK5Ybv43gl+ZM17O5LxNQiMnhqdi",
+	"s7bYyMwkNu8KfIVrNRAx6hfwyFTekm+IYumEfENQ/nxDxlTNyDfErUGRQ5KzZDGGH9rkUpOZTBNFMpYr",
+	"s0Qgx74VY0rLnCWEiXG+yjRLzLgDIditEW1CLVnOEiSmLNiZX1vjGRWCpUMhG0wmezceKGIf9SJ0CbLV",
+	"7JDbSTKjCjhGK2rN6YcfmJjqWat/1IuqlmzUGnO9GvJk+6iGEKwUMe+Ycfl45ojI/FpQPHM3dEa1UVBb",
+	"/dbffukcnp4f/kwP//n+12707ON/tGqmMmG4F5vo2lDYC/PcR5SjXC9wvttfuwwe/xi1gGKG2l6+GhHF",
+	"FckoB0IDu12XN2Qp88QIIhK/ef7d8Or8p9iwp/gvl+f4U3UHzg9/fm/+Z/j+10501K3fgowqpWe5XExn",
+	"67P677evXwHZm5kU92O0yBldRMS8C2IfXjczA5Jsk3NN5lJp0uscPyOjlWaqQhjmD7WTWTVzt3Bnr+Am",
+	"wCv4rzu88zE0pn8JT6WgzfJRW0Lxg733U5ejv7OxNvMwI1zMqPX23IEdvRbM33xznv7mt9eubGEplT9x",
+	"KcicC5mTheAattpo81SjG+fJMe699fB0/P9FG/0+7jc1gzXS5Ys3zy+/+/4a6fL712+vLq/Pfxi+ef6X",
+	"Hy+e34c8K0dlD8luQ9MpvLCX+g5nAO44I6R4mppbmHCztgQuYWVnKyfiWHbzjaZJYu6ILCTKA3PNcw1b",
+	"NskZn840eH80m+/EjSyZfYRTvcS3eh2/GzTP6QoYLVWzhnnBYuEWG3P4lqnSBO9DQZ06CprK2/UJXBkW",
+	"N1rBcEbp/2SjgThtHg+lredin2zYQlQ3E4GmN0wQOZnUUwElCVegfDqBV6gon4U0jALSsFOTXM5xlk7b",
+	"CBQj1JA/2dZpqdExVp7HTkrSJ2JzVRYDM2piLZdl+X8HDnMdnOk6G0Fnb3UbzlWw9TdCLo18rQjSbu8Z",
+	"rM//XCNVRYMX+lI75zMJ1d8aHW7jAJUdhLX4QZt28sqL7TuKSqRKc2nqdBK7TXrG5karl+D21DkzZit5",
+	"GOPL8SOjIzs1Vsk5A+OEpQqupgKNh5KcpVTzWxYNhPkS/OWh1fYf1WrUNE+Gdxeal38ZXpy/+ctm+fjk",
+	"qF5948lQbAgy2OOVOLyZIJgTjufPGJlSzZZ0FdgPUqSrCg08Od5OZLUkDHMwRnA4g7tScD2BFSuPgp2v",
+	"pzcRuqg3Elz5RJnQ+ap+VfAnQ2KKEZplhKPJKDMmjLhhqRRTI1WrO3m0dSfxE9u4/euMicu/mOcXiuXD",
+	"7S/8qFhuXqjspns7sov149fuJFwyjG3d8e56tWPtyk7pLSMjOr7Zrm7hG0PrLGyyXPEpH1kzInWNb65T",
+	"dHj1/r/Df73/pva+1Wo01/KLKTPX8jPqMWYBLBlS3RBhDrRGODSu4dxKM0ioZoeawxUN9vu4U7OZ9VqI",
+	"3c3Prn5ULsIabZV3pO46XCzynIlxDYe4fPuaHPe6TyNjHDNGFlnG8sMxVYykzNAZELeNFbT6rYtXP9Vw",
+	"/18bmP7zW1ZnBr6Vc4ZOSQhPuvAeXKtblitjYHbxNiiCbKFNzv2f0GU0Bg1SwTNzRgUX0zNz0HO6IuC/",
+	"hGCQsfHFQEDohCzZaCblDbgvuBBo7UjB3JfrZGVC9VaPIizzL+ZBEHTrC34FISpDLMw8CnLbLOIMI7VG",
+	"7vAE1G/3Iz6HMc3SAbBbPQSaKQVSOmEg5WTYbdUS8T8WDGIrdfpVllJDuHMJp2InoNwhgO8hQpW7G5El",
+	"1zO50ISSKc3qqXyzwc7nTGk6zxruL8cw8DLnWjPReG3Xluh0mq2HBY7lj1HLHvz6NF5PbBAdiA+EjlnN",
+	"L933W+8n96HS4vvhkoOTiJC86q5sQVPNyJUodABDiA3cMoYXuMC/oyRj34/kAq04PWMrsjQ65bJ+t8tX",
+	"AMbaaVsBcGP9Y3N79be+dOVCaI6P7fSWle21TrLmDX3tltLkr9o07ksj8cFfkUrFhjmjqo503s1WZkvh",
+	"IXNz8F/JGaEjBWdkxOKSKxaQVYtmGVzzDBbyvs4bHfDwTbP0vL5kUO2CvTHHxrdIVRdp4EnkXCOhJzyV",
+	"4xu/0IXQPIUYw+43OGcTltdzKUP2yMflUqCy7jy+cOrteqandcqS4Wi12e4oxYDx8oCHm+uG5VQ8+O9/",
+	"PerVy0ClN0QavZJsFvAWnlyzIgpgldsa91HvYQyoo5H0ryh6fCuGw63DA1b4X5owpcmE50qfETbP9AqZ",
+	"hS7gCijCBVvu7PlBfaDk9Ol2arw+gn3QQ1oPITxXN/7czXMko1MGEolwHREhl+bOpVTXUkRlc+3ySyNu",
+	"2EHP1BqBe01898yQWIx0aggrjpBwBasQm5yARW+YW+WRqWTKq7G/j3/dg5VstTCtFJnThLlAS+2NvDtP",
+	"WrF82OCA88Ya8iVQ9jFuPZaLTApVNdUqtxkjkzdCLsU91BjH+RopwgUkazfCvb1LiNFwPJ44NqVzmrDN",
+	"K7kfG7IUbhlR1FKL8ZixrabW5xUKTfzQuQH8KdyLLRY+gt1CWO9KV7GRvJYznjLwUFW3A0I3YyqIZml6",
+	"D6K7z+X1lmkTpeYaNX3kNH7a6y4Qfrt95Tbm7sSEYPdY5V25hMz5lNcqY9JivhD4ckYUYwQPvax/caON",
+	"LxDuYWgoxf9wYcZNGfzAPliI7Pv6mPAuOm/A2e7NAFA+3JEDbFCtztHypFnm/CUlQVQINeeEBS4/Mkwf",
+	"gh9ckxGbcqFQDsf/iu/Pg/Bs7sqC5lIYm4Y64vxybKjADYYKmqXHgiVt50TXzXgL5yFpl1QIsP7sL9DG",
+	"iPtESIgRINBbQzQAcLBiReYyZ22AAZkJt/3OxlHxS/udaCD8rxA4FvdBEzFa7zzThIkEpoMEEnyrHxwH",
+	"t/qKf8x/KjwbIDLFkoEwZJczVCaKl/zSSi85v94iOyPUKKHEb78ZN4dgdTE/awbIhVY8YXGfUDEQht9T",
+	"LXOiKA+I3NKSIRMzfY+/BTid+6L1wiUL+Ji7KIEGRLU7C89/IoQ8xZ6txpbrziic1cjdbJaQBif0GVF0",
+	"RZQ0j3PtVHKM3SaAhASk69zoHnLO+hZZRXofPmDkXCo7uZVckEQCQsnwDPR9OXZYUFnLwoHsMRQEX5x5",
+	"8Lu1h/DEvYuy9FKJKIqf/Tfqz674Q3EEtfz4BWdp8jzPZY3B78DLTWHwZS7F1BkVtbzMQvJrXWlUz8DP",
+	"woWFKWQy5eOVIdR/LFi+Ij5N6YECQ/YMM0lib9gsZzJl280XnITHYtexlu+pSF5PJttUZ2CQ3JC85xxT",
+	"CQwmo6sz1Ags0MtSlLFnrl6/vSaPb7uPgUTU41+RK358bI9fxeiiMq8PBOpEoZ3NFYkzBOvHbXLupgD0",
+	"6fHPhjrhrfiGi8TCn5UkWUq5SFd1Tlvz4IYV22FgBHvGfRIv2XhG9fDvimY8Jg/fMf6Bi/9++y3gv8mU",
+	"6W9zKpJ3F1d0ZYN0jyL/ltFmslxOczoH5ul+zRIuzC7EwQNDY7FWf5ezhOdsrM3v3b+Hizw1P/8jHwLy",
+	"OyKxkVTDTCoNo9AsG3JxK29YXLn4uCs1OkpO5xtAR7+uv1Lew29XxGzumWVXRh8UDpJjt9Wj61o15IhJ",
+	"FyB96037EHusZ1zdUzwDBfj1lsetuyaXCROa61WNIWD2uEFBk5MJH3OauoAPkbnRiTmxp1rLOe4aNr1l",
+	"OZ9wljRamSwHAaL4VLDE3FLkIlwZhe4M4QJOvYMHjbRTMpjcSMqU0XXIoV27n3MwmbpN/EHKm0W2awS7",
+	"vJbnHGRsbMO8McD8Y7DxnKIDc4jXvR9/0uD32va+ZAkf0/TTxrM9rfgQwoRQgR5VZI4UTFZMNoGgjwg+",
+	"BaYjWh6xYjmn6VDImNDU6CIDcQ6a5ZAu9Ax+n4L9OOdioZly4kURKcas74MRhkatJzwUOGaIOW4BfFDm",
+	"/J8Aqx7ah+M6UTBlcphKhPDX2g85C3wYXPWJoQmuFwmLUqrhHxV/7+F//dI5PG2//7UbdZ99jMo/1vqA",
+	"YTd3DFiD+uhjbvcOWQfbvgV8UNrL9vqnt1wEMxBCk5u4pB/Jr+huiB1PV/WfD5Ikyt78RZZKanTpCavB",
+	"dd8Ny1PM4X3tzdTUBYqbBGsw+EmnUw4g/G0w+NDpvD+oJZ5NUZCczWl+oyIriNFcsQE+mhv13wPcgRdy",
+	"piJyw1YQ2O0awX3cQdx7RCDzD/5gXxqIk479K2SSrIxKqI3J4M2wNnkliWLjnGm8zi4q4EAREclSRhXr",
+	"+zm5PJBgmnhv5/RDuGMBGjTYaHBhr5HBy8IP5RMxrL1NHk4YSsSLVz89inDRAfSiFF3v9k46nwiT3pRR",
+	"f9QjCZ+aiaKJSOfM89uI0DCS66zKMgBgW/D/LrEpK55qr5URWIbKUFQaoxRNExCpD5QVp4DS88k9ERkt",
+	"tNFAhCSpnG4H0O2GZfJR243Of7lkgIhsk8v5fKHpKGUwHXT8mSna4hW/L3YyY+MbuQDdvFGeyCK9DubW",
+	"D51n9uoaI8BlCk24SBQxwnU5Y4iagl2V4PUxG0pFrbLJxUDQksoJtzBlGrGl4P7RmF1/qc0WrAqQyZlR",
+	"jABLM0OdXTGLUrFJ6w5dMGf5eEaFbpNz8J6FppxTKoW0ypYNZ61YrsDNPTKaR4M5cq9AegRpeZi64ST/",
+	"7w6uI/K2WUAH0a3dg9n3cdWXxl4DTs0M5VQzINbGxZWq2tX8CI5Pp2rZA8ooT3Zf1jyQdhvvjHvu3xKJ",
+	"sFOK1xU8hL78ZDHWDajq66V0XN+Kp0KEj2eSj1ktpKCBa5cc+Vtc6fZBeEsvclHPts6VI3DQI8JYjoAI",
+	"jvnbF8RXGF5VQvl9zYiL8p2tkIKjo9KlLPGbOn0SJlcP2ACgwniRK3lXbETBI/ECpVThA+1Gk6UGGPKK",
+	"LTcBQ4yC50J+O0FCPGRsIySkDuWlmrfufiD6jSHfsp5RjX7eR+v8JGrmyKaVb8u3qoqjhEHhHY/orUcF",
+	"nxEtE7pC9+/Fq598ZjM6yc2xYwmNhQ7lrfnk+22WzA6yzW5b7ykaIWaTIfeePKTkYsYFU8wwiJyOwVtI",
+	"b5giR48io4uMpdC5TIs/qzVl9OkmZRQtssPB4EN3Mhh8eDppMM7uJWr7ZMT0kjFBeiVfyFOSQFZPLudE",
+	"yGXkdgPLorVJj8zkIi8eKE5gIABjpKG8GslZxqjlsjaDhsMhGaNrydKUUHWjPKcAwDHa5qCm3cvfcB+l",
+	"4PeKWEfCnc4aBW+XuLg9SkP1A+SIyPhVm3Q668T9x0nnipPqgSKjXC4VyxHrLtFbvqR5os4gSOtWnCQ5",
+	"U4qpAJQGKjpUlKleiJNur7TImdaZ+q/+48fBXeh18C58sz0FOpSdXmaG62pk3m+d+C7vAvh/435JZSWx",
+	"MQm4mFajw8YiWTFtLtBYignP56WIrPmGsYyCqHglgD4QYyogWO6wesL8kGtO03Q1dGFa65r2P0ZkIqFc",
+	"z5q2Exeaki1ZVYm4Zsz8aNdj/2VDqdyGMiqDB4kftez2yl2vO3mLJVAV7o7lCuQK4pckBqkf19yNkhxt",
+	"jJagK8FyHbyPC0PGPDlDJSWz49jyJEbseIy7II68vFx4tom939PXgFPYiSnhrqxRvv1CHX2Hr60TOK66",
+	"H6DGQN9ASA1P4rY7gL433MdyzhQqY4a1KQROULGSggWPzWwWasrFTZnsYEyoMJdD3Tp8tYmc6uGvrwNc",
+	"CFy4NGVjXUQRXNkNw5qAARn9XpFcLjRgNSa5/CcTXlDywsyu6Gfo99iUvGkZn3WQINsDtcDjOmqV3Tv6",
+	"gGiWNdG4DTJhxAm07zFNU4iu1I78FTkeuMoWmm2Km3v2CiF4ULFowsdaYV0iX7nxjFCX/myRLTlTMgXA",
+	"Tl3U8ROii2dUJEOJeIdNK3ewiI9RK2VT1YyLtMJzLm+ZdTPMFUtvmTqzBM4FBUQH8npbXigypHjDjWxQ",
+	"LJ3EO5tD9pL9wIJ8pgIXPx/PmgjP+eicxY3aDZ+KQs8LshJ/Nyp7p5ygzwXiLltXe0j3nwbSjVRVC+12",
+	"zN9dAseFC8+MZ2D1Thq45ls9L8H9+71ZYk0gJCMZLD7SHHBkWQR5OKZq9gjc2gVAMDSrIQs5BHPXSemU",
+	"TYebU1BThsg2LrB+oEXqfVp6Ttn081NzhYzs0iMH/vFUgJ/ecNz31ZQzuqpJ/i+gIQ1wnV3CanUq7ueP",
+	"tVX9bM0VFuzO3c/ThkixIc82b5I1YCNyeXV7bC7G5dXtk7Cqn9ksV2/mDAqkeIpUZGmkodGHcdeE1MTW",
+	"kewTOhDWSQKAOZobqxhhvj4Y7d0dJzX1+l7Qw0m/3WBDbNBmQjU1iJeFCBTCxVmR9eWWaea5UOxO1SGw",
+	"rGDn8LQ9PGyY6rzAFG322uBjd3DaFPdqLekOtmcDUTV5ACzvjvvG7plzrVkClcOjsnZqtkrifzx+FOwi",
+	"BzWtOAvoeMwyzWy+HR7DnK4GIgPA911cDAxjlKE/AV1/D7RzWoROhxAPPxD+0wmbcME1S1cOG98mcQix",
+	"R+fHSxAiYypQO02pZv3wOdgB648wgyKKHcPgJSPQ7ivUDYQdqndEeKB2AeKutRN9xaQK5hpr1dWIRHYB",
+	"yirGpl29eg6KtLUjkNmF8WaLPJ2xOWwmlnQ2L3gEocWsKE1XRBkzmKZwpIY3gGMVAZKFeEJLDT45WhEE",
+	"sNVaKxzBoh5LXu/oUOYr6C/3Y/mqT3ZdO9sFHp9aYxX8vro6wWIif0a1l9PWza2N01NfpX1Jkdcm5jAe",
+	"vnlxQU6PT54+WheTWGB8p1q9F+bRj9GOsH0qEjRItSSJjMBQyJjM0vpIl6vCv/ZR9LtU6sRHQaV5n3kB",
+	"4+58lkFiQs1pFiXQqxOqr4juURr/d2iF8eFlOZi/yHmTwrVooODvr6+vCD7QDiNTJ6engQV13Kkvloc1",
+	"1+u+C6VyuYCiYvUB5foAen0tdr9089ntS64v0omz9dvhiSw4iQhpdcOluLC0XAlpAQjJEiDCc1R7IAbi",
+	"N9yI3+wWk99cBRvy20D8dnh46P/fPLtGg+Q3ctzpmLca2yFAmScogEPwG9XS6PCNLvnNqI9YR/2Greyz",
+	"5e4g8OQR+Q2+WddjBF8qGhLAC8f46aCjARQnkQvNANpdampgPzFneiaTofkShCjcNE/s4OgxtGgj+DK+",
+	"YV9HFCqmxpnXTu1r6IW0NYvPXKpWySFvjprR8oesBK//lKvpMac3zOafGX5Xfd/v39oHRswcN36m9JqD",
+	"NBWvSUlSbuZKjDXt+xYUyX34OvpY1jZvbWS3807Ltm/n7JbLhRpaT+5wIazTLvgOFYTRPOX4tkvhCZdy",
+	"RmgliaNUQL6Yqnl5aPWf0jyraYEldDp+fhLQT7Hr7qPODxBM2892zWe55tbc5LusDGS2ukxtDv0KxRyh",
+	"kipIiLFcpAmZSsTnOlrfhGT3X0xZaBy4h1lTeiDufOSQ9Rg7wKLx2uLo3YFbub8aGu015WNdIRfQYR6o",
+	"cDPcnnsVCwOnLtEkhdpamiyymo0C8oCGAeXTDvymXq30d5Trys30UcVhzhZrt7PIAAU3LMzVmnzF+zXd",
+	"O4qvzJvbhJQ+kLKpGjphUryu6MoofbH5c0xmcknmhkv5cgHG8gP1wWXch1tQHQDpSyrF13bNt+SqJGLU",
+	"9AyBQ7HUYne1NNBCgEsmvCz2MTkh9o8OD+o98CxVDK3w0re0lMM5FauGC41hZ8O7YZvxJRufDxJQ1j5p",
+	"DJv6Tz5QyBJTPucI9HUfNQRgq76Xvmf2FFKMafOmgoXkgBPuSjtM79rXUIxs+xzKPGzChU6fJV2BZjDi",
+	"mG6J37FADcUTRh66/GT1aH1YOhJG2Ukb9npmtfByZrM9WeRH5s8jRhKW8lsGDiXpmK7yy+U6OOz1CZmZ",
+	"yIm5dcnavfbdGDxVwpN42OufqrRSM1/rHrkrGbRe8/pMbd8NeO0EWTGpdu9wnM81ByO/kRPQo2jQhuys",
+	"gM+wcocxr0j53ifwATNJ5Ssa2r4rzV9pkIqBOb7eTayivEFLxEBFa0Utr321AIpTUaOca30YZnQPvWFf",
+	"0lf8zw4v7aI35e9t0BeK9O+hdxlUhXPwKydGW94bVS8UW97wLmRW5TNeyITgTSsqPFqippdVHVcv/brE",
+	"i4u/WP5Y/MJxwPJvbCmROhZU/nXBS8q/d5fdHrS9ca2oVb40QCl11wKMGVu6BKjJ9zGqc+C8uUsNtn4p",
+	"YXAh+D8W4Nwwj0WlIiLB3+zOR74QpvV3PzmuIP0iIuRArIP5jJaWMgpd3uJ/xa50ZinDwvq4fOLMm+ff",
+	"HfY6vSeHnU6nexc36t/+tQYG3BkfWJQXqmQsge9uKs0CQDMwOwH+Lrc1NuqGNg9ycNSvdm+3sblWUTmK",
+	"6nI7dq1c1C9XhxmIdeWggibcsbzRjoAIX1Tj86Ii6sEB5Y1FKjZqXcqmFa1uZ6cQEkpD3B9qMgCnFU15",
+	"rFQXhgv0kEwkGbEJ6LMIPrXqdRXcD2Lrj8AE7FqyqU9imvH4zAHHXA0irD0UkREb04UyVjjiZD0WaUlt",
+	"myJjQT+MfXGn+FGEDnfkWTOaODv8YZzavwcWpjlU2zztYVyUg4ofnZHYFYSKSRP5fxUFppirgrIxggsJ",
+	"AS72gJogTUP36XpeyCeOGt+zrlV9+tg6oLw+rwVDCQ2fHjN+a7hRE/TsHfj3HeDMPV/AzZraY6l98a6v",
+	"q3iXg57U5fwEKBJf12s3OEnB1XcuMPhyK86pSL70NqY10Lm6B+SpCTFSbkeesuknIosm1EYzSsPv4v1K",
+	"i1SktZxYRQtdMDQU1X9oG7PNB5EbQfjpkEJNp7ChZxkew2fIrWpWUcvKlGEEtQlWZ77OwdJG5FxnX64/",
+	"5fGo2kLxhXsZGKiNNSN6tF94AZ3vL1ht0XBTEJqmbfKDBdVH5kcfXiwWAy8PBFbVuy45gIGel9TsmueP",
+	"IBTCuLr3E/s6c1yjnnI3JdURQbl/F+ygS+Jb12J3F9RFY8Znnc+Q+/Wsc79kr/uk9mxPi2m+attxMODi",
+	"M5S3YgBwyeWYKYtWUWBGGkV2JBcaC3ZVcCS6VEAKMDIeklKAUAbChmJK1Rl/V1nGunqMxLkEB+Iu9Rjr",
+	"8S5uHZifY+faiHrx21YCtwSIF+8qqxYjrNPTr/n4humaWutbcwV1UAHJ1YNMGJuzO2Tn3xkBX6FQ/34p",
+	"ubGOSHGdn7xhVVjN4oFClFzkSlFhrZm7luvaGYB2zecs5aKuUD5Wz9lcKX9na9+N8xxm8nFLurMbe9OM",
+	"n7sNrcjdDW4UX1V2dw+KMbRrAUBbUTaTXM7rzxvDLeirKFto6P9alhJg1j68odbjXN6ypG8D60GVW6wd",
+	"giKwpDc5I6DqGa695nd1j2i5af0QFgj6AVFFYrNnNtuuCDCYzUgZzQV20PYBKljs9pKhUH7AAqS9GaRl",
+	"yx1uHY1Z5NiuHTlABVFB/nYIYjaCPMu5wPo8mn3Q92mzp9h4kXO9emt22ddp/Ctb1WenlVKAz68uoQRW",
+	"n8TnYZyhT75lNGc5+evzn+I2uV5KqGaA4Bhvc61ILgFBSZ4bZQ4CerZk6owNBCJiitTisMBoRlcxeYi1",
+	"C1yEHqqkPoKanzTB2p9AlVj+0MU7rOQCmgIsIky0OOuZ1hn2s+diUkNm52S0UEZnUkStlGZz8pAKckCz",
+	"7OARQFjMfMjBAczt4CCC6L8ilBwc2DkeHNijLWXz2e5QBweWQ5lXoUT8QJj9PjgwwuRQTiYHB9XGwggB",
+	"R6SCWbsKQCqhSwQzcB3YtbDiRiuYHm7XwQGRExyz3IfDeswHYiAODs5B31IHB3CuUGK3xtjguTcy+iQw",
+	"MiKiDC2fdMysur32SYesFlRYlKn5ImbbK026sCqqBwJ02MDGIA+7nQ6Z8zTlUsD7j1xNBWM1rAg0Ms9o",
+	"rlgOsHTOFGEf6FinKxjJl9ggE3OhoL8srs4IAre2Ny8uyNHR0amTmv+ElDR7AnM+ziW6Sl2V4hjjIkeH",
+	"ne5157R/1Ol3Ot90nvU7nbhNzi1sxHyYC/Lj9YUdEVmbG/Mehc0seNt6yBKq6YgqZjevpFfaEd9ATNWG",
+	"WRWdsIODoheZWJEZo5CvfC4KuBNkuFp3VwAgicnDarDKBaMeRX6GA7HlxbVI1qNwrfZlm0V97Xi7w6RY",
+	"mJTdX4/VGQj2gSutzioQliJZxAaUA8X6uHNag45pEwgwEwowiUM0LMkolzdMmM8KNnbd3OlAnHz4EBWF",
+	"y4Acy5Fr6EZn75IwZupYzpm3Uh3WXhhj5ODA/KrX6VmnYhju7lfSRQFP5wH9gN7laWq0X8WgunB7IN4w",
+	"Wup0FgXswsYFLE1B5x+0exwSzc4ZquwbctUsTXEOTgXqk0wqXbQ/L/cLfKgYI7H9SdnwQCbTFAkr/u45",
+	"VsHGbkIOeA6bY04TmYIUY3ZmC7BbF5SlUX9JUB7bj7omcXGl254hbuwtBIa930qdL3w/N4zG2YZufeCv",
+	"wX4ZUnV+EngLy7+bLbJwVnen4xBBYVG33/xdSRGHyG5yZbGtJGFjjr7l2BasRt7W3LFxIFBnxDnGiL2N",
+	"2+QVWwJGVgWl7KE9cpEZUylg7y6bRS3jen60ACYLhTW0VanAjnzNGrhGfimJn6dkzpXKWIpDGgKHVSie",
+	"MqHTFeFTIaEagWOQkDMStJ7s20c2V93H2xSCYZEMDg4K4AzwAzi3lVz0AV0rhZUYECCG71hLjIxkYsSG",
+	"FUkggix0xjtRjJhpk+fwAVte10mbOMSRx30zYq6iUqdAG6sfiLJaF58f/kzo4T9J5/CUtMmQHMYRVp82",
+	"GwhRB6xE+D8LqZlvX2C2xFxVizoEFwDqOykfM4EGB2pCE24U7tZ5Rsczdthrd1qun3P4Owg8zOfU2ENY",
+	"UkRFXteyCoeFnpkDNYKjmtiLCPbWFV3Z8u/nV5dBO8d+q9vu4EhGU6IZb/VbR+0uTCijegYaacESsBCx",
+	"3qRB236bIzbjRvwRLPEVERmYl1HB/JHp6oJHTZlWbfItm3LhGUYMRkUcYcbgQMRFl7MY+JHlqFMg76XM",
+	"b6CrNipl5kis7opctO9NDSN8b3iWMehNTjXcC+4ZDlxuUJjbA2G4FRQJg2FKvsj1PnJw6kgDXIrLpNVv",
+	"/cCVfu66tBW3ttX/pW4vyyucFOtz5qWrWuIUDLgBEP4SNgzOzbeASRTEhY3hrAJOK9V8u89K3sSHnd9+",
+	"6R6evsciQZ2o+/Tjo9pMy1rfh7mslhS0dFfTHEPT1AD6WJqar4vUq9SyPepVPN+bPd4f3xvLUWVSKLSw",
+	"ep0O5u2AOmJtrhLAzvyumMgOnT+nDM2WqrkCZyYndiva5qId4+h1H/WzfHyJ0LnAPX3c6W5/7ccKvg7e",
+	"O9r+3guAbyYMssJOdpugDfDDC0c7Tc2DtULLFy6As3l/aRnx2XpvjqxgfVcyTYnvcKjpVAUtD9+bjxkO",
+	"VeR/PR5ZV4rRhWrc9P7uhmVl0G8rsH2xrNraCwV5y+dp6pPirO5TYMiNnLLIJ6PeFpl5/YEIashYmwLt",
+	"xIWrfuWSKtHQESs7/NyXDeI5SY3wNMOi5Y3zhMrVXupC6Vsz3AqZEUaOyFs6YZgCYOwOtCtwsbbAy47Y",
+	"eK/jH3dOB6IOem9m6/Qjh8mp4YbfcpH4VEB07DClv5XJaoebaaFwcJczqrl9tCAYc+/g12Z5ZGzkjA3F",
+	"V2sPY0eNBQtcuS33zGHxjMuEb8kfsxfPFi8X5//9eviyl30Ydf/n9J+v/v6OvX0iW0EGo5vX4fHTbhdZ",
+	"w278xGyMv/Vln5dRcT9+RlZm811r+JjPZbddl6tJoFDE79+DuR13Tre/8Qa1aHi+u8MIhm6vpfwBsKvw",
+	"0skuy/EI15cs4dS18v5D2a+70VUWfEHTFP0BLDd3ySjTruZZwJODHNw6vpxCX5VmzvwCyocHwxQMuNxP",
+	"xRhmdS1VyAsJ6TYKcZ/m9jd3lCEyR/tyBC+B2QWlxOf4tmeqiGcKeN+xq8VACXSOcqaWkI6tWp8pFjy3",
+	"5R9qtUIpb37M7s0Jd7vY5XY2/z5c5d+Foxxvf+OV1ECae5biWcoPkNBl7/oi28JFijLOW+xPae1kEdR3",
+	"RlfmFNwI6EJs19pnaGNvs89eO0i59drZtC/vtGyycEqIvJ3uTgl+UTsNpwpaFc23hqgb36EAdxu7XFd8",
+	"0+DgECkanfn9LTIWQq98p98pvPINM/VgxDVz9R4lfesN1DioP77FwnZl57A6JRQah7qPZi7o1QN9F4hL",
+	"rPzyaxeG9c4bDPDeyZMdq+D86z8PG8oeNRrj9rD+1MZ4UW5+ozGOW7E3xu9ljP/APTEFLNsVsofCs3Wq",
+	"3UsXnA3MYMf8XRVjDJfGBVoHIxA+/5IrMjbmqnCxkdGqlKJC3vpg1ECAIV0TYwIDFYktCpPJe50O8e/g",
+	"JF0DSGPdhB43kRB7HWyvqYFA2DwtetLUKXsXwNZee4D2fW3enE250rlvBRcavuOUCz5+YMRR8RCZMCD8",
+	"Itob2r0O0opNo8rH9qbylYi4/DsCOY5csFa5ZnrCMpprzO/wyXqH/uEy+rCSy3YHO7nUHuELq7S21UO9",
+	"Roukg4FPQlNzhRzqS1fipsCBeshKfsfxNxxkmIBWksBdjIu3u72jn8OkgPoWCrtRQAgJLA12hIP9fGcq",
+	"caik3fqE2VJurui1LQO9VmwfK+w3E6BPA8Ay5nelx800UaC/9o6Sf3urJqNrBs1LKKFjJVydbCyZMr7H",
+	"dGDTlMXFd0wXsuKPY2WhFPyTWuRfnZIFKJFNpLRmotZNpXgEz9lBON/XE+JjAIejU/3+396sAKpFzmo7",
+	"WARaly8reQ5tdsMKTTa9tVrvCLh9H1A6PmUkKEM5o8qVtmRJm1RqQxu2PKFKW0hSqciWg/U5tJYvjFkJ",
+	"hAQVu9rkAutPEOqm69blFc02uYbdEJKYTajVFc2rX8P197tutZXeHzA4F9Oz+rIw/lgxcQTujYvzo5Vg",
+	"TFyE08HuBfitpvnZpx/Do/gkTPJP6Im8o4z/2iTuhb2KdxW5jx2I5nMxu3NlCwu6atgFqwLYKFTJR3RK",
+	"FTRZAy52uGwJPZIQbx1gQ2dUDURQcsPWaivaC5U8U+QcoIp4Q8pmiW2qhAMY+zowj+2TVEPpWRgGGk5p",
+	"RRw2OiI5E2zJEo+xgvoNI0Ye9jqdR2cuto1xFRxM5q5ctO+PCtuGxfmCseo4PnkIaNGNFf+cPECUYCIF",
+	"e9RGOGfRpcUDPgdixWzq5YiNgwrXYwqFQjZVBGw2+K+CJIz7mvwuJn1e5O8X1+Cytq2uoToKtXS8gRiU",
+	"K2/1OkftTrvbPWo/9Y0KamPf3rjaLQj+8Q5GU6X2+peOTNlz2SSBHhTl3Mom/Zkv7hxegXta9DWnWxj1",
+	"7ndo0x66LvFF3qW1920zn9byA+2U/q/b2uoM6DY7A3w3HZv+toFSwow9zGZqLdl4RvXw7wrLhgAjdVku",
+	"l42zFVKM2VttrP+Tvz7rPTm+/OH6rxffd59c/E/vpNN7e/ns51cvr18+efq/b+Gj4xtoMdrKcpbR1ZAn",
+	"/7n80Ot0j7ud3tNep3N6dHpy0us9OXlKn5x2jp6d9p6ddDsIcVy95VNz4vLNafLsajETl+Nvfvr52fjb",
+	"719cLCfTjP71dJo8vaWtqKX4VFyjG+HN23NAV87ZW03n5jp1nz7tHfWePel0DQlg3TPgPWv+kN4J+EN8",
+	"IvYvVceN3Tqb++6S6d3PzkHhKpwbIWTb6bS6p+EmegdKt1txoHRDB0rHF43YzdfiG8vYwz10h7s2szsz",
+	"gg1RYkxLtx6UjZev96UYRGiXONT/WZP08GlDToJVEw32euqn01P3vqjXGTRQLfI/nWbsNd9G3VhDNvTn",
+	"U40tTlsQWs2QXrLR4S1nS6O7mrsBau6ltkl8ej2l2lydjFpINgSDeKiOor4JujGEigkujUDDoLNSzVrb",
+	"q8+l61LbcRqz1nFsfDmyWScIHK3p+GCV94HgCqNX8CGMdxmrAHV57HVjJiLWFtYm526mKb81GjETrr0u",
+	"fnKGOT7jGRvfyIUtl0vTdCBgHF8SqVkntan9v0clNVO2CTNldRQqidQlv9eBLc1zh/a5u0iMcs7+Tppj",
+	"95MJBrt7DXLBEYoELMieIe8Zcqvf+h6M/SJ59BYh4uWLspFPu9/UBQ6alRPvvUdFA/OWLh0vkl4fOSOx",
+	"WolxDLxkHR31HdOhGfvHWGS+vtU+CPHlghCbdYi7xiHsCVcjEWu0fd9YRPX7TVrIhfM1ceXLbFZ8TGdF",
+	"yjP0XsJed2HPhnY54kCaAg7nA+GL8RQXswggNDUY6BftA3aNGPyxl/RVOabDtQ/mnLkqCEGVo2VTHOaP",
+	"NOT20YZ9tGFztGEno2qdodlU3c/I0sAHocISAmGAodfpuUuoipIOWHi4vkJ3UPt1nccNRJG1X3g7eHAr",
+	"oPMCZEfbOx8UjqiF49WVkSgWMxAlIAJ+azEvVb4E2BtmRGOOu62QX0IJNtpEtsT578tGyyu++ROA27me",
+	"OXWwu5NOpygp2DrPMsmFxiY/VIxZmroS/vWYpcM3d8LNlWtf7mQ39e65CfUrbfRE9xAY3j6p9UOv+Urh",
+	"Y03OUVcSz9yWwA/aq/WDHj/rdY+Onvbu5gd1Vb9bzrNta1rv4m79fadds8y7nn+TJHT6RuDR3Eu0vRl8",
+	"b6MCa85VzQqUTTVy1MnIDWLUGKmfT4b6uL1X/Wrc+WH8ez18701tiBEvaZ6oNvlOyqSq747l3JXAtfXv",
+	"IFAAP6MBMWeoZ/Y6naqLMdRMcQ7QEKEMASj1IiMc8sLx0aIUj7rhYoqGTDGExWZhJt6KQW9OW8KJpml1",
+	"H7gKO0FhskyBvnqgfMIJVSSVSreh11D9guB92McUa6lJwnXkmhHtYAW9XYnxV+OpcAkB/rhcj2+PpfwD",
+	"rBxUo8xhIJ26fKdai8cRDMBG9obOv6kn59xWJfLHK+TyjuaLDgrK1jodsQaTzqlQHGuxrXNLY55YHl8t",
+	"CGQr9CgC1Ts3OSB9advPeL39GE0ufr9MtfdGfkFvZKnWHfrPv4R70tLsTpD9wIr8TMS5kwq/R+3/YQ7z",
+	"3FHAulp7V3rEo95Gjo+Ncfy4aJJxZ/W4MkyTdmxDzwA/844Wvd68oaGn71mpeQ86aCDaRK5lmhAlAXCq",
+	"WZqWtaZoIIqKoa4Fd5F0vxCJC7Tn2qrNrvoldpOxkihl0zbByqtWA17LyIvw0lQU5ZJLDe4Vlvc4I77O",
+	"ElQH9NpsyqZrLWyL0qa1bXHrdFk8lku3jT+w6WcqEPItnE/IVz6FT+hTcLPCDrOVVLVM9y6JP4uTvd5B",
+	"8BbSgRravKyzm03+gy2c8jH63D4bw3yRMwtod55qUeWV1YUCnRu24fgN1j1O0zZ57QpdukeNeY9tAcmM",
+	"3jK/SQPBocQmeiM2s50d4oqwR2tc6A9hB3ZTnPfC2Avl/dyzhj81a/iO37I6jaNUPmg7F4DuP5/t1r9d",
+	"jCAQR123TXeVp5SLyPrKAFuwFFafKao12x6nqB25/B295GPsvD7KuZgiSxHsgyY6Xw2ErUSJJS2hcdZE",
+	"guexTc4LB2BUpCPaHu3FzEIsQm2D+YJPDEQTo4Ab1GT+fHEO4Qqviz1P+JOrC0wUVhdesnpm0Phh/CDL",
+	"b5vrMRcNubPFKOVjqMXKBPpBF3na6rceA0uw49a28Sl8/3LJlOv5bEsu2ZTFulJbzEOUtCRjmaZsrMNS",
+	"OkUfE0DVBh/1rpD1z25r3N0uFS6DPVz/yLuqP0ZuqFIegfIedCYIhrDFfOtGCBsZwO5BRfio6CLBc1+T",
+	"19bKDZr52BqVKhgrKC9nTsy1QwBvDjS4sE3SGstUXm1oseBbvnjcxYcPoK9wQbontrOz6pfyCE+IishR",
+	"x/xvj8yNjOh28L9H+F/oCCPIDCvYYz2ynDGS0JWyERMmyumIEF8582XZKPZtINS842sK+zL10EHBWFbG",
+	"kB4IW7i71N1hKqH4kfmF+yjDEpkRSSXU2gtaPYBXF5rbU/Msdii2kinM8ISOGAnP2Vgr2xBG29Z3LIFm",
+	"AFho01bwHK3IW2N60zwh7+y5kYfK/sqdZHss54/6vtHFoXmZ6kXOYjKTaYLlnf0vi67n2JMN5KmZon09",
+	"Inop6/om/S/L+cRCZ+gS9GfXpyblo5zmUMR5fb62m3lGcygTwHU0EO6aAMDIT1zzOVOazrPYa/Nz7MNA",
+	"BTlxOQFETibt4iUo2WzTaG8RFBNz20AQcYzY4InOWZgEqzwCpw8V9KExg9kVniCSHST+1sL1bkie+Npy",
+	"KE2L+1dMtFV1NIQohq2l7cIu+mb2Z+RHwT+4K7Z1eL+5v28W0JYrBxqRExLfdiPc6hFV7MlxRBQze6aR",
+	"eFVGx2z71Dxt3mlq7z+Pcwgq3O/kFfq//6tpMWybutAbJtoo3IuwlG0AExHbj4J0na/OTq2+2jtyaaMZ",
+	"73n0nkfvefSeR+959NfGo50Vsdel93x6z6f3fHrPp79uPm07xO/59J5P7/n0nk/v+fRXyqd9OG/Pqves",
+	"es+q96x6z6q/NlZtMamI0hommAO7Z9V7Vr1n1XtWvWfVXyGr3jup92x6z6b3bHrPpr9qNr33Ue/Z9J5N",
+	"79n0nk1/1WzaJpcM5UIrnuy9H3t+vefXe36959dfLb/ehxT3nHrPqfeces+pv05O/fHj/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

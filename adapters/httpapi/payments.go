@@ -13,6 +13,9 @@ func (a api) CreatePayment(ctx context.Context, r CreatePaymentRequestObject) (C
 	if r.Body.Payer != nil {
 		in.OpenID = r.Body.Payer.Openid
 	}
+	if m := r.Body.Medical; m != nil {
+		in.Medical = medicalOf(*m)
+	}
 	if in.ClientIP != "" {
 		if _, err := netip.ParseAddr(in.ClientIP); err != nil {
 			return nil, invalid{{Field: "client_ip", Detail: "must be an IPv4 or IPv6 address"}}

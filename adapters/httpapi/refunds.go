@@ -13,7 +13,15 @@ func (a api) CreateRefund(ctx context.Context, r CreateRefundRequestObject) (Cre
 	if err != nil {
 		return nil, err
 	}
+	legs := map[string]int64{}
+	for _, l := range given(r.Body.Legs) {
+		if legs[string(l.LegID)] != 0 {
+			return nil, invalid{{Field: "legs", Detail: "must name each part once"}}
+		}
+		legs[string(l.LegID)] = l.Amount
+	}
 	f, _, err := a.gateway.Refund(ctx, app, r.Number, pay.RefundRequest{
+		Legs:      legs,
 		Reference: r.Body.Reference,
 		Amount:    money.Amount{Minor: r.Body.Amount, Currency: p.Content.Amount.Currency},
 		Reason:    given(r.Body.Reason),
@@ -38,6 +46,24 @@ func (a api) RetryRefund(ctx context.Context, r RetryRefundRequestObject) (Retry
 		return nil, err
 	}
 	return RetryRefund202JSONResponse{Body: refundOf(f), Headers: RetryRefund202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
+}
+
+func (a api) RefundInsuranceLeg(ctx context.Context, r RefundInsuranceLegRequestObject) (RefundInsuranceLegResponseObject, error) {
+	f, err := a.gateway.RefundedAtBureau(ctx, callOf(ctx).app, r.Number, pay.BureauRefund{
+		Number: r.Body.BureauRefundNo, Gov: given(r.Body.Gov), Self: given(r.Body.Self), Other: given(r.Body.Other), RefundedAt: r.Body.RefundedAt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return RefundInsuranceLeg202JSONResponse{Body: refundOf(f), Headers: RefundInsuranceLeg202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
+}
+
+func (a api) CancelInsuranceLeg(ctx context.Context, r CancelInsuranceLegRequestObject) (CancelInsuranceLegResponseObject, error) {
+	f, err := a.gateway.CancelInsuranceLeg(ctx, callOf(ctx).app, r.Number)
+	if err != nil {
+		return nil, err
+	}
+	return CancelInsuranceLeg202JSONResponse{Body: refundOf(f), Headers: CancelInsuranceLeg202ResponseHeaders{RetryAfter: unlessZero(askAgain)}}, nil
 }
 
 func refundOf(f pay.Refund) Refund {

@@ -142,6 +142,8 @@ var reasons = map[pb.Reason]pay.Reason{
 	pb.Reason_REASON_RATE_LIMITED:    pay.RateLimited,
 	pb.Reason_REASON_AUTH:            pay.Auth,
 	pb.Reason_REASON_UNAVAILABLE:     pay.Unavailable,
+
+	pb.Reason_REASON_AUTHORIZATION_EXPIRED: pay.AuthorizationExpired,
 }
 
 // reason of a later version keeps the state and asks again, as Unavailable does.
@@ -230,7 +232,7 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 	if out.Medical, err = medicalFacts(f.GetDetails()); err != nil {
 		return nil, err
 	}
-	if f.GetLegsOnly() {
+	if out.LegsOnly = f.GetLegsOnly(); out.LegsOnly {
 		out.State = "" // decides nothing of the payment as a whole
 	}
 	for _, l := range f.GetLegs() {
@@ -242,7 +244,7 @@ func facts(f *pb.PaymentFacts) (*pay.Facts, error) {
 			return nil, err
 		}
 		out.Legs = append(out.Legs, pay.LegFacts{ID: l.GetLegId(), Kind: pay.LegKind(l.GetKind()), Amount: share,
-			State: factState(l.GetState()), ProviderID: l.GetProviderId()})
+			State: factState(l.GetState()), ProviderID: l.GetProviderId(), Refunded: l.GetState() == pb.PaymentState_PAYMENT_STATE_REFUNDED})
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -37,6 +38,7 @@ func (h *Host) Policy(provider string) (pay.Policy, error) {
 		RefundCount:     int(max(0, limits.GetCount())),
 		RefundAge:       max(0, limits.GetAge().AsDuration()),
 		RefundInterval:  max(0, limits.GetMinInterval().AsDuration()),
+		Insurance:       slices.Contains(about.GetLegKinds(), string(pay.LegInsurance)),
 		NoClose:         about.GetCloseSupport() != pb.CloseSupport_CLOSE_SUPPORT_FULL,
 		NotPayableAfter: max(0, about.GetNotPayableAfter().AsDuration()),
 	}, nil

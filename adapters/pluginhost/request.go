@@ -73,10 +73,13 @@ func closePayment(p pay.Payment) *pb.ClosePaymentRequest {
 }
 
 func createRefund(p pay.Payment, r pay.Refund) *pb.CreateRefundRequest {
-	leg := refundedLeg(p, r)
+	leg, back := refundedLeg(p, r), r.Amount
+	if cash, ok := r.Cash(); ok && len(r.Legs) > 1 {
+		back = cash.Amount
+	}
 	return &pb.CreateRefundRequest{
 		Call: callOf(p), PaymentNumber: p.OutTradeNo(), ProviderPaymentId: leg.ProviderID,
-		Number: r.OutRefundNo(), LegId: leg.ID, Amount: amount(r.Amount), Total: amount(leg.Amount),
+		Number: r.OutRefundNo(), LegId: leg.ID, Amount: amount(back), Total: amount(leg.Amount),
 		Reason: r.Reason, NotifyUrl: r.NotifyURL,
 	}
 }
@@ -86,15 +89,16 @@ func queryRefund(p pay.Payment, r pay.Refund) *pb.QueryRefundRequest {
 		ProviderId: r.ProviderID, LegId: refundedLeg(p, r).ID}
 }
 
-// refundedLeg is the leg that a refund gives back from. Of a refund of several legs at once it is the whole payment,
-// without a leg's name.
+// refundedLeg is the leg that a refund gives back from through the provider: never the insurance leg, which is the bureau's. Of a
+// refund without legs it is the whole payment, without a leg's name.
 func refundedLeg(p pay.Payment, r pay.Refund) pay.Leg {
 	whole := pay.Leg{Amount: p.Content.Amount, ProviderID: p.ProviderID}
-	if len(r.Legs) != 1 {
+	cash, ok := r.Cash()
+	if !ok || cash.LegID == "" {
 		return whole
 	}
 	for _, l := range p.Legs {
-		if l.ID == r.Legs[0].LegID {
+		if l.ID == cash.LegID {
 			if l.ProviderID == "" {
 				l.ProviderID = p.ProviderID
 			}

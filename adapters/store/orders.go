@@ -21,6 +21,12 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 	if err != nil {
 		return o, false, err
 	}
+	if o.Bill != nil {
+		if row.Bill, err = s.sealed("bill "+o.Number, o.Bill); err != nil {
+			return o, false, err
+		}
+		row.PersonsAt = row.CreatedAt
+	}
 	err = s.inTx(ctx, func(t *tx) error {
 		result, err := t.exec(ctx, inserting(s, []orderRow{row}, nil).add(" on conflict (app, reference) do nothing"))
 		if uniqueViolation(err) != "" {
@@ -45,7 +51,9 @@ func (s *Store) AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, ad
 	if err := s.read.NewSelect().Model(&there).Where("app = ?", o.App).Where("reference = ?", o.Reference).Scan(ctx); err != nil {
 		return o, false, failed(err, "read order %q of %s", o.Reference, o.App)
 	}
-	stored, err = there.order()
+	if stored, err = there.order(); err == nil {
+		err = s.keys.openBill(there, &stored)
+	}
 	return stored, false, err
 }
 

@@ -21,7 +21,10 @@ func readAll[Row any](ctx context.Context, r reading, where string, args ...any)
 
 // rowsOf reads the payments and refunds of an order, by number.
 func (r reading) rowsOf(ctx context.Context, o orderRow) (rows pay.Rows, err error) {
-	if rows.Order, err = o.order(); err != nil {
+	if rows.Order, err = o.order(); err == nil {
+		err = r.s.keys.openBill(o, &rows.Order)
+	}
+	if err != nil {
 		return rows, err
 	}
 	payments, err := readAll[paymentRow](ctx, r, "order_number = ? order by number", o.Number)

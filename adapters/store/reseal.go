@@ -15,6 +15,7 @@ import (
 var sealedColumns = []struct{ table, key, column, about string }{
 	{"payments", "number", "provider_state", "provider_state "},
 	{"payments", "number", "details", "details "},
+	{"orders", "number", "bill", "bill "},
 	{"inbox", "id", "facts", "inbox.facts "},
 	{"inbox", "id", "body", "inbox.body "},
 	{"tokens", "hash", "content", "tokens.content "},

@@ -26,6 +26,8 @@ type orderRow struct {
 	PayerID      string
 	ReturnURL    string
 	Metadata     string
+	Bill         string // sealed: personal data; empty without one
+	PersonsAt    int64  `bun:",nullzero"`
 	ExpiresAt    int64
 	State        string
 	CloseReason  string
@@ -60,6 +62,16 @@ func (r orderRow) order() (pay.Order, error) {
 		PaidAt: fromMicros(r.PaidAt), Due: fromMicros(r.Due),
 	}
 	return o, fromJSON("order "+r.Number, r.Metadata, &o.Metadata)
+}
+
+// openBill gives the order the bill that its row holds.
+func (k *Keyring) openBill(r orderRow, o *pay.Order) error {
+	text, err := k.open(r.Bill, "bill "+r.Number)
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	o.Bill = &pay.Bill{}
+	return fromJSON("the bill of order "+r.Number, string(text), o.Bill)
 }
 
 // paymentRow is a payment as it is stored.

@@ -25,8 +25,9 @@ func demoCommand() *cobra.Command {
 		Short: "Play a payment and its refund without a person, and fail on any surprise",
 		Long: `Starts what dev starts, on free ports and in a folder that is removed afterwards, and plays: an order, its
 payment, a callback, a payment whose callback is lost, a payment that is cancelled and closed, a refund, a
-refund whose answer is lost, the same person's payment and refund in a mini program, and a payment and refund through
-each channel of configs/dev.yaml that is not WeChat. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
+refund whose answer is lost, the same person's payment and refund in a mini program, a clinic's bill paid by medical
+insurance and in cash and refunded in both parts, and a payment and refund through each channel of configs/dev.yaml
+that is not WeChat. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
 		Example: "  paybridge demo\n  paybridge demo --store.driver postgres --store.dsn env:DSN   # on a database that may be written to",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -118,7 +119,7 @@ func (d *demo) play(ctx context.Context) error {
 	if _, err := fmt.Fprintf(d.out, "%-4s %-52s %-34s %-20s %s\n", "step", "what", "number", "state", "after"); err != nil {
 		return err
 	}
-	for _, scene := range []func(context.Context) error{d.paidAndRefunded, d.callbackLost, d.cancelled, d.refundAnswerLost, d.inMiniProgram} {
+	for _, scene := range []func(context.Context) error{d.paidAndRefunded, d.callbackLost, d.cancelled, d.refundAnswerLost, d.inMiniProgram, d.insured} {
 		if err := scene(ctx); err != nil {
 			return err
 		}
@@ -376,7 +377,7 @@ func (d *demo) await(ctx context.Context, what, url, want string) error {
 	}
 }
 
-func (d *demo) do(ctx context.Context, method, url string, body any, into *answer) (status int, err error) {
+func (d *demo) do(ctx context.Context, method, url string, body, into any) (status int, err error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)

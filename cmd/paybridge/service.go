@@ -126,7 +126,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	s.gateway = gateway.New(gateway.Options{
 		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
-		Installation: cfg.Installation, Hold: o.hold, Optional: s.host, Rules: settingsRules{cfg, s.host},
+		Installation: cfg.Installation, PersonsKept: time.Duration(cfg.PersonsKeptDays) * 24 * time.Hour, Hold: o.hold, Optional: s.host, Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,
 			Notification: s.metrics.Notification, Work: s.metrics.Work, Event: s.metrics.Event, Breaker: s.metrics.Breaker,
@@ -416,6 +416,7 @@ func (s *service) serve(ctx context.Context, o options) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.gateway.Work(work) })
 	background.Go(func() { s.followChanges(work) })
+	background.Go(func() { s.gateway.ForgetPersons(work) })
 
 	failed := make(chan error, 2)
 	go func() { failed <- public.Serve(s.public) }()

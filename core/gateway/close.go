@@ -82,10 +82,6 @@ func (g *Gateway) close(ctx context.Context, number string, claim ports.Claim) (
 	if p.State != pay.PaymentClosing {
 		return p, g.Store.Unclaim(ctx, claim, g.Clock.Now())
 	}
-	if p.Route.Policy.NoClose {
-		p, _, err = g.query(ctx, number, claim)
-		return p, err
-	}
 	crashPoint(crashAfterIntent)
 	answer := g.call(ctx, p, "close", ports.Provider.ClosePayment)
 	crashPoint(crashAfterCall)

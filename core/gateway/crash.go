@@ -7,6 +7,8 @@ const (
 	crashBeforeOutcome     = "before-outcome-commit"
 	crashAfterOutcome      = "after-outcome-commit"
 	crashAfterNotification = "after-notification-commit"
+	crashBeforeCheckpoint  = "before-checkpoint-commit"
+	crashAfterCheckpoint   = "after-checkpoint-commit"
 
 	crashAfterPublish   = "after-publish-commit"
 	crashAfterEvent     = "after-event-sent"
@@ -16,5 +18,6 @@ const (
 // CrashPoints lists the points at which a build with the tag crashpoints can be made to die.
 func CrashPoints() []string {
 	return []string{crashAfterIntent, crashAfterCall, crashBeforeOutcome, crashAfterOutcome, crashAfterNotification,
+		crashBeforeCheckpoint, crashAfterCheckpoint,
 		crashAfterPublish, crashAfterEvent, crashAfterDelivered}
 }

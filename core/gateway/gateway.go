@@ -25,9 +25,10 @@ type Options struct {
 	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in
 	Clock        ports.Clock
 	Log          *slog.Logger
-	Installation string // two digits, told apart in bills from other systems of the same merchant
-	Workers      int    // provider calls that work makes at once; 0: 16
-	Hold         bool   // send no refunds and no events, as after a restore
+	Installation string        // two digits, told apart in bills from other systems of the same merchant
+	Workers      int           // provider calls that work makes at once; 0: 16
+	PersonsKept  time.Duration // how long after an order was made its bill names persons; at least 30 days
+	Hold         bool          // send no refunds and no events, as after a restore
 	Observe      Observer
 	Optional     ports.Optional      // what only some channels offer
 	Rules        ports.SettingsRules // of what an operator may change; nil: nothing is changed

@@ -26,6 +26,7 @@ type OrderRequest struct {
 	ReturnURL   string
 	Metadata    map[string]string
 	ExpiresAt   time.Time // zero: in two hours
+	Bill        *pay.Bill // of a hospital's order; its payer is named
 }
 
 const (
@@ -46,7 +47,7 @@ func (g *Gateway) CreateOrder(ctx context.Context, app string, r OrderRequest) (
 	}
 	o = pay.Order{
 		App: app, Reference: r.Reference, Amount: r.Amount, Description: r.Description, ProductType: r.ProductType,
-		Payer: r.Payer, PayerID: r.PayerID, ReturnURL: r.ReturnURL, Metadata: r.Metadata, ExpiresAt: r.ExpiresAt,
+		Payer: r.Payer, PayerID: r.PayerID, ReturnURL: r.ReturnURL, Metadata: r.Metadata, ExpiresAt: r.ExpiresAt, Bill: r.Bill,
 		State: pay.OrderOpen, CreatedAt: now, Due: r.ExpiresAt,
 	}
 	for range tries {
@@ -106,6 +107,14 @@ func (r *OrderRequest) complete(now time.Time) error {
 	if r.ReturnURL != "" {
 		if u, err := url.Parse(r.ReturnURL); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || len(r.ReturnURL) > 512 {
 			return &Invalid{"return_url", "an absolute http or https URL of at most 512 bytes"}
+		}
+	}
+	if r.Bill != nil {
+		if field, problem := r.Bill.Check(r.Amount); field != "" {
+			return &Invalid{field, problem}
+		}
+		if r.Payer != pay.PayerNamed {
+			return &Invalid{"payer.policy", "named, where the order has a bill: it holds personal data"}
 		}
 	}
 	for k, v := range r.Metadata {

@@ -17,6 +17,8 @@ type PayRequest struct {
 	Entry    string
 	OpenID   string // of the entry's app id
 	ClientIP string // of the payer; empty: not told to the provider
+	// Medical is the insurance bureau's part, for an order with a bill; nil for any other.
+	Medical *pay.MedicalPart
 }
 
 // Attempt is what came of the wish. Without a hand-off the outcome is still unknown: the same request again, later,
@@ -101,7 +103,7 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 			return fmt.Errorf("order %s: %w", order, ports.ErrNotFound)
 		}
 		now := g.Clock.Now()
-		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, AppID: route.AppID, OpenID: r.OpenID, Payer: who}, now); err != nil || step != pay.MakeNew {
+		if step, p, err = pay.Attempt(rows, pay.Want{Entry: r.Entry, AppID: route.AppID, OpenID: r.OpenID, Payer: who, Medical: r.Medical}, now); err != nil || step != pay.MakeNew {
 			return err
 		}
 		if p, err = g.newPayment(app, rows.Order, route, r, now); err != nil {
@@ -123,6 +125,16 @@ func (g *Gateway) begin(ctx context.Context, app, order string, route pay.Route,
 }
 
 func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequest, now time.Time) (pay.Payment, error) {
+	legs := []pay.Leg{{ID: "self", Kind: pay.LegSelf, Amount: o.Amount, State: pay.PaymentCreated}}
+	var details *pay.Details
+	switch {
+	case route.Policy.Insurance != (o.Bill != nil):
+		return pay.Payment{}, &Invalid{"entry", "an order with a bill is paid through an entry of medical insurance, and no other order is"}
+	case (r.Medical != nil) != (o.Bill != nil):
+		return pay.Payment{}, &Invalid{"medical", "goes with an order that has a bill, and only with one"}
+	case o.Bill != nil:
+		legs, details = o.Bill.Legs(o.Amount.Currency), &pay.Details{Medical: o.Bill.Medical(*r.Medical)}
+	}
 	number, err := tradeno.New(tradeno.Payment, route.Method, o.ProductType, g.Installation, now)
 	if err != nil {
 		return pay.Payment{}, err
@@ -130,10 +142,10 @@ func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequ
 	return pay.Payment{
 		Number: number, Order: o.Number, App: app, Route: route,
 		Content: pay.Content{
-			Amount: o.Amount, Description: o.Description, OpenID: r.OpenID, ClientIP: r.ClientIP, TimeExpire: o.ExpiresAt,
+			Amount: o.Amount, Description: o.Description, OpenID: r.OpenID, ClientIP: r.ClientIP, TimeExpire: o.ExpiresAt, Details: details,
 		},
 		State: pay.PaymentCreated, Calling: true, SentAt: now, CreatedAt: now, Due: now.Add(hold),
-		Legs: []pay.Leg{{ID: "self", Kind: pay.LegSelf, Amount: o.Amount, State: pay.PaymentCreated}},
+		Legs: legs,
 	}, nil
 }
 
@@ -148,12 +160,31 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment, claim ports.Claim) 
 	switch {
 	case p.State == pay.PaymentPending && p.HandOff != nil && p.Disputed == "":
 		return Attempt{Payment: p, HandOff: p.HandOff}, nil
+	case answer.Outcome.Is(pay.AuthorizationExpired):
+		return g.expired(ctx, p)
 	case p.State == pay.PaymentFailed:
 		return Attempt{Payment: p}, &pay.Refusal{Code: pay.CodePaymentFailed, Detail: fmt.Sprintf("the provider refused payment %s: %s %s", p.Number, answer.Outcome, answer.Outcome.Message)}
 	case answer.Outcome.Away() && !late:
 		return Attempt{Payment: p}, &Unavailable{fmt.Sprintf("payment %s is kept and goes on when asked again: %s", p.Number, answer.Outcome), max(answer.Outcome.RetryAfter, askAgain)}
 	}
 	return Attempt{Payment: p}, nil
+}
+
+// expired ends a payment whose authorization was worth nothing any more: what was made of it is closed at once, and a new
+// payment with a new authorization is right (R07).
+func (g *Gateway) expired(ctx context.Context, p pay.Payment) (Attempt, error) {
+	refusal := &pay.Refusal{
+		Code:   pay.CodeMedicalAuthorizationExpired,
+		Detail: fmt.Sprintf("the insurance bureau's authorization of payment %s has expired or was used; let the payer authorize again and pay with what the bureau answers", p.Number),
+	}
+	if p.State != pay.PaymentClosing {
+		return Attempt{Payment: p}, refusal
+	}
+	closed, err := g.closeNow(ctx, p.Number, "its authorization has expired")
+	if err != nil { // it is due, and work goes on
+		return Attempt{Payment: p}, refusal
+	}
+	return Attempt{Payment: closed}, refusal
 }
 
 // sendAgain sends the stored content of a created or pending payment once more (R07); where the outcome of an earlier
@@ -270,12 +301,14 @@ func (g *Gateway) call(ctx context.Context, p pay.Payment, name string, method f
 	began := g.Clock.Now()
 	answer := method(provider, ctx, p)
 	for n := 1; answer.Checkpoint && answer.ProviderState != nil && n <= maxCheckpoints; n++ {
+		crashPoint(crashBeforeCheckpoint)
 		if p, err = g.checkpoint(ctx, p, *answer.ProviderState); err != nil {
 			return ports.PaymentAnswer{} // indeterminate: the provider did something that we could not write down
 		}
+		crashPoint(crashAfterCheckpoint)
 		answer = method(provider, ctx, p)
 	}
-	if p.ProviderState.Version > 0 && name == "create" && answer.Outcome.Verdict != pay.Accepted {
+	if p.ProviderState.Version > 0 && name == "create" && answer.Outcome.Verdict != pay.Accepted && !answer.Outcome.Final() {
 		// An earlier step of this payment did something: that a later one was refused, or not sent, does not undo it (R04).
 		answer.Outcome.Verdict = pay.Indeterminate
 	}

@@ -40,17 +40,9 @@ func (g *Gateway) GetRefund(ctx context.Context, app, number string) (pay.Refund
 
 // RetryRefund submits a failed refund again under its own number, or brings the next try of a waiting one forward.
 func (g *Gateway) RetryRefund(ctx context.Context, app, number string) (pay.Refund, error) {
-	f, err := g.Store.Refund(ctx, app, number)
-	if err != nil {
-		return f, err
-	}
-	rows, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
 		return pay.RetryRefund(rows, number, now)
-	}))
-	if err != nil {
-		return f, err
-	}
-	return rows.Refund(number)
+	})
 }
 
 // refund takes a claimed refund one step on: sends it, or asks what became of it.
@@ -66,6 +58,18 @@ func (g *Gateway) refund(ctx context.Context, claim ports.Claim) error {
 	}
 	if until := g.breakers.openUntil(p.Route.Account); until.After(g.Clock.Now()) {
 		return g.Store.Unclaim(ctx, claim, until)
+	}
+	f = f.OfCash()
+	if leg, ok := f.Insurance(); ok { // each leg has its own time
+		_, both := f.Cash()
+		switch now := g.Clock.Now(); {
+		case leg.State == pay.RefundProcessing && !leg.Due.After(now):
+			return g.reportRefund(ctx, p, f, *leg.Bureau, claim)
+		case leg.State == pay.RefundCreated && !leg.Due.After(now) && (f.Due.IsZero() || f.Due.After(now)): // it waits for the app
+			return g.Store.Unclaim(ctx, claim, pay.Earliest(f.Due, now.Add(pay.LongestInterval)))
+		case !both || f.Due.IsZero() || f.Due.After(now):
+			return g.Store.Unclaim(ctx, claim, f.NextDue())
+		}
 	}
 	switch {
 	case f.State == pay.RefundSettledOutside && !f.Due.IsZero(): // the provider had it, and may yet pay it
@@ -95,7 +99,7 @@ func (g *Gateway) sendRefund(ctx context.Context, p pay.Payment, claim ports.Cla
 		return err
 	}
 	if !ready {
-		return g.Store.Unclaim(ctx, claim, f.Due)
+		return g.Store.Unclaim(ctx, claim, f.NextDue())
 	}
 	crashPoint(crashAfterIntent)
 	answer := g.callRefund(ctx, p, f, "create_refund", ports.Provider.CreateRefund)
@@ -135,4 +139,60 @@ func (g *Gateway) refundOutcome(ctx context.Context, number string, a ports.Refu
 	}), claim)
 	crashPoint(crashAfterOutcome)
 	return err
+}
+
+// reportRefund tells the provider what the bureau gave back. It may be told again: the last one counts.
+func (g *Gateway) reportRefund(ctx context.Context, p pay.Payment, f pay.Refund, b pay.BureauRefund, claim ports.Claim) error {
+	called, cancel := context.WithTimeout(ctx, pay.CallTime)
+	defer cancel()
+	began := g.Clock.Now()
+	o, err := g.Optional.ReportRefund(called, p, ports.RefundReport{
+		Number: f.OutRefundNo(), LegID: string(pay.LegInsurance), Gov: b.Gov, Self: b.Self, Other: b.Other,
+		RefundedAt: b.RefundedAt, BureauRefundNo: b.Number,
+	})
+	if err != nil { // nothing was sent
+		o = pay.Outcome{Verdict: pay.NotSent, Reason: pay.Unavailable, Message: err.Error()}
+	}
+	g.observe(ctx, p.Route, "report_refund", o, began, time.Time{})
+	ctx, end := detached(ctx, commitTime)
+	defer end()
+	_, err = g.decideSurely(ctx, byRefund(f.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.RefundReported(rows, f.Number, o, now)
+	}), claim)
+	return err
+}
+
+// RefundedAtBureau takes the app's word that the hospital refunded a refund's insurance leg at the bureau.
+func (g *Gateway) RefundedAtBureau(ctx context.Context, app, number string, b pay.BureauRefund) (pay.Refund, error) {
+	now := g.Clock.Now()
+	switch {
+	case b.Number == "" || len(b.Number) > 64 || !printable(b.Number):
+		return pay.Refund{}, &Invalid{"bureau_refund_no", "1 to 64 bytes of printable text"}
+	case b.RefundedAt.IsZero() || b.RefundedAt.After(now.Add(time.Hour)):
+		return pay.Refund{}, &Invalid{"refunded_at", "when the bureau gave it back, not in the future"}
+	}
+	b.RefundedAt = b.RefundedAt.UTC().Truncate(time.Second)
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.RefundedAtBureau(rows, number, b, now)
+	})
+}
+
+// CancelInsuranceLeg frees the sum of an insurance leg that the app gives up.
+func (g *Gateway) CancelInsuranceLeg(ctx context.Context, app, number string) (pay.Refund, error) {
+	return g.moveRefund(ctx, app, number, func(rows pay.Rows, now time.Time) (pay.Decision, error) {
+		return pay.CancelInsuranceLeg(rows, number, now)
+	})
+}
+
+// moveRefund decides about one refund of an app.
+func (g *Gateway) moveRefund(ctx context.Context, app, number string, decision func(pay.Rows, time.Time) (pay.Decision, error)) (pay.Refund, error) {
+	f, err := g.Store.Refund(ctx, app, number)
+	if err != nil {
+		return f, err
+	}
+	rows, err := g.decide(ctx, byRefund(number), decided(decision))
+	if err != nil {
+		return f, err
+	}
+	return rows.Refund(number)
 }

@@ -13,6 +13,8 @@ type Want struct {
 	OpenID string
 	// Payer is who that is, where it is known: under whatever other names the order's app knows them.
 	Payer identity.Payer
+	// Medical is the bureau's part of a payment of a bill; nil for any other order.
+	Medical *MedicalPart
 }
 
 // Step is what has to be done before the payer can go and pay.
@@ -66,7 +68,7 @@ func Attempt(rows Rows, w Want, now time.Time) (Step, Payment, error) {
 		return MakeNew, Payment{}, nil
 	case live.State == PaymentClosing:
 		return AskAgain, *live, nil
-	case live.Route.Entry != w.Entry || live.Content.OpenID != w.OpenID: // R08
+	case live.Route.Entry != w.Entry || live.Content.OpenID != w.OpenID || !live.paidBy(w.Medical): // R08
 		return CloseIt, *live, nil
 	case live.State == PaymentCreated && live.Calling && !live.Route.Policy.Renewable:
 		return WaitForIt, *live, nil

@@ -37,9 +37,9 @@ func Created(rows Rows, number string, a Answer, now time.Time) (Decision, error
 		return Settle(with(rows, p), number, *a.Facts, FromCreate, now)
 	case p.State.Final():
 		return Decision{}, nil // R10
-	case a.Outcome.Final() && p.State != PaymentClosing && (p.Unclear || p.State == PaymentPending):
-		// R04: it decides nothing by itself, and asking for it again helps nobody. What is at the provider is closed, and
-		// the payer's next tap makes a new number.
+	case a.Outcome.Final() && p.State != PaymentClosing && (p.Unclear || p.State == PaymentPending || p.ProviderState.Version > 0):
+		// R04: it decides nothing by itself, or only of the last of several steps, and asking for it again helps nobody.
+		// What is at the provider is closed, and the payer's next tap makes a new number.
 		was := p.State
 		p.State, p.Due, p.Attempts = PaymentClosing, now, 0
 		return Decision{}.putPayment(was, p, "create: "+a.Outcome.String())

@@ -37,7 +37,7 @@ func (r Rows) Trade(mchID, subMchID, outTradeNo string) (Payment, error) {
 func (r Rows) Refund(number string) (Refund, error) {
 	for _, f := range r.Refunds {
 		if f.Number == number {
-			return f, nil
+			return f.OfCash(), nil
 		}
 	}
 	return Refund{}, fmt.Errorf("refund %s is not of order %s", number, r.Order.Number)
@@ -116,8 +116,9 @@ func (d Decision) putPayment(from PaymentState, p Payment, cause string) (Decisi
 	return d, allowed("payment", p.Number, paymentMoves, from, p.State)
 }
 
-// putRefund adds a refund's move, checked against the table.
+// putRefund adds a refund's move, checked against the table. Its due time is that of its cash.
 func (d Decision) putRefund(from RefundState, r Refund, cause string) (Decision, error) {
+	r = r.scheduled()
 	d.Refunds = append(d.Refunds, Move[Refund, RefundState]{from, r, cause})
 	return d, allowed("refund", r.Number, refundMoves, from, r.State)
 }

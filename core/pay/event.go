@@ -23,13 +23,16 @@ const (
 	EventRefundFailed         EventKind = "refund.failed"
 	EventRefundClosed         EventKind = "refund.closed"
 	EventRefundSettledOutside EventKind = "refund.settled_outside"
+	// EventRefundBureauDue is a refund that nobody asked for, of whose sum the hospital has to have a part refunded at the
+	// insurance bureau.
+	EventRefundBureauDue EventKind = "refund.bureau_due"
 )
 
 // EventKinds lists them.
 func EventKinds() []EventKind {
 	return []EventKind{
 		EventOrderPaid, EventOrderClosed, EventPaymentSucceeded, EventPaymentClosed, EventPaymentFailed,
-		EventRefundSucceeded, EventRefundFailed, EventRefundClosed, EventRefundSettledOutside,
+		EventRefundSucceeded, EventRefundFailed, EventRefundClosed, EventRefundSettledOutside, EventRefundBureauDue,
 	}
 }
 
@@ -75,7 +78,8 @@ type EventPayment struct {
 	SucceededAt *time.Time   `json:"succeeded_at,omitempty"`
 }
 
-// EventRefund is a refund as an event tells it. Amount is 0 where the provider has not told it.
+// EventRefund is a refund as an event tells it. Amount is 0 where the provider has not told it; Insurance is the part of it
+// that only the insurance bureau gives back.
 type EventRefund struct {
 	Number      string      `json:"number"`
 	Payment     string      `json:"payment"`
@@ -83,6 +87,7 @@ type EventRefund struct {
 	Origin      Origin      `json:"origin"`
 	State       RefundState `json:"state"`
 	Amount      int64       `json:"amount,omitempty"`
+	Insurance   int64       `json:"insurance,omitempty"`
 	Currency    string      `json:"currency"`
 	ProviderID  string      `json:"provider_id,omitempty"`
 	SucceededAt *time.Time  `json:"succeeded_at,omitempty"`
@@ -114,9 +119,10 @@ func tell(rows Rows, number string) EventData {
 	}
 	for _, r := range rows.Refunds {
 		if r.Number == number {
+			insurance, _ := r.Insurance()
 			data.Refund = &EventRefund{
 				Number: r.Number, Payment: r.Payment, Reference: r.Reference, Origin: r.Origin, State: r.State,
-				Amount: r.Amount.Minor, Currency: r.Amount.Currency, ProviderID: r.ProviderID, SucceededAt: known(r.SucceededAt),
+				Amount: r.Amount.Minor, Insurance: insurance.Amount.Minor, Currency: r.Amount.Currency, ProviderID: r.ProviderID, SucceededAt: known(r.SucceededAt),
 			}
 			number = r.Payment
 		}

@@ -31,6 +31,7 @@ type Facts struct {
 	PaidAt     time.Time
 	Refunded   bool // the provider says that a refund of some amount exists (R21)
 	Legs       []LegFacts
+	LegsOnly   bool          // says nothing of the payment as a whole, only of the listed legs (R22)
 	Medical    *MedicalFacts // of a medical insurance payment
 }
 
@@ -41,6 +42,7 @@ type LegFacts struct {
 	Amount     money.Amount
 	State      FactState
 	ProviderID string
+	Refunded   bool // the provider says that some of it went back
 }
 
 // RefundFactState is a refund's state in the provider's mouth, translated by its plugin.

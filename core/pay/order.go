@@ -52,6 +52,7 @@ type Order struct {
 	ReturnURL   string
 	Metadata    map[string]string
 	ExpiresAt   time.Time
+	Bill        *Bill // of a hospital's order; nil for any other, and once it was removed
 
 	State       OrderState
 	CloseReason CloseReason // set while closing and closed
@@ -66,6 +67,9 @@ func (o Order) SameContent(b Order) bool {
 	if o.Amount != b.Amount || o.Description != b.Description || o.ProductType != b.ProductType ||
 		o.Payer != b.Payer || o.PayerID != b.PayerID || o.ReturnURL != b.ReturnURL ||
 		!o.ExpiresAt.Equal(b.ExpiresAt) || len(o.Metadata) != len(b.Metadata) {
+		return false
+	}
+	if !sameBill(o.Bill, b.Bill) {
 		return false
 	}
 	for k, v := range o.Metadata {

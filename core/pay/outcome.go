@@ -40,11 +40,14 @@ const (
 	RateLimited    Reason = "rate_limited"    // later
 	Auth           Reason = "auth"            // credentials: later, once a person mended them
 	Unavailable    Reason = "unavailable"     // provider, plugin or account is away: later
+	// AuthorizationExpired is for a payment whose details hold an authorization that lives minutes: never repeat it, a new
+	// payment with a new one is right.
+	AuthorizationExpired Reason = "authorization_expired"
 )
 
 // Final tells whether the rejection ends what was asked for, apart from R04.
 func (o Outcome) Final() bool {
-	return o.Verdict == Rejected && (o.Reason == InvalidRequest || o.Reason == Declined)
+	return o.Verdict == Rejected && (o.Reason == InvalidRequest || o.Reason == Declined || o.Reason == AuthorizationExpired)
 }
 
 // Away tells that the provider was not reached, or answers nobody now: the same call is worth a repeat later.

@@ -189,10 +189,11 @@ const (
 
 // Policy is what the provider promised when the payment was made (Describe), frozen with it.
 type Policy struct {
-	Renewable       bool          `json:"renewable"`         // the same number and content give a fresh hand-off
-	RefundCount     int           `json:"refund_count"`      // most refunds of one payment; 0: no limit
-	RefundAge       time.Duration `json:"refund_age"`        // since it was paid; 0: no limit
-	RefundInterval  time.Duration `json:"refund_interval"`   // least time between two refunds of one payment
-	NoClose         bool          `json:"no_close"`          // the provider has no close (R25)
-	NotPayableAfter time.Duration `json:"not_payable_after"` // since it was made; 0: by time_expire
+	Renewable       bool          `json:"renewable"`           // the same number and content give a fresh hand-off
+	RefundCount     int           `json:"refund_count"`        // most refunds of one payment; 0: no limit
+	RefundAge       time.Duration `json:"refund_age"`          // since it was paid; 0: no limit
+	RefundInterval  time.Duration `json:"refund_interval"`     // least time between two refunds of one payment
+	Insurance       bool          `json:"insurance,omitempty"` // payments have an insurance leg: orders need a bill
+	NoClose         bool          `json:"no_close"`            // the provider has no close (R25)
+	NotPayableAfter time.Duration `json:"not_payable_after"`   // since it was made; 0: by time_expire
 }

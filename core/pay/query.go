@@ -36,7 +36,7 @@ func notFound(rows Rows, p Payment, now time.Time) (Decision, error) {
 		}
 		return d.putPayment(p.State, p, "")
 	}
-	d, err := ended(p, PaymentClosed, FromQuery, now)
+	d, err := closedAtProvider(rows, p, Facts{}, FromQuery, now)
 	if err != nil {
 		return d, err
 	}

@@ -82,4 +82,13 @@ type RefundLeg struct {
 	LegID  string       `json:"leg_id"`
 	Amount money.Amount `json:"amount"`
 	State  RefundState  `json:"state"`
+	// Due is when to look at this leg again; zero when nothing is to be done about it. Of a refund with an insurance leg alone:
+	// there each leg moves by itself, and the refund's own Due is the earliest of them.
+	Due time.Time `json:"due,omitzero"`
+	// Attempts and Refused are the reports that the provider did not take, and its last definite refusal of one, for people; of
+	// the insurance leg alone.
+	Attempts int    `json:"attempts,omitempty"`
+	Refused  string `json:"refused,omitempty"`
+	// Bureau is what the insurance bureau gave back, once the app has said so; of the insurance leg alone.
+	Bureau *BureauRefund `json:"bureau,omitempty"`
 }

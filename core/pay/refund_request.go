@@ -2,6 +2,7 @@ package pay
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paybridge/paybridge/core/money"
@@ -13,7 +14,8 @@ type RefundRequest struct {
 	Reference string
 	Amount    money.Amount
 	Reason    string
-	NotifyURL string // where the provider tells of it; empty: where it told of the payment
+	Legs      map[string]int64 // minor units by leg; nil: of one leg, or all that is left of each
+	NotifyURL string           // where the provider tells of it; empty: where it told of the payment
 }
 
 // RequestRefund decides about a new refund. When the reference is taken by the same content, that refund is the
@@ -30,12 +32,12 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 			continue
 		}
 		if f.Reference == r.Reference {
-			if f.Amount != r.Amount || f.Reason != r.Reason {
+			if f.Amount != r.Amount || f.Reason != r.Reason || !sameLegs(f, r.Legs) {
 				return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", f.Number, r.Reference)
 			}
 			return f, Decision{}, nil
 		}
-		if f.AmountUnknown {
+		if f.AmountUnknown && asks(r, f) {
 			return f, Decision{}, refuse(CodeRefundUnknown, "refund %s was made elsewhere and its amount is not known yet", f.Number)
 		}
 		if f.State.Taken() {
@@ -55,6 +57,11 @@ func RequestRefund(rows Rows, payment string, r RefundRequest, now time.Time) (R
 	return f, Decision{NewRefunds: []Refund{f}}, nil
 }
 
+// asks tells whether a request is for a leg that another refund is of. One that names no leg is for all.
+func asks(r RefundRequest, f Refund) bool {
+	return len(r.Legs) == 0 || len(f.Legs) == 0 || slices.ContainsFunc(f.Legs, func(l RefundLeg) bool { return r.Legs[l.LegID] > 0 })
+}
+
 // adopt finds the refund that this reference made before our rows were lost, and that the provider has told of since:
 // it was recorded as made elsewhere, under the very number that the reference gives (R28).
 func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error) {
@@ -66,7 +73,9 @@ func adopt(rows Rows, payment string, r RefundRequest) (Refund, Decision, error)
 		if f.Payment != payment || f.Origin != OriginExternal || f.OutRefundNo() != number {
 			continue
 		}
-		if f.Amount != r.Amount {
+		asked := r.Amount
+		insurance := r.Legs[string(LegInsurance)]
+		if asked.Minor -= insurance; f.Amount != asked {
 			return f, Decision{}, refuse(CodeReferenceReused, "refund %s has the reference %q with other content", number, r.Reference)
 		}
 		f.Reference, f.Origin, f.Reason = r.Reference, OriginAPI, r.Reason
@@ -96,8 +105,8 @@ func refundable(rows Rows, p Payment, amount money.Amount, made int, now time.Ti
 func taken(rows Rows, payment string) int64 {
 	var sum int64
 	for _, f := range rows.Refunds {
-		if f.Payment == payment && f.State.Taken() {
-			sum += f.Amount.Minor
+		if f.Payment == payment {
+			sum += f.takes("")
 		}
 	}
 	return sum
@@ -117,16 +126,35 @@ func newRefund(rows Rows, p Payment, r RefundRequest, origin Origin, now time.Ti
 	if err != nil {
 		return Refund{}, fmt.Errorf("number the refund %q of payment %s: %w", r.Reference, p.Number, err)
 	}
+	legs, err := refundLegs(rows, p, r, origin)
+	if err != nil {
+		return Refund{}, err
+	}
 	notify := r.NotifyURL
 	if notify == "" {
 		notify = p.Route.NotifyURL()
 	}
-	return Refund{
+	f := Refund{
 		Number: number, Payment: p.Number, Order: p.Order, App: p.App, Reference: r.Reference, Amount: r.Amount,
-		Legs:   []RefundLeg{{LegID: p.Legs[0].ID, Amount: r.Amount, State: RefundCreated}},
+		Legs:   legs,
 		Reason: r.Reason, NotifyURL: notify, Origin: origin, State: RefundCreated, CreatedAt: now,
 		Due: earliest(rows, p, "", now),
-	}, nil
+	}
+	f.setInsurance(RefundCreated, now.Add(LongestInterval)) // it waits for the app
+	return f.scheduled(), nil
+}
+
+// sameLegs tells whether a repeated request divides the sum as the refund does. One that does not say divides it alike.
+func sameLegs(f Refund, legs map[string]int64) bool {
+	if len(legs) == 0 {
+		return true
+	}
+	for _, l := range f.Legs {
+		if legs[l.LegID] != l.Amount.Minor {
+			return false
+		}
+	}
+	return len(legs) == len(f.Legs)
 }
 
 // earliest is when the provider would take another refund of the payment, or now.
@@ -143,26 +171,50 @@ func earliest(rows Rows, p Payment, except string, now time.Time) time.Time {
 	return at
 }
 
-// giveBack refunds a whole payment by itself: nobody asked for it, and its order has no use for it (R19, R20).
+// giveBack refunds by itself what has not gone back of a payment: nobody asked for it, and its order has no use for it (R19, R20).
 func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (Decision, error) {
-	f, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: p.Content.Amount, Reason: string(origin)}, origin, now)
+	left := p.Content.Amount
+	if left.Minor -= taken(rows, p.Number); left.Minor < 1 {
+		return d, nil
+	}
+	f, err := newRefund(rows, p, RefundRequest{Reference: "~" + string(origin), Amount: left, Reason: string(origin)}, origin, now)
 	if err != nil {
 		return d, err
 	}
-	d.NewRefunds = append(d.NewRefunds, f)
-	return d, nil
+	return d.awaitsBureau(f), nil
 }
 
 // learnRefund records that the provider speaks of a refund of which we know nothing: of an amount that only the bill
-// tells (R21).
+// tells (R21). An insurance part that was reported to it elsewhere is for the app to tell of.
 func learnRefund(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {
 	if !f.Refunded {
 		return d, nil
 	}
-	for _, r := range rows.Refunds {
-		if r.Payment == p.Number && (r.SentAt != time.Time{} || r.Origin == OriginExternal) {
-			return d, nil // ours, or known already
+	_, ofCash := Refund{Legs: []RefundLeg{{LegID: p.Legs[0].ID}}}.Cash()
+	cash, insurance := ofCash || len(p.Legs) > 1, false
+	if said := slices.ContainsFunc(f.Legs, func(l LegFacts) bool { return l.Refunded }); said {
+		cash = false
+		for _, l := range f.Legs {
+			cash = cash || l.Refunded && l.ID != string(LegInsurance)
+			insurance = insurance || l.Refunded && l.ID == string(LegInsurance)
 		}
+	}
+	for _, r := range rows.Refunds {
+		if r.Payment != p.Number {
+			continue
+		}
+		if leg, insured := r.Insurance(); insured && leg.Bureau != nil {
+			insurance = false // we said so
+		}
+		if _, ofCash := r.Cash(); ofCash && (!r.SentAt.IsZero() || r.Origin == OriginExternal) {
+			cash = false // ours, or known already
+		}
+	}
+	if insurance {
+		d.alarm(AlarmRefundExternal, p.Number, "the provider says that the insurance part of this payment was refunded, and was not told so by us. Refund that part here too and say what the bureau gave back.")
+	}
+	if !cash {
+		return d, nil
 	}
 	r, err := newRefund(rows, p, RefundRequest{Reference: "~external", Amount: money.Amount{Currency: p.Content.Amount.Currency}}, OriginExternal, now)
 	if err != nil {

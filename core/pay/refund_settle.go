@@ -28,6 +28,9 @@ func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool
 		d, err = d.putRefund(r.State, r, "")
 		return d, false, err
 	}
+	if _, cash := r.Cash(); !cash {
+		return d, false, nil // R31: it waits for the app
+	}
 	switch {
 	case r.Origin == OriginExternal:
 		return d, false, fmt.Errorf("refund %s was made elsewhere: it is never sent", number)
@@ -45,13 +48,13 @@ func SendRefund(rows Rows, number string, now time.Time) (d Decision, ready bool
 		return wait(free)
 	}
 	was := r.State
-	if taken(rows, p.Number) > p.Content.Amount.Minor {
+	if r.leftOfCash(rows, p) < 0 {
 		d, err := uncovered(r, now)
 		return d, false, err
 	}
 	r.Unclear = r.Unclear || r.Calling // the process that sent it died before it could say what came of it
 	r.State, r.Calling, r.Absent, r.SentAt, r.Due = RefundProcessing, true, false, now, now.Add(Hold)
-	setRefundLegs(&r, RefundProcessing)
+	r.setCash(RefundProcessing)
 	d, err = d.putRefund(was, r, "sent")
 	return d, true, err
 }
@@ -64,7 +67,7 @@ func behindFailed(rows Rows, r Refund, now time.Time) (d Decision, waits bool, e
 			continue
 		}
 		waits = true
-		if f.Due.IsZero() {
+		if f = f.OfCash(); f.Due.IsZero() {
 			f.Due = now
 			if d, err = d.putRefund(f.State, f, ""); err != nil {
 				return d, waits, err
@@ -84,9 +87,8 @@ func uncovered(r Refund, now time.Time) (Decision, error) {
 		r.Due = now.Add(LongestInterval)
 		return d.putRefund(was, r, "")
 	}
-	r.State, r.Due = RefundClosed, time.Time{}
-	setRefundLegs(&r, RefundClosed)
-	d.event(EventRefundClosed, r.Number)
+	r.endCash(RefundClosed)
+	d.refundEnded(was, r)
 	return d.putRefund(was, r, "what is left of the payment no longer covers it")
 }
 
@@ -100,23 +102,22 @@ func RefundAnswered(rows Rows, number string, o Outcome, f *RefundFacts, now tim
 	if o.Verdict == Accepted && f != nil {
 		return SettleRefund(withRefund(rows, r), number, *f, FromCreate, now)
 	}
-	if r.State != RefundProcessing {
+	if r.cashState() != RefundProcessing {
 		return Decision{}, nil // a callback was faster
 	}
 	var d Decision
-	cause := "create: " + o.String()
+	was, cause := r.State, "create: "+o.String()
 	if o.Verdict != Indeterminate && o.Verdict != Accepted {
 		r.ProviderError = o.String()
 	}
 	switch {
 	case o.Final() && !r.Unclear:
-		r.State, r.Due = RefundFailed, time.Time{}
-		setRefundLegs(&r, RefundFailed)
-		d.event(EventRefundFailed, number)
+		r.endCash(RefundFailed)
+		d.refundEnded(was, r)
 		if r.Origin != OriginAPI { // no app asked for it, so none will see to it
 			d.alarm(AlarmRefundAttention, number, "a refund that the gateway owes the payer ("+string(r.Origin)+") was refused: "+o.String()+". Mend the cause and retry it, or give the money back another way.")
 		}
-		return d.putRefund(RefundProcessing, r, cause)
+		return d.putRefund(was, r, cause)
 	case o.Verdict == Indeterminate || o.Verdict == Accepted:
 		r.Unclear = true
 	case !r.Unclear && !o.Is(Conflict): // it surely did not happen: the next step is to send it again
@@ -128,7 +129,7 @@ func RefundAnswered(rows Rows, number string, o Outcome, f *RefundFacts, now tim
 	}
 	r.Due = later(r.Attempts, o, now)
 	r.Attempts++
-	return d.putRefund(RefundProcessing, r, cause)
+	return d.putRefund(was, r, cause)
 }
 
 // RefundQueried decides what the answer to a refund's query means.
@@ -142,14 +143,14 @@ func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time
 	}
 	var d Decision
 	if o.Is(NotFound) {
-		switch {
-		case r.State == RefundFailed: // R28: a new one may go out
+		switch state := r.cashState(); {
+		case state == RefundFailed: // R28: a new one may go out
 			r.Absent, r.Due = true, time.Time{}
 			return d.putRefund(r.State, r, "a query confirms that the provider does not know it")
-		case r.State == RefundSettledOutside:
+		case state == RefundSettledOutside:
 			r.Due = time.Time{}
 			return d.putRefund(r.State, r, "the provider does not know it")
-		case r.State != RefundProcessing:
+		case state != RefundProcessing:
 			return d, nil
 		case r.Origin == OriginExternal: // never sent by us
 			r.Due = again(r.Attempts, now)
@@ -166,7 +167,7 @@ func RefundQueried(rows Rows, number string, o Outcome, f *RefundFacts, now time
 		r.Unclear, r.Calling, r.SentAt, r.Due = false, false, time.Time{}, now
 		return d.putRefund(r.State, r, "the provider does not know it: sent again under the same number")
 	}
-	switch r.State {
+	switch r.cashState() {
 	case RefundProcessing, RefundFailed:
 	case RefundSettledOutside:
 		return askedDaily(d, r, now)
@@ -197,15 +198,15 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 	var d Decision
 	if why := refundContradiction(p, r, f); why != "" {
 		d.alarm(AlarmRefundDisputed, number, why)
-		if r.State.Final() {
+		if r.cashState().Final() {
 			return d, nil
 		}
 		r.Attempts++
 		r.Due = again(r.Attempts, now)
 		return d.putRefund(r.State, r, "disputed: "+why)
 	}
-	was := r.State
-	if was == RefundSettledOutside {
+	was, cash := r.State, r.cashState()
+	if cash == RefundSettledOutside {
 		if f.State == RefundFactSucceeded {
 			d.alarm(AlarmRefundRevived, number, "an operator had said that its money went back another way, and now the provider paid it back as well: the payer has it twice")
 		}
@@ -224,38 +225,38 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 	}
 	switch f.State {
 	case RefundFactSucceeded:
-		if was == RefundSucceeded {
+		if cash == RefundSucceeded {
 			return d, nil
 		}
-		if was == RefundFailed || was == RefundClosed {
-			d.alarm(AlarmRefundRevived, number, "it was "+string(was)+" here and the provider paid it back after all")
+		if cash == RefundFailed || cash == RefundClosed {
+			d.alarm(AlarmRefundRevived, number, "it was "+string(cash)+" here and the provider paid it back after all")
 		}
-		r.State, r.Due, r.NeedsAttention, r.SucceededAt = RefundSucceeded, time.Time{}, "", f.SucceededAt
+		r.attended()
+		r.SucceededAt = f.SucceededAt
 		if r.SucceededAt.IsZero() {
 			r.SucceededAt = now
 		}
-		setRefundLegs(&r, RefundSucceeded)
-		d.event(EventRefundSucceeded, number)
+		r.endCash(RefundSucceeded)
+		d.refundEnded(was, r)
 		if d, err = d.putRefund(was, r, "succeeded ("+string(from)+")"); err != nil {
 			return d, err
 		}
 		return refundedOrder(d, rows, p)
 	case RefundFactClosed:
-		if was == RefundFailed { // R28: it will not come into effect
+		if cash == RefundFailed { // R28: it will not come into effect
 			r.Absent, r.Due = true, time.Time{}
 			return d.putRefund(was, r, "closed at the provider ("+string(from)+")")
 		}
-		if was != RefundProcessing && was != RefundCreated {
+		if cash != RefundProcessing && cash != RefundCreated {
 			return d, nil
 		}
-		r.State, r.Due = RefundClosed, time.Time{}
-		setRefundLegs(&r, RefundClosed)
-		d.event(EventRefundClosed, number)
+		r.endCash(RefundClosed)
+		d.refundEnded(was, r)
 		return d.putRefund(was, r, "closed by the provider ("+string(from)+")")
 	case RefundFactAbnormal, RefundFactProcessing:
 		return refundUnderWay(r, f, from, now)
 	}
-	if was.Final() {
+	if cash.Final() {
 		return d, nil
 	}
 	// A state that we do not know decides nothing: the provider is asked again.
@@ -268,13 +269,13 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 func refundUnderWay(r Refund, f RefundFacts, from Source, now time.Time) (Decision, error) {
 	var d Decision
 	was, cause := r.State, ""
-	switch was {
+	switch r.cashState() {
 	case RefundFailed: // it is there after all: its sum is taken again
 		r.State, r.Absent, cause = RefundProcessing, false, "the provider has it after all ("+string(from)+")"
 		if r.SentAt.IsZero() {
 			r.SentAt = now
 		}
-		setRefundLegs(&r, RefundProcessing)
+		r.setCash(RefundProcessing)
 		d.alarm(AlarmRefundRevived, r.Number, "it had failed here and the provider works on it")
 	case RefundProcessing:
 		if from == FromCreate {
@@ -302,9 +303,12 @@ func refundedOrder(d Decision, rows Rows, p Payment) (Decision, error) {
 	}
 	var back int64
 	for _, r := range after.Refunds {
-		if r.Payment == p.Number && (r.State == RefundSucceeded || r.State == RefundSettledOutside) {
-			back += r.Amount.Minor
+		if r.Payment == p.Number {
+			back += r.back()
 		}
+	}
+	if back == 0 {
+		return d, nil
 	}
 	was := o.State
 	if o.State = OrderPartiallyRefunded; back >= p.Content.Amount.Minor {
@@ -328,6 +332,9 @@ func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
 	if err != nil {
 		return d, err
 	}
+	if leg, insured := r.Insurance(); insured && leg.State == RefundProcessing {
+		r.setInsurance(leg.State, now)
+	}
 	was := r.State
 	switch was {
 	case RefundCreated, RefundProcessing:
@@ -336,11 +343,11 @@ func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
 		}
 		return d.putRefund(was, r, "")
 	case RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
-			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.Amount, left, p.Number)
+		if left := r.leftOfCash(rows, p); r.sent().Minor > left {
+			return d, refuse(CodeRefundExceeds, "%s asked, %d left of payment %s", r.sent(), left, p.Number)
 		}
 		r.State, r.Due, r.SentAt, r.Attempts, r.ProviderError = RefundProcessing, earliest(rows, p, number, now), time.Time{}, 0, ""
-		setRefundLegs(&r, RefundProcessing)
+		r.setCash(RefundProcessing)
 		return d.putRefund(was, r, "retried")
 	}
 	return d, refuse(CodeRefundNotRetryable, "refund %s is %s", number, was)
@@ -372,7 +379,7 @@ func ExternalRefund(rows Rows, payment string, f RefundFacts, now time.Time) (De
 	default:
 		r.State, r.Due = RefundProcessing, again(1, now)
 	}
-	setRefundLegs(&r, r.State)
+	r.setCash(r.State)
 	d.NewRefunds = []Refund{r}
 	d.alarm(AlarmRefundExternal, p.Number, "the provider tells of a refund "+f.Number+" that was not made here")
 	return refundedOrder(d, rows, p)
@@ -403,19 +410,10 @@ func refundContradiction(p Payment, r Refund, f RefundFacts) string {
 	if paid && f.Number == "" {
 		return "the provider says that it succeeded, but not which"
 	}
-	if (paid || f.Amount != money.Amount{}) && f.Amount != r.Amount && !r.AmountUnknown {
-		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.Amount)
+	if (paid || f.Amount != money.Amount{}) && f.Amount != r.sent() && !r.AmountUnknown {
+		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, r.sent())
 	}
 	return ""
-}
-
-func setRefundLegs(r *Refund, to RefundState) {
-	legs := make([]RefundLeg, len(r.Legs))
-	for i, leg := range r.Legs {
-		legs[i] = leg
-		legs[i].State = to
-	}
-	r.Legs = legs
 }
 
 // withRefund is the rows with one refund replaced by what is known of it in memory.

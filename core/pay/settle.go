@@ -34,14 +34,18 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 		p.Disputed = ""
 	}
 	var d Decision
-	switch f.State {
-	case FactUnpaid:
-		d, err = unpaid(p, from, now)
-	case FactClosed:
-		d, err = ended(p, PaymentClosed, from, now)
-	case FactFailed:
-		d, err = ended(p, PaymentFailed, from, now)
-	case FactSucceeded:
+	switch {
+	case f.LegsOnly:
+		d, err = legMoved(rows, p, f, from, now)
+	case f.State == FactUnpaid:
+		p.Legs = legsSaid(p.Legs, f)
+		d, err = unpaid(rows, p, f, from, now)
+	case f.State == FactClosed:
+		p.Legs = legsSaid(p.Legs, f)
+		d, err = closedAtProvider(rows, p, f, from, now)
+	case f.State == FactFailed:
+		d, err = failedAtProvider(rows, p, f, from, now)
+	case f.State == FactSucceeded:
 		d, err = succeed(rows, p, f, from, now)
 	default:
 		d, err = undecidedState(p, f, now)
@@ -62,7 +66,7 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 }
 
 // unpaid is a create's answer, or a query that finds the trade there and not paid.
-func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
+func unpaid(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision, error) {
 	var d Decision
 	switch p.State {
 	case PaymentCreated:
@@ -77,8 +81,8 @@ func unpaid(p Payment, from Source, now time.Time) (Decision, error) {
 		p.Due = again(p.Attempts, now)
 		return d.putPayment(PaymentPending, p, "")
 	case PaymentClosing: // R05: close it, at once
-		if from == FromQuery && p.Route.Policy.NoClose && now.After(closedWithoutClose(p)) { // R25
-			return ended(p, PaymentClosed, from, now)
+		if (from == FromQuery || from == FromClose) && p.Route.Policy.NoClose && now.After(closedWithoutClose(p)) { // R25
+			return closedAtProvider(rows, p, f, from, now)
 		}
 		p.Attempts++
 		if p.Due = now; from != FromCreate {
@@ -106,7 +110,7 @@ func undecidedState(p Payment, f Facts, now time.Time) (Decision, error) {
 // renewableFor tells whether the same number and content may be sent again: the provider allows it and enough time
 // is left (R07).
 func renewableFor(p Payment, now time.Time) bool {
-	return p.Route.Policy.Renewable && p.Content.TimeExpire.Sub(now) >= LeastTimeToPay+CallTime
+	return p.Route.Policy.Renewable && (p.Content.Details == nil || p.Content.Details.Medical == nil) && p.Content.TimeExpire.Sub(now) >= LeastTimeToPay+CallTime
 }
 
 func ended(p Payment, to PaymentState, from Source, now time.Time) (Decision, error) {
@@ -239,7 +243,7 @@ func contradiction(p Payment, f Facts) string {
 			return fmt.Sprintf("the provider says %s %q, asked with %q", c.what, c.said, c.asked)
 		}
 	}
-	if f.Amount != p.Content.Amount && (paid || f.Amount != money.Amount{}) {
+	if !f.LegsOnly && f.Amount != p.Content.Amount && (paid || f.Amount != money.Amount{}) {
 		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, p.Content.Amount)
 	}
 	for _, said := range f.Legs {

@@ -27,10 +27,17 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 	if err != nil {
 		return d, err
 	}
-	was := r.State
+	was, cash := r.State, r.cashState()
+	leg, insured := r.Insurance()
 	switch {
 	case was == RefundSettledOutside:
 		return d, nil
+	case insured && leg.State == RefundProcessing && (cash.Final() && cash != RefundFailed || len(r.Legs) == 1): // its cash is over
+		r.setInsurance(RefundSettledOutside, time.Time{})
+		r.State, r.NeedsAttention = RefundSettledOutside, ""
+		return settledOutside(rows, p, was, r, s)
+	case cash.Final() && cash != RefundFailed || insured && len(r.Legs) == 1:
+		return d, refuse(CodeRefundNotSettleable, "refund %s waits for the app to say what the insurance bureau gave back, or to give that part up", number)
 	case was == RefundProcessing && r.Calling && now.Before(settledBy(r.SentAt)):
 		return d, &Refusal{
 			Code: CodeRefundNotSettleable, Detail: "refund " + number + " is being sent at this moment: what the provider answers decides first",
@@ -40,8 +47,8 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 		return d, refuse(CodeRefundNotSettleable, "refund %s is on its way at the provider and waits for nobody: settled outside now, the payer may get the money twice; wait for its outcome, or say \"anyway\": true", number)
 	case was == RefundProcessing:
 	case was == RefundFailed:
-		if left := p.Content.Amount.Minor - taken(rows, p.Number); r.Amount.Minor > left {
-			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.Amount, left, p.Number)
+		if left := r.leftOfCash(rows, p); r.sent().Minor > left {
+			return d, refuse(CodeRefundExceeds, "refund %s is of %s, and %d are left of payment %s: other refunds took the sum when it had failed", number, r.sent(), left, p.Number)
 		}
 	default:
 		return d, refuse(CodeRefundNotSettleable, "refund %s is %s: only one that is processing or failed can be settled outside", number, was)
@@ -50,8 +57,12 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 	if was == RefundProcessing && !r.SentAt.IsZero() {
 		r.Due = now.Add(settledOutsideAsk)
 	}
-	setRefundLegs(&r, RefundSettledOutside)
-	d.event(EventRefundSettledOutside, number)
+	r.setCash(RefundSettledOutside)
+	return settledOutside(rows, p, was, r, s)
+}
+
+func settledOutside(rows Rows, p Payment, was RefundState, r Refund, s SettledOutside) (d Decision, err error) {
+	d.refundEnded(was, r)
 	if d, err = d.putRefund(was, r, "settled outside by "+s.Name+": "+s.Reason); err != nil {
 		return d, err
 	}

@@ -56,7 +56,7 @@ func (b *bench) hop(ctx context.Context) (h hopReport, err error) {
 		return err
 	}
 	inProcess := func() error {
-		p := client.Parse(sdk.Notification{Account: account, Method: raw.Method, Path: raw.Path, Header: raw.Headers, Body: raw.Body, ReceivedAt: time.Now()})
+		p := client.Parse(sdk.Notification{Account: account, Method: raw.Method, Path: raw.Path, Header: raw.Headers, Body: raw.Body, ReceivedAt: time.Now()}, wechat.Trade.Facts)
 		if p.Payment == nil || p.Payment.Number != number {
 			return fmt.Errorf("the callback was not taken: %s", p.Detail)
 		}

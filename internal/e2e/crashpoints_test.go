@@ -22,8 +22,10 @@ type act struct {
 
 // crashes is at which points each act can die.
 var crashes = map[string][]act{
-	"after-intent-commit":       {closing, refunding, creating},
-	"after-provider-call":       {closing, refunding, creating},
+	"after-intent-commit":       {closing, refunding, creating, insuring},
+	"after-provider-call":       {closing, refunding, creating, insuring},
+	"before-checkpoint-commit":  {insuring},
+	"after-checkpoint-commit":   {insuring},
 	"before-outcome-commit":     {closing, refunding, creating},
 	"after-outcome-commit":      {closing, refunding, creating},
 	"after-notification-commit": {settling, refundSettling},
@@ -45,6 +47,38 @@ var creating = act{
 	ends: func(w *world, order string) {
 		w.tap(w.payUntilHandedOff(order).Number)
 		w.awaitState("/v1/orders/"+order, "paid")
+	},
+}
+
+// insuring is a mixed bill. Killed before its insurance payment was made, what was made is closed and the payer pays anew;
+// after it, there is one, and it is followed: either it is closed, or the payer's WeChat, which has it, pays it.
+var insuring = act{
+	name:    "create a mixed payment",
+	prepare: func(w *world) { w.addInsurance() },
+	do: func(w *world, g *gateway, reference string) (string, bool) {
+		bill, amount := clinicBill(true)
+		order, err := g.try("POST", "/v1/orders", map[string]any{
+			"reference": reference, "amount": amount, "description": "门诊缴费", "bill": bill, "payer": map[string]string{"policy": "named", "id": payer},
+		})
+		if err != nil {
+			return "", false
+		}
+		_, _ = g.try("POST", "/v1/orders/"+order.Number+"/payments", w.insuredPay(true))
+		return order.Number, true
+	},
+	ends: func(w *world, order string) {
+		await(w.t, "no prepay of the dead call is open", func() error {
+			_, _ = w.gateways[0].try("POST", "/v1/orders/"+order+"/close", nil)
+			for _, trade := range w.sim.Ledger().Trades {
+				if trade.State == sim.NotPaid {
+					return fmt.Errorf("trade %s is payable", trade.OutTradeNo)
+				}
+			}
+			return nil
+		})
+		if made := w.sim.Ledger().MedIns; len(made) > 1 {
+			w.t.Errorf("WeChat has %d insurance payments", len(made))
+		}
 	},
 }
 

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 func build(dir string) error {
-	plugins, both := filepath.Join(dir, "plugins"), filepath.Join(dir, "both")
+	plugins, both, insured := filepath.Join(dir, "plugins"), filepath.Join(dir, "both"), filepath.Join(dir, "insured")
 	for _, command := range [][]string{
 		{"go", "build", "-o", filepath.Join(dir, "paybridge"), "./cmd/paybridge"},
 		{"go", "build", "-tags", "crashpoints", "-o", filepath.Join(dir, "crash", "paybridge"), "./cmd/paybridge"},
@@ -45,6 +45,9 @@ func build(dir string) error {
 		{"go", "build", "-o", filepath.Join(both, provider), "./plugins/" + provider},
 		{"go", "build", "-o", filepath.Join(both, otherProvider), "./plugins/" + otherProvider},
 		{filepath.Join(dir, "paybridge"), "plugin", "lock", both},
+		{"go", "build", "-o", filepath.Join(insured, provider), "./plugins/" + provider},
+		{"go", "build", "-o", filepath.Join(insured, insurance), "./plugins/" + insurance},
+		{filepath.Join(dir, "paybridge"), "plugin", "lock", insured},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)
 		cmd.Dir = filepath.Join("..", "..")

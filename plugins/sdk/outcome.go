@@ -20,7 +20,7 @@ const (
 // Reason says why a call was rejected or not sent, and by that whether a repeat can help.
 type Reason int32
 
-// The reasons. Only InvalidRequest and Declined end a payment or a refund; the others keep it alive.
+// The reasons. Only InvalidRequest, Declined and AuthorizationExpired end a payment or a refund; the others keep it alive.
 const (
 	InvalidRequest Reason = 1 // the request itself is wrong: the same one never succeeds
 	Declined       Reason = 2 // the provider or the payer's bank said no
@@ -29,6 +29,9 @@ const (
 	RateLimited    Reason = 5 // too fast: later, the same
 	AuthFailed     Reason = 6 // credentials, permissions or our clock: a person must act, then the same again
 	Unavailable    Reason = 7 // the provider cannot just now: later, the same
+	// AuthorizationExpired: what the payment was authorized by, in its details, has expired or is used. The host tells the
+	// app, which gets a new one and pays anew.
+	AuthorizationExpired Reason = 8
 )
 
 // Attention says what a person must act on before the same number can succeed.

@@ -18,6 +18,7 @@ var EntrySchema []byte
 // alone.
 type Channel struct {
 	HandOff func(sdk.WechatPay) sdk.HandOff // what the payer's client does with the signed parameters
+	Trade   func(Trade) sdk.PaymentFacts    // what a notification about a trade says of a payment; nil: Trade.Facts
 	Options Options                         // the zero value; a test brings its own connections
 
 	accounts sdk.Accounts[*Client]
@@ -51,8 +52,8 @@ func (c *Channel) Configure(_ context.Context, a sdk.Account) (sdk.Merchant, err
 	return merchant, nil
 }
 
-// client is the one that signs for this route. The refusal is what to answer when there is none.
-func (c *Channel) client(r sdk.Route) (client *Client, refusal sdk.Result, ok bool) {
+// Client is the one that signs for this route. The refusal is what to answer when there is none.
+func (c *Channel) Client(r sdk.Route) (client *Client, refusal sdk.Result, ok bool) {
 	client, ok = c.accounts.For(r)
 	switch {
 	case ok:

@@ -13,5 +13,9 @@ func (c *Channel) ParseNotification(_ context.Context, n sdk.Notification) sdk.P
 	if !ok {
 		return Refuse(sdk.UnknownAccount, "account %s is not configured", n.Account)
 	}
-	return client.Parse(n)
+	trade := c.Trade
+	if trade == nil {
+		trade = Trade.Facts
+	}
+	return client.Parse(n, trade)
 }

@@ -8,7 +8,7 @@ import (
 
 // DownloadBill streams one day's statement: of the signer, or of the sub merchant that the route names.
 func (c *Channel) DownloadBill(ctx context.Context, r sdk.BillRequest, emit func(sdk.BillItem) error) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -17,7 +17,7 @@ func (c *Channel) DownloadBill(ctx context.Context, r sdk.BillRequest, emit func
 
 // ResolveAbnormalRefund sends a refund that the payer's account could not take elsewhere.
 func (c *Channel) ResolveAbnormalRefund(ctx context.Context, r sdk.AbnormalRefund) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -26,7 +26,7 @@ func (c *Channel) ResolveAbnormalRefund(ctx context.Context, r sdk.AbnormalRefun
 
 // RunSelfTest proves the account of a route without money.
 func (c *Channel) RunSelfTest(ctx context.Context, r sdk.SelfTest) []sdk.Check {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return notConfigured(refusal)
 	}

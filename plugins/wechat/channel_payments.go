@@ -27,7 +27,7 @@ func plain(r sdk.Create) error {
 
 // CreatePayment opens the trade, or renews it: WeChat answers the same number and content with a fresh prepay id.
 func (c *Channel) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -67,7 +67,7 @@ func validUntil(asked, expire time.Time) time.Time {
 
 // QueryPayment asks for the trade by our number.
 func (c *Channel) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -81,7 +81,7 @@ func (c *Channel) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
 // ClosePayment makes the trade unpayable. One that is paid is refused with CONFLICT: the host queries, since WeChat's
 // refusal names no amount. The success is a 204, which says no more than that.
 func (c *Channel) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}

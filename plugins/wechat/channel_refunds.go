@@ -9,7 +9,7 @@ import (
 // CreateRefund sends money back from the merchant number that took it; the same number refunds once, however often
 // it is asked.
 func (c *Channel) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}
@@ -33,7 +33,7 @@ func (c *Channel) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
 
 // QueryRefund asks for the refund by our number.
 func (c *Channel) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result {
-	client, refusal, ok := c.client(r.Route)
+	client, refusal, ok := c.Client(r.Route)
 	if !ok {
 		return refusal
 	}

@@ -63,6 +63,9 @@ var codes = map[string]meaning{
 	"RATELIMITEXCEED":   rejected(sdk.RateLimited, tooFast),
 	"RATELIMITEXCEEDED": rejected(sdk.RateLimited, tooFast),
 
+	"ALREADYEXISTS":  rejected(sdk.Conflict, askAndFollow),
+	"REQUESTBLOCKED": rejected(sdk.AuthFailed, "The merchant number is not enabled for medical insurance: apply for it at WeChat."),
+
 	"SYSTEMERROR":        unclear(""),
 	"BANKERROR":          unclear(""),
 	"SERVICEUNAVAILABLE": unclear(""),
@@ -80,6 +83,27 @@ const (
 	noSuchTrade = "The trade is not a paid one of this merchant number: a refund goes by the merchant number that took the money."
 	mayBeTaken  = "The refund may have been taken all the same: it is queried first."
 )
+
+// medInsCauses is the cause codes of medical insurance, which say what its few codes leave open. They go before the code.
+var medInsCauses = map[string]meaning{
+	"268529515": rejected(sdk.NotFound, ""),
+	"268512536": rejected(sdk.Conflict, askAndFollow),
+	"268547120": rejected(sdk.AuthorizationExpired, "The bureau's pay_auth_no has expired or was used: let the payer authorize again."),
+	"268545967": rejected(sdk.AuthorizationExpired, "The bureau does not know the authorization: let the payer authorize again."),
+	"268545961": rejected(sdk.InvalidRequest, "The identity number is not the insured person's: compare it with the bureau's record."),
+	"268545962": rejected(sdk.InvalidRequest, "The name is not the insured person's: compare it with the bureau's record."),
+	"268545963": rejected(sdk.Declined, "The person has no electronic insurance credential: they activate it in WeChat (医保电子凭证)."),
+	"268545964": rejected(sdk.Declined, "The relative is not bound to the payer's insurance account: they bind it in WeChat (亲情账户)."),
+	"268510603": rejected(sdk.InvalidRequest, "The openid is not one of the entry's app id."),
+	"268510604": rejected(sdk.InvalidRequest, "sub_appid and sub_openid do not belong together: check the entry's app id."),
+	"268510610": rejected(sdk.Declined, "The bureau settles otherwise than the bill says: pre-settle again."),
+	"268529474": rejected(sdk.InvalidRequest, "The fields are not those of this kind of payment (mix_pay_type)."),
+	"268529475": rejected(sdk.InvalidRequest, "The fields are not those of this kind of payment (mix_pay_type)."),
+	"268529476": rejected(sdk.InvalidRequest, "The self-paid part is not what its parts come to."),
+	"268529477": rejected(sdk.InvalidRequest, "The total is not the sum of its parts."),
+	"268529481": rejected(sdk.InvalidRequest, "The amounts of the mixed payment do not fit together."),
+	"268560650": rejected(sdk.Conflict, "The payer has given the password: it cannot be closed any more, only followed."),
+}
 
 // otherContent is the cause code of an INVALID_REQUEST which says that the number was used with other content.
 const otherContent = "268498688"
@@ -111,6 +135,9 @@ func (e *Error) meaning() meaning {
 	// A 401 is never signed, so nothing that it says may decide more than that we were not let in.
 	if e.Status == http.StatusUnauthorized {
 		return codes["SIGNERROR"]
+	}
+	if m, ok := medInsCauses[e.Cause()]; ok {
+		return m
 	}
 	if code == "INVALIDREQUEST" && e.Cause() == otherContent {
 		return rejected(sdk.Conflict, askAndFollow)

@@ -23,6 +23,9 @@ const (
 	OpBill         Op = "bill"
 	OpCertificates Op = "download certificates"
 	OpEcho         Op = "self-test"
+	OpMedIns       Op = "medical insurance payment"
+	OpMedInsQuery  Op = "query medical insurance payment"
+	OpMedInsRefund Op = "report insurance refund"
 )
 
 // refunds tells whether a call sends money back.

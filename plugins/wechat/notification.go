@@ -24,7 +24,7 @@ var (
 	ErrUnreadable = errors.New("it is not a notification of API v3")
 )
 
-// Notification is a verified, decrypted message. Trade or Refund is set when it is about one; otherwise EventType
+// Notification is a verified, decrypted message. Trade, Refund or MedIns is set when it is about one; otherwise EventType
 // and Plaintext are all that is known of it.
 type Notification struct {
 	ID        string // WeChat's, the same each time it is sent again
@@ -33,6 +33,7 @@ type Notification struct {
 	Plaintext []byte // the decrypted resource, JSON
 	Trade     *Trade
 	Refund    *Refund
+	MedIns    *MedIns
 }
 
 // Notification verifies, then decrypts, then reads, in this order, and asks nobody: a key that is not here is an
@@ -68,6 +69,8 @@ func (c *Client) Notification(h http.Header, body []byte, now time.Time) (Notifi
 	case strings.HasPrefix(n.EventType, "REFUND."):
 		n.Refund = new(Refund)
 		err = json.Unmarshal(plaintext, n.Refund)
+	case n.EventType == "MEDICAL_INSURANCE.SUCCESS":
+		n.MedIns, err = c.readMedIns(plaintext)
 	}
 	if err != nil {
 		return Notification{}, ErrUnreadable

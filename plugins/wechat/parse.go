@@ -24,8 +24,8 @@ var causes = map[error]sdk.Cause{
 	ErrUnreadable:    sdk.Malformed,
 }
 
-// Parse verifies a notification and says what it is about.
-func (c *Client) Parse(n sdk.Notification) sdk.Parsed {
+// Parse verifies a notification and says what it is about. trade says what one about a trade means in the channel.
+func (c *Client) Parse(n sdk.Notification, trade func(Trade) sdk.PaymentFacts) sdk.Parsed {
 	told, err := c.Notification(n.Header, n.Body, n.ReceivedAt)
 	if err != nil {
 		return Refuse(causes[err], "%v", err)
@@ -33,9 +33,11 @@ func (c *Client) Parse(n sdk.Notification) sdk.Parsed {
 	var p sdk.Parsed
 	switch {
 	case told.Trade != nil:
-		p = sdk.Notified(told.Trade.Facts(), told.ID)
+		p = sdk.Notified(trade(*told.Trade), told.ID)
 	case told.Refund != nil:
 		p = sdk.NotifiedRefund(told.Refund.Facts(), told.ID)
+	case told.MedIns != nil: // sent again under another id it is still the same
+		p = sdk.Notified(told.MedIns.Facts(), cut(told.MedIns.MixTradeNo+" "+told.EventType, longestID))
 	default:
 		p = sdk.Noticed(told.notice(), told.ID)
 	}

@@ -14,7 +14,7 @@ func TestWhatANotificationComesTo(t *testing.T) {
 	parse := func(key, event, original, plaintext string) sdk.Parsed {
 		body, h, now := envelope(t, key, event, original, plaintext), http.Header{}, time.Now()
 		signature(t, wechatKey(t), h, testKeyID, now, body)
-		return c.Parse(sdk.Notification{Account: "main", Header: h, Body: []byte(body), ReceivedAt: now})
+		return c.Parse(sdk.Notification{Account: "main", Header: h, Body: []byte(body), ReceivedAt: now}, Trade.Facts)
 	}
 	const id = "809eb6dd-9d48-5d1b-bbd3-ed87c5de35bc"
 	if p := parse(testAPIv3Key, "TRANSACTION.SUCCESS", "transaction", paidText); p.Payment == nil || p.Payment.State != sdk.PaymentSucceeded ||

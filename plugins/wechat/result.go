@@ -30,6 +30,9 @@ func outcome(err error) sdk.Result {
 			m.remedy = "This machine's clock is more than 5 minutes from WeChat's: set it right (NTP)."
 		}
 		r := sdk.Result{Verdict: m.verdict, Reason: m.reason, Code: e.Code, Message: e.words()}
+		if e.Op == OpMedIns && m.remedy != "" { // the hospital acts, or the payer, not the operator
+			r.Message += " " + m.remedy
+		}
 		return r.With(sdk.NeedsPerson(m.attention, m.remedy))
 	default:
 		return sdk.Indeterminate(e)

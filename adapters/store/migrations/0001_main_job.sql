@@ -13,6 +13,8 @@ create table orders (
     payer_id     text   not null,
     return_url   text   not null,
     metadata     text   not null,
+    bill         text   not null default '', -- sealed: personal data; empty for an ordinary order
+    persons_at   bigint, -- since when the bill and its payments name persons; null when they do not, or no more
     expires_at   bigint not null,
     state        text   not null check (state in ('open', 'closing', 'closed', 'paid', 'partially_refunded', 'refunded')),
     close_reason text   not null,
@@ -29,6 +31,7 @@ create table orders (
 create index orders_due on orders (due) where due is not null;
 create index orders_claimed on orders (app, claimed_until) where claimed_until is not null;
 create index orders_newest on orders (app, created_at, number);
+create index orders_of_persons on orders (persons_at) where persons_at is not null;
 create index orders_of_payer on orders (payer_id, app) where payer_id <> '';
 
 create table payments (

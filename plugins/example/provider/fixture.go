@@ -46,8 +46,8 @@ func identify(r *http.Request, body []byte) (fixture.Call, string, bool) {
 	return call, about.Number, true
 }
 
-// refuse answers with the code that the provider has for a reason.
-func (p *played) refuse(w http.ResponseWriter, reason string) {
+// refuse is the answer that the provider has for a reason.
+func (p *played) refuse(reason string) http.HandlerFunc {
 	r, ok := map[string]*refusal{
 		"INVALID_REQUEST": no(http.StatusBadRequest, "BAD_FIELD", "a field is wrong"),
 		"DECLINED":        no(http.StatusForbidden, "DECLINED", "the payer's bank says no"),
@@ -58,9 +58,9 @@ func (p *played) refuse(w http.ResponseWriter, reason string) {
 		"UNAVAILABLE":     no(http.StatusServiceUnavailable, "BUSY", "later, please"),
 	}[reason]
 	if !ok {
-		panic("no refusal for " + reason)
+		return nil
 	}
-	p.answer(w, nil, r)
+	return func(w http.ResponseWriter, _ *http.Request) { p.answer(w, nil, r) }
 }
 
 func (p *played) About(context.Context) (fixture.About, error) {

@@ -105,6 +105,9 @@ const (
 	Reason_REASON_AUTH Reason = 6
 	// The provider cannot just now: later, the same.
 	Reason_REASON_UNAVAILABLE Reason = 7
+	// What the payer or the bureau authorized this payment by, which came with its details, has expired or is used: a new
+	// payment with a new authorization is right. Ends the payment.
+	Reason_REASON_AUTHORIZATION_EXPIRED Reason = 8
 )
 
 // Enum value maps for Reason.
@@ -118,16 +121,18 @@ var (
 		5: "REASON_RATE_LIMITED",
 		6: "REASON_AUTH",
 		7: "REASON_UNAVAILABLE",
+		8: "REASON_AUTHORIZATION_EXPIRED",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":     0,
-		"REASON_INVALID_REQUEST": 1,
-		"REASON_DECLINED":        2,
-		"REASON_NOT_FOUND":       3,
-		"REASON_CONFLICT":        4,
-		"REASON_RATE_LIMITED":    5,
-		"REASON_AUTH":            6,
-		"REASON_UNAVAILABLE":     7,
+		"REASON_UNSPECIFIED":           0,
+		"REASON_INVALID_REQUEST":       1,
+		"REASON_DECLINED":              2,
+		"REASON_NOT_FOUND":             3,
+		"REASON_CONFLICT":              4,
+		"REASON_RATE_LIMITED":          5,
+		"REASON_AUTH":                  6,
+		"REASON_UNAVAILABLE":           7,
+		"REASON_AUTHORIZATION_EXPIRED": 8,
 	}
 )
 
@@ -365,7 +370,7 @@ const file_plugins_proto_providerv1_outcome_proto_rawDesc = "" +
 	"\x10VERDICT_ACCEPTED\x10\x01\x12\x14\n" +
 	"\x10VERDICT_REJECTED\x10\x02\x12\x14\n" +
 	"\x10VERDICT_NOT_SENT\x10\x03\x12\x16\n" +
-	"\x12VERDICT_CHECKPOINT\x10\x04\"\x06\b\xe8\a\x10\xcf\x0f*\xc6\x01\n" +
+	"\x12VERDICT_CHECKPOINT\x10\x04\"\x06\b\xe8\a\x10\xcf\x0f*\xe8\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REASON_INVALID_REQUEST\x10\x01\x12\x13\n" +
@@ -374,7 +379,8 @@ const file_plugins_proto_providerv1_outcome_proto_rawDesc = "" +
 	"\x0fREASON_CONFLICT\x10\x04\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10\x05\x12\x0f\n" +
 	"\vREASON_AUTH\x10\x06\x12\x16\n" +
-	"\x12REASON_UNAVAILABLE\x10\a\"\x06\b\xe8\a\x10\xcf\x0f*x\n" +
+	"\x12REASON_UNAVAILABLE\x10\a\x12 \n" +
+	"\x1cREASON_AUTHORIZATION_EXPIRED\x10\b\"\x06\b\xe8\a\x10\xcf\x0f*x\n" +
 	"\tAttention\x12\x19\n" +
 	"\x15ATTENTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ATTENTION_NOT_ENOUGH\x10\x01\x12\x16\n" +

@@ -45,6 +45,12 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"POST /control/v1/fail":   func(r *http.Request) (any, error) { return s.controlPayer(r, "fail", s.FailPayment) },
 		"POST /control/v1/cancel": func(r *http.Request) (any, error) { return s.controlPayer(r, "cancel", s.CancelPayment) },
 
+		"POST /control/v1/bureau/authorizations": s.controlAuthorize,
+		"POST /control/v1/bureau/refunds":        s.controlBureauRefund,
+		"POST /control/v1/med-ins/pay":           s.controlCashier("ok", s.PayMedIns),
+		"POST /control/v1/med-ins/fail":          s.controlCashier("fail", s.FailMedIns),
+		"POST /control/v1/med-ins/cancel":        s.controlCashier("cancel", s.CancelMedIns),
+
 		"GET /control/v1/overview":                   s.controlOverview,
 		"GET /control/v1/ledger":                     func(*http.Request) (any, error) { return s.Ledger(), nil },
 		"GET /control/v1/requests":                   s.controlRequests,
@@ -220,6 +226,39 @@ func (s *Simulator) controlPayer(r *http.Request, result string, act func(Pay) (
 	}
 	t, err := act(p)
 	return paidAnswer{"get_brand_wcpay_request:" + result, t}, err
+}
+
+func (s *Simulator) controlAuthorize(r *http.Request) (any, error) {
+	var a Authorization
+	if err := readControl(r, &a); err != nil {
+		return nil, err
+	}
+	return s.Authorize(a)
+}
+
+func (s *Simulator) controlBureauRefund(r *http.Request) (any, error) {
+	var b BureauRefund
+	if err := readControl(r, &b); err != nil {
+		return nil, err
+	}
+	return s.BureauRefund(b)
+}
+
+// cashierAnswer is what the payer's page hears, and the payment behind it.
+type cashierAnswer struct {
+	ErrMsg string `json:"err_msg"` // as requestMedicalInsurancePay gives it
+	MedIns MedIns `json:"med_ins"`
+}
+
+func (s *Simulator) controlCashier(result string, act func(MedInsPay) (MedIns, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var p MedInsPay
+		if err := readControl(r, &p); err != nil {
+			return nil, err
+		}
+		m, err := act(p)
+		return cashierAnswer{"requestMedicalInsurancePay:" + result, m}, err
+	}
 }
 
 func (s *Simulator) controlRequests(r *http.Request) (any, error) {

@@ -12,6 +12,8 @@ import (
 type Ledger struct {
 	Trades    []Trade        `json:"trades"`
 	Refunds   []Refund       `json:"refunds"`
+	MedIns    []MedIns       `json:"med_ins,omitempty"`
+	Bureau    []BureauRefund `json:"bureau_refunds,omitempty"`
 	Callbacks []Callback     `json:"callbacks"`
 	Sent      []Sent         `json:"sent"`
 	Requests  []Request      `json:"requests"` // the last Config.KeepRequests
@@ -144,6 +146,12 @@ func (s *Simulator) Ledger() Ledger {
 	for _, r := range s.world.refunded {
 		l.Refunds = append(l.Refunds, *r)
 	}
+	for _, m := range s.world.mixed {
+		seen := *m
+		seen.Reports = slices.Clone(m.Reports)
+		l.MedIns = append(l.MedIns, seen)
+	}
+	l.Bureau = slices.Clone(s.world.bureau.refunds)
 	for _, c := range s.world.callbacks {
 		l.Callbacks = append(l.Callbacks, c.copy())
 	}

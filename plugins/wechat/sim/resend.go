@@ -13,7 +13,9 @@ func (s *Simulator) SignedCallback(mchID, number string, fault FaultKind) (url s
 	s.mu.Lock()
 	var c *Callback
 	m := s.world.merchants[mchID]
-	if t := s.world.trades[tradeKey{mchID, number}]; t != nil && t.TransactionID != "" {
+	if mixed := s.world.byMix[number]; mixed != nil && mixed.MchID == mchID && !mixed.PaidAt.IsZero() {
+		c = s.world.medInsCallback(mixed, m.keys)
+	} else if t := s.world.trades[tradeKey{mchID, number}]; t != nil && t.TransactionID != "" {
 		c = paidCallback(t.copy(), m.keys)
 	} else if r := s.world.refunds[tradeKey{mchID, number}]; r != nil && r.Status != RefundProcessing {
 		c = refundCallback(*r, m.keys, s.clock.now())

@@ -50,6 +50,10 @@ var endpoints = []endpoint{
 	{http.MethodGet, "/v3/bill/fundflowbill", (*Simulator).fundBill, "", true},
 	{http.MethodGet, billPath, (*Simulator).downloadBill, "", false},
 	{http.MethodGet, "/v3/certificates", (*Simulator).certificates, "", true},
+	{http.MethodPost, "/v3/med-ins/orders", (*Simulator).medInsOrder, "", false},
+	{http.MethodGet, "/v3/med-ins/orders/out-trade-no/{out_trade_no}", (*Simulator).medInsByNumber, "", false},
+	{http.MethodGet, "/v3/med-ins/orders/mix-trade-no/{mix_trade_no}", (*Simulator).medInsByMix, "", false},
+	{http.MethodPost, "/v3/med-ins/refunds/notify", (*Simulator).medInsRefund, "", false},
 	{http.MethodPost, "/v3/security/echo", (*Simulator).echo, "", true},
 }
 

@@ -28,6 +28,10 @@ type state struct {
 	Steps     map[string][]RefundStep `json:"refund_steps"` // by refund_id
 	Spent     [][2]string             `json:"spent"`        // mchid and number of closed numbers that were never used
 
+	MedIns         []MedIns                 `json:"med_ins,omitempty"`
+	Authorizations map[string]Authorization `json:"authorizations,omitempty"`
+	BureauRefunds  []BureauRefund           `json:"bureau_refunds,omitempty"`
+
 	// SubMerchants are each partner's, those that came while it ran among them.
 	SubMerchants map[string][]SeedSubMerchant `json:"sub_merchants,omitempty"`
 }
@@ -127,6 +131,11 @@ func (s *Simulator) snapshot() state {
 			st.SubMerchants[id] = slices.Clone(m.SubMerchants)
 		}
 	}
+	st.MedIns, st.BureauRefunds = l.MedIns, l.Bureau
+	st.Authorizations = map[string]Authorization{}
+	for number, a := range s.world.bureau.authorizations {
+		st.Authorizations[number] = *a
+	}
 	st.Steps = map[string][]RefundStep{}
 	for id, steps := range s.world.steps {
 		st.Steps[id] = slices.Clone(steps)
@@ -171,6 +180,13 @@ func (s *Simulator) restore() error {
 			s.planRefund(&r)
 		}
 	}
+	for _, m := range st.MedIns {
+		w.keepMedIns(&m)
+	}
+	for number, a := range st.Authorizations {
+		w.bureau.authorizations[number] = &a
+	}
+	w.bureau.refunds = st.BureauRefunds
 	for _, c := range st.Callbacks {
 		w.callbacks = append(w.callbacks, &c)
 		if !c.NextAt.IsZero() {

@@ -26,7 +26,11 @@ type world struct {
 	sent      []*Sent
 	requests  requestLog
 	bills     map[string]billFile // by the token of their download_url
-	epoch     int                 // rises with each Reset, so that what was under way then changes nothing
+	insured   map[tradeKey]*MedIns
+	byMix     map[string]*MedIns
+	mixed     []*MedIns // as they were made
+	bureau    bureau
+	epoch     int // rises with each Reset, so that what was under way then changes nothing
 }
 
 // tradeKey names a trade or a refund: numbers are unique per merchant, not in the world.
@@ -102,6 +106,8 @@ func (w *world) forget() {
 	w.refundsOf = map[string][]*Refund{}
 	w.steps, w.bills = map[string][]RefundStep{}, map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
+	w.insured, w.byMix, w.mixed = map[tradeKey]*MedIns{}, map[string]*MedIns{}, nil
+	w.bureau = bureau{authorizations: map[string]*Authorization{}}
 	w.requests.forget()
 	w.epoch++
 }

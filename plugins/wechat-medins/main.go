@@ -1,0 +1,36 @@
+// Command wechat-medins is the PayBridge plugin for medical insurance payments through WeChat Pay: the insurance part and the
+// self-paid part in one go (2.0), for direct merchants and for partners' sub merchants. MAPPING.md says what becomes of each
+// field, state and code of WeChat's.
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/paybridge/paybridge/plugins/sdk"
+	"github.com/paybridge/paybridge/plugins/wechat"
+)
+
+func main() { sdk.Serve(newPlugin(wechat.Options{})) }
+
+// plugin is a channel by prepay id, as its siblings are, whose trades are the self-paid parts of something larger.
+type plugin struct {
+	*wechat.Channel
+	modes *sdk.Accounts[sdk.Mode]
+}
+
+func newPlugin(o wechat.Options) plugin {
+	return plugin{&wechat.Channel{Options: o, Trade: wechat.Trade.LegFacts}, &sdk.Accounts[sdk.Mode]{}}
+}
+
+// Configure parses the account's keys, as every channel of WeChat's does. The bureau's test flag is for no production.
+func (p plugin) Configure(ctx context.Context, a sdk.Account) (sdk.Merchant, error) {
+	if a.Mode.Test && a.Mode.Production {
+		return sdk.Merchant{}, errors.Join(sdk.Field("/test", "is the bureau's test environment: remove it in production"))
+	}
+	m, err := p.Channel.Configure(ctx, a)
+	if err == nil {
+		p.modes.Set(a, m, a.Mode)
+	}
+	return m, err
+}
