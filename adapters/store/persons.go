@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
@@ -17,13 +18,14 @@ func (s *Store) ForgetPersons(ctx context.Context, before time.Time, limit int) 
 	if err != nil {
 		return 0, failed(err, "look for orders that still name persons")
 	}
-	for _, row := range orders {
-		if err := s.forgetPersons(ctx, row); err != nil {
-			return n, err
+	for _, row := range orders { // one that cannot be opened keeps no other
+		if failed := s.forgetPersons(ctx, row); failed != nil {
+			err = errors.Join(err, failed)
+			continue
 		}
 		n++
 	}
-	return n, nil
+	return n, err
 }
 
 func (s *Store) forgetPersons(ctx context.Context, row orderRow) error {

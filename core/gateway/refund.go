@@ -157,7 +157,7 @@ func (g *Gateway) reportRefund(ctx context.Context, p pay.Payment, f pay.Refund,
 	ctx, end := detached(ctx, commitTime)
 	defer end()
 	_, err = g.decideSurely(ctx, byRefund(f.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return pay.RefundReported(rows, f.Number, o, now)
+		return pay.RefundReported(rows, f.Number, b, o, now)
 	}), claim)
 	return err
 }

@@ -203,6 +203,9 @@ func TestSettleOutside(t *testing.T) {
 			if code := refusalCode(err); code != c.wantCode || (err != nil && code == "") {
 				t.Fatalf("error %v, want %q", err, c.wantCode)
 			}
+			if err != nil && strings.Contains(err.Error(), "insurance") {
+				t.Errorf("a refund without an insurance part is refused by %v", err)
+			}
 			if c.wantCode != "" || c.wantSame {
 				check(t, "decides nothing", d.Empty(), true)
 				return

@@ -178,7 +178,10 @@ func TestTheLegsOfARefundMoveByThemselves(t *testing.T) {
 	bureau := BureauRefund{Number: "B1", Gov: 500, Self: 150, Other: 50, RefundedAt: now}
 	said := legStep{"the app says what the bureau gave back", func(rows Rows, n string) (Decision, error) { return RefundedAtBureau(rows, n, bureau, now) }, ""}
 	report := func(o Outcome) func(Rows, string) (Decision, error) {
-		return func(rows Rows, n string) (Decision, error) { return RefundReported(rows, n, o, now) }
+		return func(rows Rows, n string) (Decision, error) {
+			leg, _ := rows.Refunds[0].Insurance()
+			return RefundReported(rows, n, *leg.Bureau, o, now)
+		}
 	}
 	send := func(rows Rows, n string) (Decision, error) {
 		d, ready, err := SendRefund(rows, n, now)
@@ -244,6 +247,22 @@ func TestTheLegsOfARefundMoveByThemselves(t *testing.T) {
 			as(said, "settled_outside settled_outside processing, due in 0s"),
 			{"reported", report(accepted), "settled_outside settled_outside succeeded, due in 24h0m0s"},
 			{"the provider does not know the cash", query(Outcome{Verdict: Rejected, Reason: NotFound}), "settled_outside settled_outside succeeded"},
+		},
+		"the sums are put right while the old ones are being told": {
+			as(said, "created created processing, due in 0s"),
+			{"other sums", func(rows Rows, n string) (Decision, error) {
+				right := bureau
+				right.Gov, right.Self = 550, 100
+				return RefundedAtBureau(rows, n, right, now)
+			}, "created created processing, due in 0s"},
+			{"the old ones are taken", func(rows Rows, n string) (Decision, error) { return RefundReported(rows, n, bureau, accepted, now) }, "created created processing, due in 0s"},
+			{"the right ones are taken", report(accepted), "created created succeeded, due in 0s"},
+		},
+		"the part is given up while it is being told": {
+			as(said, "created created processing, due in 0s"),
+			{"refused", report(refused), "created created processing, due in 0s, needs attention, alarm"},
+			{"given up", cancel, "created created closed, due in 0s"},
+			{"taken all the same", func(rows Rows, n string) (Decision, error) { return RefundReported(rows, n, bureau, accepted, now) }, "created created closed, due in 0s, alarm"},
 		},
 		"a report that is never taken is settled outside": {
 			{"sent", send, "processing processing created, due in 40s"},

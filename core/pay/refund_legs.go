@@ -224,7 +224,8 @@ func (r *Refund) setCash(to RefundState) {
 func (r *Refund) endCash(to RefundState) {
 	r.setCash(to)
 	r.Due = time.Time{}
-	if r.State = to; to == RefundSucceeded || to == RefundClosed {
+	r.State = to
+	if _, insured := r.Insurance(); insured && to != RefundFailed {
 		r.State = r.whole()
 	}
 }
@@ -314,7 +315,7 @@ func (r *Refund) attended() {
 func withinBureau(rows Rows, r Refund, b BureauRefund) error {
 	p, err := rows.Payment(r.Payment)
 	if err != nil || p.Content.Details == nil || p.Content.Details.Medical == nil {
-		return err // of a payment whose personal data was removed the sum alone is known
+		return err
 	}
 	m := p.Content.Details.Medical
 	gov, self, other := b.Gov, b.Self, b.Other
@@ -354,14 +355,20 @@ func CancelInsuranceLeg(rows Rows, number string, now time.Time) (Decision, erro
 	return legEnded(rows, r, RefundClosed, "the app gave the insurance part up", now)
 }
 
-// RefundReported decides what the provider's answer to the report of an insurance refund means.
-func RefundReported(rows Rows, number string, o Outcome, now time.Time) (Decision, error) {
+// RefundReported decides what the provider's answer to the report of an insurance refund means. told is what it was told: where
+// the app has said other sums meanwhile, they are told next, and this answer decides nothing.
+func RefundReported(rows Rows, number string, told BureauRefund, o Outcome, now time.Time) (Decision, error) {
 	r, err := rows.Refund(number)
 	if err != nil {
 		return Decision{}, err
 	}
 	leg, insured := r.Insurance()
-	if !insured || leg.State != RefundProcessing {
+	switch {
+	case insured && leg.State == RefundClosed && o.Verdict == Accepted:
+		var d Decision
+		d.alarm(AlarmRefundAttention, number, "the app gave its insurance part up while the provider was told of the bureau's refund, and the provider took it: what is left of that part is more here than it is there")
+		return d, nil
+	case !insured || leg.State != RefundProcessing || *leg.Bureau != told:
 		return Decision{}, nil
 	}
 	if o.Verdict == Accepted {

@@ -29,14 +29,15 @@ func SettleOutside(rows Rows, number string, s SettledOutside, now time.Time) (D
 	}
 	was, cash := r.State, r.cashState()
 	leg, insured := r.Insurance()
+	cashOver := insured && (len(r.Legs) == 1 || cash.Final() && cash != RefundFailed) // only the insurance leg may be left
 	switch {
 	case was == RefundSettledOutside:
 		return d, nil
-	case insured && leg.State == RefundProcessing && (cash.Final() && cash != RefundFailed || len(r.Legs) == 1): // its cash is over
+	case cashOver && leg.State == RefundProcessing:
 		r.setInsurance(RefundSettledOutside, time.Time{})
 		r.State, r.NeedsAttention = RefundSettledOutside, ""
 		return settledOutside(rows, p, was, r, s)
-	case cash.Final() && cash != RefundFailed || insured && len(r.Legs) == 1:
+	case cashOver && leg.State == RefundCreated:
 		return d, refuse(CodeRefundNotSettleable, "refund %s waits for the app to say what the insurance bureau gave back, or to give that part up", number)
 	case was == RefundProcessing && r.Calling && now.Before(settledBy(r.SentAt)):
 		return d, &Refusal{
