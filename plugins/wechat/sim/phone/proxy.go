@@ -69,6 +69,7 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 	for _, name := range []string{"bridge.js", "jweixin.js"} {
 		mux.Handle("GET "+own+name, p.file("web/"+name))
 	}
+	mux.HandleFunc("GET "+own+"forget", forget)
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.offline.Load() {
 			panic(http.ErrAbortHandler) // the connection breaks off, as on a phone without a network
@@ -76,6 +77,14 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 		forward.ServeHTTP(w, r)
 	}))
 	return mux, nil
+}
+
+// forget makes the browser forget what the sites keep in it. The phone asks for it when it changes hands or shows a site in
+// another place: a browser gives the cookies of one localhost to all of its ports.
+func forget(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Clear-Site-Data", `"cookies", "storage"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // gate is one proxy.
