@@ -40,6 +40,8 @@ build bin $programs
 # shellcheck disable=SC2086
 [ -z "$plugins" ] || build bin/plugins $plugins
 
+build bin/examples ./docs/examples/clinic # dev's simulated phone opens it
+
 rm -rf bin/providers
 for path in $providers; do
 	name=$(basename "$(dirname "$path")")
