@@ -27,7 +27,7 @@ func openClinic(cfg *config.Config, dir, clinic string) error {
 	if err := secret.UnmarshalText([]byte("file:" + clinicSecret(dir))); err != nil {
 		return err
 	}
-	cfg.Apps[0].Webhook = config.Webhook{URL: clinic + "/events", Secrets: []config.SecretRef{secret}}
+	cfg.Apps[0].Webhook = config.Webhook{URL: clinic + "/events", Secrets: []config.SecretRef{secret}, Version: 1}
 	for i := range cfg.Entries {
 		cfg.Entries[i].ReturnURLs = append(cfg.Entries[i].ReturnURLs, clinic+"/visits")
 	}

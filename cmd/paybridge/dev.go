@@ -12,7 +12,7 @@ import (
 )
 
 func devCommand() *cobra.Command {
-	var dir, clinic string
+	var dir, clinic, weChat, control string
 	var speed float64
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -33,7 +33,7 @@ Everything is kept in one folder; delete it to begin anew.`,
 			}
 			p, err := openPlayground(cmd.Context(), playgroundOptions{
 				dir: where, flags: cmd.Flags(), logTo: cmd.ErrOrStderr(), clinic: clinic,
-				simulatorFlags: []string{"--listen", "127.0.0.1:9080", "--control-listen", "127.0.0.1:9081", "--speed", fmt.Sprint(speed)},
+				simulatorFlags: []string{"--listen", weChat, "--control-listen", control, "--speed", fmt.Sprint(speed)},
 				pages: func(sim *simulator, adminURL string) options {
 					return options{mount: firstpage.Mount(firstpage.Options{
 						ControlURL: sim.ControlURL, PhoneURL: sim.PhoneURL, APIKey: devKey, Entry: devEntry, AdminURL: adminURL, Version: version,
@@ -66,6 +66,8 @@ Everything is kept in one folder; delete it to begin anew.`,
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&dir, "data", "data/dev", "folder for the database and the keys")
 	cmd.Flags().StringVar(&clinic, "clinic", "127.0.0.1:8090", "address of the example clinic, which the simulated phone opens; empty: neither")
+	cmd.Flags().StringVar(&weChat, "wechat-listen", "127.0.0.1:9080", "address of the simulated WeChat's API")
+	cmd.Flags().StringVar(&control, "control-listen", "127.0.0.1:9081", "address of its control API and of the phone (no login: keep it on loopback)")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "how many times as fast as this machine's clock the simulated WeChat's runs")
 	return cmd
 }

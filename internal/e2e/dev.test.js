@@ -27,7 +27,7 @@ async function visit(t, person) {
   const foreign = [];
   context.on("request", (r) => { if (!/^(http:\/\/(localhost|127\.0\.0\.1):|data:)/.test(r.url())) foreign.push(r.url()); });
   const watch = (page) => {
-    page.setDefaultTimeout(20000);
+    page.setDefaultTimeout(15000);
     page.on("pageerror", (e) => errors.push(e.message));
     page.on("console", (m) => { if (/Content Security Policy|Refused to/.test(m.text())) errors.push(m.text()); });
   };
@@ -37,7 +37,10 @@ async function visit(t, person) {
   const [page] = await Promise.all([context.waitForEvent("page"), first.locator("#phone-link").click()]);
   await page.locator("body[data-ready]").waitFor();
   await page.locator("#person").selectOption(person);
-  t.after(async () => { await context.close(); });
+  t.after(async () => {
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/dev-end-${person}.png` });
+    await context.close();
+  });
   return {
     first, page, errors, foreign,
     async open(place) {
@@ -56,6 +59,7 @@ test("the clinic's payer pays in the official account, and the clinic hears of i
   const p = await visit(t, "alice");
   await p.open("official|wxa000000000000001");
   await p.frame().getByRole("button", { name: "Pay" }).first().click();
+  await p.frame().getByText("Continue", { exact: true }).click();
   await p.sheet("allow");
   await p.frame().locator("#pay").click();
   await p.page.locator("#sheet .sum").getByText("¥25.00").waitFor();
@@ -83,7 +87,7 @@ test("through the web-view and the native page", async (t) => {
   await p.page.locator("#sheet .bad").waitFor();
   await p.sheet("pay");
   await p.sheet("done");
-  await p.frame().getByRole("heading", { name: "Paid" }).waitFor();
+  await p.frame().locator("#state").getByText("paid", { exact: true }).waitFor();
   await p.shot("webview-paid");
   clean(p);
 });

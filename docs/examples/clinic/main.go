@@ -53,14 +53,14 @@ func main() {
 	if err != nil || len(secret) < 24 {
 		log.Fatal("CLINIC_WEBHOOK_SECRET: whsec_ and at least 24 bytes in base64, as in the app's webhook.secrets")
 	}
-	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("CLINIC_LISTEN"), "127.0.0.1:8090"))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cmp.Or(os.Getenv("CLINIC_LISTEN"), "127.0.0.1:8090"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	s := newShop(cmp.Or(os.Getenv("CLINIC_GATEWAY"), "http://127.0.0.1:8080"), cmp.Or(os.Getenv("CLINIC_KEY"), "paybridge-dev-key"),
 		cmp.Or(os.Getenv("CLINIC_URL"), "http://"+listener.Addr().String()), secret)
-	fmt.Printf("{\"url\":%q}\n", s.self)    // the clinic is open
-	if os.Getenv("CLINIC_LIFELINE") != "" { // started by another program: it ends with that one
+	_, _ = fmt.Fprintf(os.Stdout, "{\"url\":%q}\n", s.self) // the clinic is open
+	if os.Getenv("CLINIC_LIFELINE") != "" {                 // started by another program: it ends with that one
 		go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
 	}
 	log.Fatal((&http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}).Serve(listener))
@@ -84,7 +84,7 @@ var pages = template.Must(template.New("").Parse(`<!doctype html><html lang="zh-
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>第一医院 First Hospital</title>
 <h1>第一医院 First Hospital</h1>{{range $i, $s := .Services}}
 <form method="post" action="/buy/{{$i}}"><p>{{$s.Name}} {{$s.Price}} <button>去支付 Pay</button></p></form>{{end}}
-{{with .Visit}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
+{{with .Visit}}{{if eq .State "open"}}<meta http-equiv="refresh" content="2">{{end}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
 
 func (s *shop) show(w http.ResponseWriter, data map[string]any) {
 	if err := pages.Execute(w, data); err != nil {
