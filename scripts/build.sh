@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds every program of cmd/ into bin/ and every plugin into bin/plugins/, then pins the plugins.
+# Builds every program of cmd/ into bin/ (or the folder given) and every plugin into bin/plugins/, then pins the plugins.
 # A plugin is a folder plugins/NAME whose package is main: a new one needs no edit here. A program in its folder
 # provider/ plays its provider for dev and demo, which find it as bin/providers/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+bin=${1:-bin}
 
 version=$(cat VERSION)
 module=$(go list -m)
@@ -28,7 +29,7 @@ build() { # build FOLDER PACKAGE…
 }
 
 # A plugin whose folder is gone must not be pinned again.
-for old in bin/plugins/*; do
+for old in "$bin"/plugins/*; do
 	case " $plugins " in
 	*"/plugins/$(basename "$old") "*) ;;
 	*) rm -f "$old" ;;
@@ -36,15 +37,17 @@ for old in bin/plugins/*; do
 done
 
 # shellcheck disable=SC2086 # the lists are split on purpose
-build bin $programs
+build "$bin" $programs
 # shellcheck disable=SC2086
-[ -z "$plugins" ] || build bin/plugins $plugins
+[ -z "$plugins" ] || build "$bin/plugins" $plugins
 
-rm -rf bin/providers
+build "$bin/examples" ./docs/examples/clinic # dev's simulated phone opens it
+
+rm -rf "$bin/providers"
 for path in $providers; do
 	name=$(basename "$(dirname "$path")")
-	build bin/providers "$path"
-	mv bin/providers/provider "bin/providers/$name"
+	build "$bin/providers" "$path"
+	mv "$bin/providers/provider" "$bin/providers/$name"
 done
 
-bin/paybridge plugin lock bin/plugins
+"$bin/paybridge" plugin lock "$bin/plugins"

@@ -40,8 +40,10 @@ func startChannels(ctx context.Context, o playgroundOptions, cfg *config.Config)
 			continue
 		}
 		c := &channel{provider: account.Provider}
-		c.companion, err = startCompanion(ctx, o.logTo, "the simulated provider "+account.Provider, path, c,
-			"--listen", "127.0.0.1:0", "--keys", filepath.Join(o.dir, account.Provider), "--ready-json", "--stdin-lifeline")
+		c.companion, err = startCompanion(ctx, companionOptions{
+			name: "the simulated provider " + account.Provider, path: path, stderr: o.logTo, ready: c,
+			arguments: []string{"--listen", "127.0.0.1:0", "--keys", filepath.Join(o.dir, account.Provider), "--ready-json", "--stdin-lifeline"},
+		})
 		if err != nil {
 			return all, err
 		}

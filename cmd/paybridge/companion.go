@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// companion is a program that plays a provider beside dev and demo. It ends with this process, however that ends: its
+// companion is a program beside dev and demo: one that plays a provider, or the example clinic. It ends with this process, however that ends: its
 // standard input is a lifeline.
 type companion struct {
 	name     string // for people
@@ -22,18 +22,27 @@ type companion struct {
 	ended    chan error
 }
 
-// startCompanion starts a program that lies beside this one (path is relative to its folder), and waits for the line of
-// JSON by which it says where it listens.
-func startCompanion(ctx context.Context, stderr io.Writer, name, path string, ready any, arguments ...string) (*companion, error) {
-	beside, err := besideThis(path)
+// companionOptions say what to start.
+type companionOptions struct {
+	name      string // for people
+	path      string // relative to this program's folder
+	arguments []string
+	env       []string // NAME=value, beside this process's own
+	stderr    io.Writer
+	ready     any // takes the line of JSON by which it says where it listens
+}
+
+// startCompanion starts a program that lies beside this one, and waits until it is ready.
+func startCompanion(ctx context.Context, o companionOptions) (*companion, error) {
+	beside, err := besideThis(o.path)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(beside); err != nil {
-		return nil, fmt.Errorf("%s is not at %s: run make build", name, beside)
+		return nil, fmt.Errorf("%s is not at %s: run make build", o.name, beside)
 	}
-	c := &companion{name: name, cmd: exec.CommandContext(context.WithoutCancel(ctx), beside, arguments...), ended: make(chan error, 1)}
-	c.cmd.Stderr = stderr
+	c := &companion{name: o.name, cmd: exec.CommandContext(context.WithoutCancel(ctx), beside, o.arguments...), ended: make(chan error, 1)}
+	c.cmd.Stderr, c.cmd.Env = o.stderr, append(os.Environ(), o.env...)
 	if c.lifeline, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -42,7 +51,7 @@ func startCompanion(ctx context.Context, stderr io.Writer, name, path string, re
 		return nil, err
 	}
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", o.name, err)
 	}
 	line := make(chan []byte, 1)
 	go func() {
@@ -54,13 +63,13 @@ func startCompanion(ctx context.Context, stderr io.Writer, name, path string, re
 	}()
 	select {
 	case first := <-line:
-		if err := json.Unmarshal(first, ready); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s did not start; its own words stand above", name), c.stop())
+		if err := json.Unmarshal(first, o.ready); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s did not start; its own words stand above", o.name), c.stop())
 		}
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), c.stop())
 	case <-time.After(30 * time.Second):
-		return nil, errors.Join(fmt.Errorf("%s was not ready within 30 s", name), c.stop())
+		return nil, errors.Join(fmt.Errorf("%s was not ready within 30 s", o.name), c.stop())
 	}
 	return c, nil
 }

@@ -31,6 +31,7 @@ type playground struct {
 	*service
 	simulator *simulator
 	channels  []*channel
+	clinic    *companion // nil: there is none
 	config    config.Config
 	options   options
 	baseURL   string // of the gateway's public listener
@@ -42,6 +43,7 @@ type playgroundOptions struct {
 	simulatorFlags []string // beside the folder and the addresses
 	flags          *pflag.FlagSet
 	public, admin  string // addresses; empty: as configured
+	clinic         string // address of the example clinic, which the simulated phone opens; empty: neither
 	logTo          io.Writer
 	pages          func(simulator *simulator, adminURL string) options
 }
@@ -59,15 +61,24 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 	}
 	baseURL := "http://" + reachable(cfg.Listen.Public)
 	p := &playground{baseURL: baseURL}
-	p.simulator, err = startSimulator(ctx, o.logTo, append([]string{
+	flags := append([]string{
 		"--keys-dir", filepath.Join(o.dir, "wechat"), "--state", filepath.Join(o.dir, "wechat.json"), "--allow-origin", baseURL,
-	}, o.simulatorFlags...)...)
+	}, o.simulatorFlags...)
+	clinic := "http://" + reachable(o.clinic)
+	if o.clinic != "" {
+		opens, err := writePhone(o.dir, baseURL, clinic)
+		if err != nil {
+			return nil, err
+		}
+		flags = append(flags, "--phone", opens)
+	}
+	p.simulator, err = startSimulator(ctx, o.logTo, flags...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, stopChannels(p.channels), p.simulator.stop())
+			err = errors.Join(err, p.stopCompanions())
 		}
 	}()
 	if cfg, err = playgroundConfig(o, p.simulator.BaseURL); err != nil {
@@ -78,6 +89,14 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 	}
 	for i := range cfg.Entries {
 		cfg.Entries[i].NotifyBase = baseURL
+	}
+	if o.clinic != "" {
+		if err := openClinic(&cfg, o.dir, clinic); err != nil {
+			return nil, err
+		}
+		if p.clinic, err = startClinic(ctx, o.logTo, o.dir, o.clinic, baseURL); err != nil {
+			return nil, err
+		}
 	}
 	p.options = o.pages(p.simulator, "http://"+reachable(cfg.Listen.Admin))
 	p.options.logTo, p.config = o.logTo, cfg
@@ -126,7 +145,14 @@ func keyFile(path string) error {
 
 // run serves until the context ends and then stops everything, the simulator last.
 func (p *playground) run(ctx context.Context) error {
-	return errors.Join(p.serve(ctx, p.options), p.close(context.WithoutCancel(ctx)), stopChannels(p.channels), p.simulator.stop())
+	return errors.Join(p.serve(ctx, p.options), p.close(context.WithoutCancel(ctx)), p.stopCompanions())
+}
+
+func (p *playground) stopCompanions() (err error) {
+	if p.clinic != nil {
+		err = p.clinic.stop()
+	}
+	return errors.Join(err, stopChannels(p.channels), p.simulator.stop())
 }
 
 // freePort is an address of loopback that nobody listens on at this moment.

@@ -11,12 +11,16 @@ type simulator struct {
 	*companion
 	BaseURL    string `json:"base_url"`
 	ControlURL string `json:"control_url"`
+	PhoneURL   string `json:"phone_url"` // empty: there is no phone
 }
 
 // startSimulator starts the wechatsim that lies beside this program and waits until it is ready.
 func startSimulator(ctx context.Context, stderr io.Writer, flags ...string) (*simulator, error) {
 	s := &simulator{}
-	c, err := startCompanion(ctx, stderr, "the simulated WeChat", "wechatsim", s, append([]string{"serve", "--ready-json", "--stdin-lifeline"}, flags...)...)
+	c, err := startCompanion(ctx, companionOptions{
+		name: "the simulated WeChat", path: "wechatsim", stderr: stderr, ready: s,
+		arguments: append([]string{"serve", "--ready-json", "--stdin-lifeline"}, flags...),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 type settings struct {
 	listen, control, allowOrigin string
 	keysDir, seedFile, state     string
+	phoneFile                    string
 	tls                          bool
 	speed                        float64
 	randomSeed                   uint64
@@ -43,13 +44,23 @@ is also a page that does it with buttons. The control API has no login: leave it
 With --tls the v3 API speaks HTTPS. Its certificate is signed by a CA made at the first start, which your program
 must trust: ca.pem in the keys folder, or a temporary file whose path is printed.
 
+With --phone there is also a simulated phone: a page that opens H5 sites as an official account, inside a mini
+program's web-view and in another browser, runs a mini program's own files and shows the cashier. The file is JSON:
+
+  {"sites": [{"origin": "http://127.0.0.1:8090"}],
+   "official_accounts": [{"app_id": "wxa000000000000001", "name": "Clinic", "home": "http://127.0.0.1:8090/"}],
+   "mini_programs": [{"app_id": "wxm000000000000001", "name": "Clinic", "dir": "./miniprogram"}]}
+
+A site's "origin" is its public address, "upstream" where it listens when that is elsewhere.
+
 Without a seed file there are merchant 1900000001 with app ids wxa000000000000001 and wxa000000000000002,
-merchant 1900000002 with wxb000000000000001, and partner 1900000100 with wxp000000000000001 and the sub merchants
+merchant 1900000002 with wxb000000000000001, merchant 1900000003 with wxm000000000000001, and partner 1900000100 with wxp000000000000001 and the sub merchants
 1900000101 (app wxs000000000000001) and 1900000102 (none); each app with the users alice, bob and carol.`,
 		Example: `  wechatsim serve --keys-dir ./wechat-keys             # keys are made once and used again
   wechatsim serve --listen 127.0.0.1:0 --ready-json    # for a parent process: addresses as JSON on stdout
   wechatsim serve --tls --keys-dir ./wechat-keys       # HTTPS; trust ./wechat-keys/ca.pem
-  wechatsim serve --speed 60 --state ./trades.json     # an hour a minute; trades survive a restart`,
+  wechatsim serve --speed 60 --state ./trades.json     # an hour a minute; trades survive a restart
+  wechatsim serve --phone ./phone.json                 # with a phone for your own site and mini program`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -66,6 +77,7 @@ merchant 1900000002 with wxb000000000000001, and partner 1900000100 with wxp0000
 	f.StringVar(&set.keysDir, "keys-dir", "", "folder for the generated keys, used again when it is there; empty: keys end with the process")
 	f.BoolVar(&set.tls, "tls", false, "serve the v3 API over HTTPS, with a local CA that is made and written at the start")
 	f.StringVar(&set.seedFile, "seed-file", "", "JSON file with merchants, sub merchants, apps and users; empty: the built-in ones")
+	f.StringVar(&set.phoneFile, "phone", "", "JSON file with the sites, official accounts and mini programs that a simulated phone opens; empty: no phone")
 	f.StringVar(&set.state, "state", "", "file that keeps trades, refunds and undelivered callbacks between runs")
 	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs; 0 stops it")
 	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
@@ -90,6 +102,7 @@ func whileOpen(ctx context.Context, r io.Reader) context.Context {
 type ready struct {
 	BaseURL     string `json:"base_url"`
 	ControlURL  string `json:"control_url"`
+	PhoneURL    string `json:"phone_url,omitempty"` // with --phone
 	PublicKeyID string `json:"public_key_id"`
 	KeysDir     string `json:"keys_dir,omitempty"`
 	CAFile      string `json:"ca_file,omitempty"` // with --tls: what a client must trust
@@ -129,14 +142,25 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 			return errors.Join(err, listener.Close(), s.Close())
 		}
 	}
-	server := &http.Server{Handler: s.Control(sim.ControlOptions{AllowOrigin: set.allowOrigin}), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-
 	at := ready{
 		BaseURL: s.BaseURL(), ControlURL: "http://" + listener.Addr().String(), PublicKeyID: s.PublicKeyID(),
 		KeysDir: set.keysDir, RandomSeed: s.RandomSeed(),
 	}
+	failed := make(chan error, 1)
+	pages := http.NewServeMux()
+	pages.Handle("/", s.Control(sim.ControlOptions{AllowOrigin: set.allowOrigin}))
+	if set.phoneFile != "" {
+		h, problem := openPhone(ctx, set.phoneFile, s, listener, failed)
+		if problem != nil {
+			return errors.Join(problem, listener.Close(), s.Close())
+		}
+		defer func() { err = errors.Join(err, h.close()) }()
+		pages.Handle("/phone/", http.StripPrefix("/phone", h))
+		at.PhoneURL = h.url + "/"
+	}
+	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
+	go serveOn(listener, server, failed)
+
 	if set.tls {
 		file, remove, err := writeCA(set.keysDir, s.CAPEM())
 		if err != nil {
@@ -150,11 +174,23 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	}
 	select {
 	case <-ctx.Done():
-	case err = <-served:
+	case err = <-failed:
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(end), s.Close())
+}
+
+// serveOn serves until the server is closed; failed hears what else ended it.
+func serveOn(l net.Listener, server *http.Server, failed chan<- error) {
+	err := server.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		return
+	}
+	select {
+	case failed <- err:
+	default: // the first one is enough
+	}
 }
 
 // writeCA says where the CA's certificate is: in the keys folder, or in a file of its own that remove deletes.
@@ -183,6 +219,9 @@ func announce(w io.Writer, at ready, asJSON bool) error {
   page         %[2]s/   (the same with buttons)
   random seed  %[3]d
 `, at.BaseURL, at.ControlURL, at.RandomSeed)
+	if err == nil && at.PhoneURL != "" {
+		_, err = fmt.Fprintf(w, "  phone        %s   (be the payer)\n", at.PhoneURL)
+	}
 	if err == nil && at.KeysDir != "" {
 		_, err = fmt.Fprintf(w, "  keys         %s/summary.json\n", at.KeysDir)
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/paybridge/paybridge/adapters/checkout/kits"
 )
 
 // start runs the program's command as main does and returns its ready line, and a function that ends it as
@@ -168,6 +170,66 @@ func TestSeedFile(t *testing.T) {
 	cmd.SetArgs([]string{"serve", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--seed-file", path})
 	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a seed without merchants: %v", err)
+	}
+}
+
+// TestPhone: the phone opens what its file names, and says what is wrong with one.
+func TestPhone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "mini"), kits.MiniProgram()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "phone.json")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"sites":[{"origin":"http://127.0.0.1:8090"}],"official_accounts":[{"app_id":"wxa000000000000001","name":"Clinic","home":"http://127.0.0.1:8090/"}],
+		"mini_programs":[{"app_id":"wxm000000000000001","name":"Clinic","dir":"mini"}]}`)
+	at, stop := start(t, "--phone", path)
+	if status, body := get(t, at.PhoneURL); status != http.StatusOK || !strings.Contains(body, "page.js") {
+		t.Errorf("the phone: %d %s", status, body)
+	}
+	_, body := get(t, at.PhoneURL+"state.json")
+	var state struct {
+		Persons []struct{ ID string }
+		Sites   []map[string]string
+	}
+	if err := json.Unmarshal([]byte(body), &state); err != nil || len(state.Persons) != 4 || len(state.Sites) != 1 {
+		t.Fatalf("its state: %s, %v", body, err)
+	}
+	for mode, address := range state.Sites[0] {
+		if mode != "origin" && !strings.HasPrefix(address, "http://localhost:") {
+			t.Errorf("the site as %s is at %s", mode, address)
+		}
+	}
+	if status, _ := get(t, state.Sites[0]["mini_program"]+"/.wxphone/bridge.js"); status != http.StatusOK {
+		t.Errorf("the web-view's proxy: %d", status)
+	}
+	if status, body := get(t, at.PhoneURL+"miniprogram/wxm000000000000001"); status != http.StatusOK || !strings.Contains(body, "pages/paybridge/pay.js") {
+		t.Errorf("the mini program: %d %s", status, body)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	for text, says := range map[string]string{
+		`{"sites":[]}`: "names no H5 site",
+		`{"sites":[{"origin":"http://127.0.0.1:8090"}],"minis":[]}`:                                   "minis",
+		`{"sites":[{"origin":"http://127.0.0.1:8090/x"}]}`:                                            "Origin",
+		`{"sites":[{"origin":"http://127.0.0.1:8090"}],"mini_programs":[{"app_id":"wx1","dir":"."}]}`: "app.json",
+		`{"sites":[{"origin":"http://127.0.0.1:8090"}]} x`:                                            "closing brace",
+	} {
+		write(text)
+		cmd := root()
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+		cmd.SetArgs([]string{"serve", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--phone", path})
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

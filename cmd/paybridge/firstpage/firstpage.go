@@ -15,6 +15,7 @@ import (
 // Options is what the page has to know. All of it is readable by whoever opens the page: no secret belongs here.
 type Options struct {
 	ControlURL string `json:"control_url"` // the simulator's control API, without a path: http://127.0.0.1:9081
+	PhoneURL   string `json:"phone_url"`   // the simulated phone; empty: the page does not mention it
 	APIKey     string `json:"api_key"`     // the key of configs/dev.yaml, which is published
 	Entry      string `json:"entry"`       // through which the page pays
 	AdminURL   string `json:"admin_url"`   // the operator's listener; empty: the page does not mention it

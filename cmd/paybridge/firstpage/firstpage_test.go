@@ -17,7 +17,7 @@ import (
 
 var dev = Options{
 	ControlURL: "http://127.0.0.1:9081", APIKey: "paybridge-dev-key", Entry: "official-account",
-	AdminURL: "http://127.0.0.1:8081", Version: "1.2.3",
+	PhoneURL: "http://localhost:9081/phone/", AdminURL: "http://127.0.0.1:8081", Version: "1.2.3",
 }
 
 func get(t *testing.T, o Options, path string) (*http.Response, string) {
@@ -86,7 +86,7 @@ func TestSettingsAreTheOptionsAndThePayer(t *testing.T) {
 	}
 	want := map[string]string{
 		"control_url": dev.ControlURL, "api_key": dev.APIKey, "entry": dev.Entry, "admin_url": dev.AdminURL,
-		"version": dev.Version, "openid": "oA1-alice-000000000000000001",
+		"phone_url": dev.PhoneURL, "version": dev.Version, "openid": "oA1-alice-000000000000000001",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("settings are %v, want %v", got, want)

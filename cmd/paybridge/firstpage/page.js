@@ -451,6 +451,8 @@ byId("footer-key").textContent = settings.api_key;
 for (const [id, href] of [["footer-control", settings.control_url + "/control/v1/ledger"], ["footer-admin", settings.admin_url && settings.admin_url + "/metrics"]]) {
   byId(id).href = byId(id).textContent = href;
 }
+byId("phone").hidden = !settings.phone_url;
+byId("phone-link").href = settings.phone_url;
 byId("footer-admin-line").hidden = !settings.admin_url;
 
 walk = { ...walk, ...JSON.parse(sessionStorage.getItem("walk") ?? "{}") };

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"html/template"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -47,21 +49,21 @@ var services = []struct {
 }{{"普通门诊 General visit", "¥25.00", 2500}, {"专家门诊 Specialist visit", "¥60.00", 6000}, {"血常规 Blood count", "¥18.50", 1850}}
 
 func main() {
-	listen := env("CLINIC_LISTEN", "127.0.0.1:8090")
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(env("CLINIC_WEBHOOK_SECRET", ""), "whsec_"))
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(os.Getenv("CLINIC_WEBHOOK_SECRET"), "whsec_"))
 	if err != nil || len(secret) < 24 {
 		log.Fatal("CLINIC_WEBHOOK_SECRET: whsec_ and at least 24 bytes in base64, as in the app's webhook.secrets")
 	}
-	s := newShop(env("CLINIC_GATEWAY", "http://127.0.0.1:8080"), env("CLINIC_KEY", "paybridge-dev-key"), env("CLINIC_URL", "http://"+listen), secret)
-	log.Printf("the clinic is open at %s", s.self)
-	log.Fatal((&http.Server{Addr: listen, Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}).ListenAndServe())
-}
-
-func env(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cmp.Or(os.Getenv("CLINIC_LISTEN"), "127.0.0.1:8090"))
+	if err != nil {
+		log.Fatal(err)
 	}
-	return otherwise
+	s := newShop(cmp.Or(os.Getenv("CLINIC_GATEWAY"), "http://127.0.0.1:8080"), cmp.Or(os.Getenv("CLINIC_KEY"), "paybridge-dev-key"),
+		cmp.Or(os.Getenv("CLINIC_URL"), "http://"+listener.Addr().String()), secret)
+	_, _ = fmt.Fprintf(os.Stdout, "{\"url\":%q}\n", s.self) // the clinic is open
+	if os.Getenv("CLINIC_LIFELINE") != "" {                 // started by another program: it ends with that one
+		go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
+	}
+	log.Fatal((&http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}).Serve(listener))
 }
 
 func newShop(gateway, key, self string, secret []byte) *shop {
@@ -79,10 +81,10 @@ func (s *shop) routes() http.Handler {
 }
 
 var pages = template.Must(template.New("").Parse(`<!doctype html><html lang="zh-CN"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>清和诊所 Qinghe Clinic</title>
-<h1>清和诊所 Qinghe Clinic</h1>{{range $i, $s := .Services}}
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>第一医院 First Hospital</title>
+<h1>第一医院 First Hospital</h1>{{range $i, $s := .Services}}
 <form method="post" action="/buy/{{$i}}"><p>{{$s.Name}} {{$s.Price}} <button>去支付 Pay</button></p></form>{{end}}
-{{with .Visit}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
+{{with .Visit}}{{if eq .State "open"}}<meta http-equiv="refresh" content="2">{{end}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
 
 func (s *shop) show(w http.ResponseWriter, data map[string]any) {
 	if err := pages.Execute(w, data); err != nil {
@@ -126,8 +128,7 @@ func (s *shop) order(ctx context.Context, v *visit) (checkout string, err error)
 	if err != nil {
 		return "", err
 	}
-	r.Header.Set("Authorization", "Bearer "+s.key)
-	r.Header.Set("Content-Type", "application/json")
+	r.Header = http.Header{"Authorization": {"Bearer " + s.key}, "Content-Type": {"application/json"}}
 	answer, err := s.client.Do(r)
 	if err != nil {
 		return "", err
@@ -178,7 +179,6 @@ func (s *shop) event(w http.ResponseWriter, r *http.Request) {
 	if v := s.visits[e.Data.Order.Reference]; v != nil && !s.seen[id] {
 		v.State, s.seen[id] = e.Data.Order.State, true
 	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // signed verifies a message by Standard Webhooks: HMAC-SHA256 over id, time and body, and a clock within five minutes.

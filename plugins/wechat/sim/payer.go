@@ -82,6 +82,32 @@ func (s *Simulator) leaveUnpaid(p Pay) (Trade, error) {
 	return t.copy(), nil
 }
 
+// PaySheet is what the payer sees before the password.
+type PaySheet struct {
+	Merchant    string `json:"merchant"` // the name of whom the money goes to
+	Description string `json:"description"`
+	Total       int64  `json:"total"` // fen
+}
+
+// OpenPaySheet is the payer's WeChat opening the pay sheet: it checks what Pay checks and changes nothing.
+func (s *Simulator) OpenPaySheet(p Pay) (PaySheet, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, err := s.payable(p)
+	if err != nil {
+		return PaySheet{}, err
+	}
+	merchant := s.world.merchants[t.MchID]
+	sheet := PaySheet{Merchant: merchant.Name, Description: t.Description, Total: t.Total}
+	if sub := merchant.sub(t.SubMchID); sub != nil {
+		sheet.Merchant = sub.Name
+	}
+	if sheet.Merchant == "" {
+		sheet.Merchant = t.MchID
+	}
+	return sheet, nil
+}
+
 // payable finds the trade and says whether this payer can pay it now; s.mu is held. Verifying a pay signature
 // takes microseconds, so it may be done under the lock.
 func (s *Simulator) payable(p Pay) (*Trade, error) {

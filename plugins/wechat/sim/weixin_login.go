@@ -121,6 +121,35 @@ func (s *Simulator) user(appID, person string) (SeedUser, bool) {
 	return a.Users[i], true
 }
 
+// Person is somebody of the seed, by the name that they have in each app.
+type Person struct {
+	Name    string `json:"name"`
+	UnionID bool   `json:"unionid"` // whether some app is told one
+}
+
+// Persons are those whom the seed's apps know, in the seed's order.
+func (s *Simulator) Persons() []Person {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var persons []Person
+	for _, seeded := range s.cfg.Seed.Apps {
+		for _, u := range s.world.apps[seeded.AppID].Users {
+			i := slices.IndexFunc(persons, func(p Person) bool { return p.Name == u.Name })
+			if i < 0 {
+				i, persons = len(persons), append(persons, Person{Name: u.Name})
+			}
+			persons[i].UnionID = persons[i].UnionID || u.UnionID != ""
+		}
+	}
+	return persons
+}
+
+// OpenID is what an app calls a person, who is named by openid or by the name of the seed; false: it does not know them.
+func (s *Simulator) OpenID(appID, person string) (openID string, known bool) {
+	u, known := s.user(appID, person)
+	return u.OpenID, known
+}
+
 // SetUnionID gives a user a unionid, as happens when an app id is bound to an Open Platform account later; empty takes it
 // away.
 func (s *Simulator) SetUnionID(appID, person, unionID string) error {

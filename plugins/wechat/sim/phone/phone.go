@@ -37,6 +37,9 @@ type Options struct {
 	MiniPrograms     []MiniProgram
 	// Sites are the H5 sites, and the servers of wx.request: nothing else is reached.
 	Sites []Site
+	// OpenWeixin is where the sites believe open.weixin.qq.com to be, as scheme://host[:port], beside that address itself; empty:
+	// nowhere else. A page that sends its payer there is led to the phone's own authorization.
+	OpenWeixin string
 	// Client reaches the sites; nil is one with a time limit of 30 s.
 	Client *http.Client
 }
@@ -150,7 +153,7 @@ func (p *Phone) page() http.Handler {
 
 func (p *Phone) file(name string) http.Handler {
 	// unsafe-eval: the mini program's files are run from their text, as in WeChat.
-	policy := "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self'; " +
+	policy := "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self'" + p.siteURLs() + "; " +
 		"img-src 'self' data: https:; frame-src 'self' http: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 	types := map[string]string{"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -166,6 +169,14 @@ func (p *Phone) file(name string) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		_, _ = w.Write(content) // the visitor may have gone
 	})
+}
+
+// siteURLs are where the browser finds the sites, each after a space.
+func (p *Phone) siteURLs() (all string) {
+	for _, s := range p.options.Sites {
+		all += " " + s.OfficialAccountURL + " " + s.MiniProgramURL + " " + s.BrowserURL
+	}
+	return all
 }
 
 func (p *Phone) state(w http.ResponseWriter, r *http.Request) {

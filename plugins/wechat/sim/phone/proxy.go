@@ -3,7 +3,9 @@ package phone
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -39,8 +41,7 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("phone: the site's upstream: %w", err)
 	}
-	g := gate{phone: p, site: s, self: map[Mode]string{ModeOfficialAccount: s.OfficialAccountURL, ModeMiniProgram: s.MiniProgramURL,
-		ModeBrowser: s.BrowserURL}[m]}
+	g := gate{phone: p, site: s, mode: m, self: s.at(m)}
 	if g.self == "" {
 		return nil, fmt.Errorf("phone: no mode is called %q", m)
 	}
@@ -68,6 +69,7 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 	for _, name := range []string{"bridge.js", "jweixin.js"} {
 		mux.Handle("GET "+own+name, p.file("web/"+name))
 	}
+	mux.HandleFunc("GET "+own+"forget", forget)
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.offline.Load() {
 			panic(http.ErrAbortHandler) // the connection breaks off, as on a phone without a network
@@ -77,10 +79,19 @@ func (p *Phone) Proxy(s Site, m Mode) (http.Handler, error) {
 	return mux, nil
 }
 
+// forget makes the browser forget what the sites keep in it. The phone asks for it when it changes hands or shows a site in
+// another place: a browser gives the cookies of one localhost to all of its ports.
+func forget(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Clear-Site-Data", `"cookies", "storage"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // gate is one proxy.
 type gate struct {
 	phone *Phone
 	site  Site
+	mode  Mode
 	self  string // the address that the browser has for it
 }
 
@@ -145,7 +156,12 @@ var (
 func (g gate) inject(page []byte, nonce string) []byte {
 	page = integrity.ReplaceAll(page, nil)
 	page = metaCSP.ReplaceAll(page, nil) // the header's is kept; a page's own cannot be told of the bridge's script
-	tag := fmt.Sprintf(`<script src="%sbridge.js" data-phone="%s" nonce="%s"></script>`, own, g.phone.origin, nonce)
+	sites, err := json.Marshal(g.phone.sites(g.mode))
+	if err != nil {
+		panic(err) // a map of strings
+	}
+	tag := fmt.Sprintf(`<script src="%sbridge.js" data-phone="%s" data-sites="%s" data-open-weixin="%s" nonce="%s"></script>`,
+		own, g.phone.origin, html.EscapeString(string(sites)), html.EscapeString(g.phone.options.OpenWeixin), nonce)
 	at := head.FindIndex(page)
 	if at == nil {
 		at = document.FindIndex(page)
@@ -153,18 +169,41 @@ func (g gate) inject(page []byte, nonce string) []byte {
 	return bytes.Join([][]byte{page[:at[1]], []byte(tag), page[at[1]:]}, nil)
 }
 
-// location keeps a redirect inside the phone.
+// location keeps a redirect inside the phone, also one from one site to another.
 func (g gate) location(to string) string {
-	const weChat = "https://open.weixin.qq.com/"
-	if rest, found := strings.CutPrefix(to, weChat); found {
-		return g.phone.options.URL + "/" + rest
+	for _, weChat := range []string{openWeixin, g.phone.options.OpenWeixin} {
+		if rest, found := below(to, weChat); found {
+			return g.phone.options.URL + rest
+		}
 	}
-	for _, origin := range []string{g.site.Origin, g.site.Upstream} {
-		if rest, found := strings.CutPrefix(to, origin); found && (rest == "" || strings.ContainsRune("/?#", rune(rest[0]))) {
-			return g.self + rest
+	for origin, here := range g.phone.sites(g.mode) {
+		if rest, found := below(to, origin); found {
+			return here + rest
 		}
 	}
 	return to
+}
+
+const openWeixin = "https://open.weixin.qq.com"
+
+// below is what follows an origin in an address.
+func below(address, origin string) (rest string, found bool) {
+	rest, found = strings.CutPrefix(address, origin)
+	return rest, found && origin != "" && (rest == "" || strings.ContainsRune("/?#", rune(rest[0])))
+}
+
+// sites is where the browser finds each site in a mode, by the addresses that pages know it by.
+func (p *Phone) sites(m Mode) map[string]string {
+	at := map[string]string{}
+	for _, s := range p.options.Sites {
+		at[s.Origin], at[s.Upstream] = s.at(m), s.at(m)
+	}
+	return at
+}
+
+// at is where the browser finds the site in a mode; empty: there is no such mode.
+func (s Site) at(m Mode) string {
+	return map[Mode]string{ModeOfficialAccount: s.OfficialAccountURL, ModeMiniProgram: s.MiniProgramURL, ModeBrowser: s.BrowserURL}[m]
 }
 
 // cookies makes the site's cookies ones of the proxy's host, on plain http.

@@ -1,6 +1,8 @@
 package phone_test
 
 import (
+	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +23,10 @@ func through(t *testing.T, site http.HandlerFunc, r *http.Request) *http.Respons
 	t.Cleanup(upstream.Close)
 	s := phone.Site{Origin: publicURL, Upstream: upstream.URL, OfficialAccountURL: "http://localhost:7001", MiniProgramURL: self,
 		BrowserURL: "http://localhost:7003"}
-	p, err := phone.New(phone.Options{URL: "http://localhost:7000/phone", WeChat: newShop(t), Sites: []phone.Site{s}})
+	other := phone.Site{Origin: "https://shop.example.com", Upstream: "http://127.0.0.1:7100", OfficialAccountURL: "http://localhost:7101",
+		MiniProgramURL: "http://localhost:7102", BrowserURL: "http://localhost:7103"}
+	p, err := phone.New(phone.Options{URL: "http://localhost:7000/phone", WeChat: newShop(t), Sites: []phone.Site{s, other},
+		OpenWeixin: "http://127.0.0.1:9080"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +74,8 @@ func TestPoliciesLetThePhoneInAndNothingElse(t *testing.T) {
 
 func TestTheBridgeIsAPagesFirstScript(t *testing.T) {
 	t.Parallel()
-	const bridge = `<script src="/.wxphone/bridge.js" data-phone="http://localhost:7000" nonce=""></script>`
+	const bridge = `<script src="/.wxphone/bridge.js" data-phone="http://localhost:7000" data-sites="SITES" data-open-weixin="http://127.0.0.1:9080" nonce=""></script>`
+	sites := regexp.MustCompile(`data-sites="([^"]*)"`)
 	for name, row := range map[string]struct{ mediaType, body, want string }{
 		"a head":                 {"text/html; charset=utf-8", `<!doctype html><html><head lang="x"><script src="a.js"></script>`, `<!doctype html><html><head lang="x">` + bridge + `<script src="a.js"></script>`},
 		"no head":                {"text/html", "<!DOCTYPE html>\n<p>x", "<!DOCTYPE html>\n" + bridge + "<p>x"},
@@ -90,8 +96,19 @@ func TestTheBridgeIsAPagesFirstScript(t *testing.T) {
 		if _, err := io.Copy(body, answer.Body); err != nil {
 			t.Fatal(err)
 		}
-		if body.String() != row.want {
-			t.Errorf("%s:\n got %s\nwant %s", name, body, row.want)
+		got := body.String()
+		if where := sites.FindStringSubmatch(got); where != nil {
+			got = strings.Replace(got, where[1], "SITES", 1)
+			at := map[string]string{}
+			if err := json.Unmarshal([]byte(html.UnescapeString(where[1])), &at); err != nil {
+				t.Fatal(err)
+			}
+			if len(at) != 4 || at[publicURL] != self || at["https://shop.example.com"] != "http://localhost:7102" {
+				t.Errorf("%s: the sites are at %v", name, at)
+			}
+		}
+		if got != row.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, row.want)
 		}
 	}
 }
@@ -117,6 +134,10 @@ func TestRedirectsStayInThePhone(t *testing.T) {
 		"https://pay.example.com.evil.example/": "https://pay.example.com.evil.example/",
 		"/x":                                    "/x",
 		"https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx1&state=a#wechat_redirect": "http://localhost:7000/phone/connect/oauth2/authorize?appid=wx1&state=a#wechat_redirect",
+		"http://127.0.0.1:9080/connect/oauth2/authorize?appid=wx1":                              "http://localhost:7000/phone/connect/oauth2/authorize?appid=wx1",
+		"https://shop.example.com/visits/1":                                                     "http://localhost:7102/visits/1",
+		"http://127.0.0.1:7100/visits/1":                                                        "http://localhost:7102/visits/1",
+		"http://127.0.0.1:71000/visits/1":                                                       "http://127.0.0.1:71000/visits/1",
 		"https://open.weixin.qq.com.evil.example/":                                              "https://open.weixin.qq.com.evil.example/",
 	} {
 		answer := through(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -144,6 +165,15 @@ func TestCookiesWorkOnLocalhost(t *testing.T) {
 		if got := answer.Header.Values("Set-Cookie"); !slices.Equal(got, []string{want, "b=2"}) {
 			t.Errorf("%s becomes %q", line, got)
 		}
+	}
+}
+
+// A browser gives the cookies of localhost to all of its ports: whoever holds the phone next must not be taken for the last one.
+func TestAProxyMakesTheBrowserForget(t *testing.T) {
+	t.Parallel()
+	answer := through(t, func(http.ResponseWriter, *http.Request) { t.Error("the site was asked") }, get("/.wxphone/forget"))
+	if got := answer.Header.Get("Clear-Site-Data"); got != `"cookies", "storage"` || answer.StatusCode != http.StatusNoContent {
+		t.Errorf("%d, Clear-Site-Data %s", answer.StatusCode, got)
 	}
 }
 

@@ -133,6 +133,16 @@ test("the pay page without parameters, and with a ticket that nobody gave out", 
   await p.shows("This payment link has been used or is too old");
 });
 
+test("another person is not taken for the one before", async (t) => {
+  const p = await phone(t, "alice");
+  await p.open("official|wxa000000000000001");
+  await p.frame().locator("#who").getByText("wxa000000000000001:alice").waitFor();
+  await p.page.locator("#person").selectOption("bob");
+  await p.page.locator("#open").click();
+  await p.frame().locator("#who").getByText("wxa000000000000001:bob").waitFor();
+  assert.deepEqual([p.foreign, p.errors], [[], []]);
+});
+
 test("another browser: the page says where to open it", async (t) => {
   const p = await phone(t);
   await p.open("browser|");

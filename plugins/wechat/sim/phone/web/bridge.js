@@ -6,6 +6,8 @@
   if (!mode || window.parent === window) return;
   const [, place, appId, platform, age] = mode;
   const phone = document.currentScript.dataset.phone;
+  const openWeixin = ["https://open.weixin.qq.com", document.currentScript.dataset.openWeixin];
+  const sites = JSON.parse(document.currentScript.dataset.sites); // where this mode finds a site, by its public origin
 
   const systems = {
     ios: "iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
@@ -61,14 +63,19 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => setTimeout(arrive, 0));
   else setTimeout(arrive, 0);
 
-  // ---- a page that sends its payer to the web authorization
+  // ---- a page that sends its payer to the web authorization, or to another of the phone's sites
 
   if (window.navigation) {
     window.navigation.addEventListener("navigate", (e) => {
       const to = new URL(e.destination.url);
-      if (to.host !== "open.weixin.qq.com" || !e.cancelable) return;
-      e.preventDefault();
-      invoke("authorize", { search: to.search });
+      if (!e.cancelable || e.formData) return;
+      if (openWeixin.includes(to.origin)) {
+        e.preventDefault();
+        invoke("authorize", { search: to.search });
+      } else if (sites[to.origin] && sites[to.origin] !== location.origin) {
+        e.preventDefault();
+        location.assign(sites[to.origin] + to.pathname + to.search + to.hash);
+      }
     });
   }
 })();

@@ -271,8 +271,18 @@
     if (byId("sheet").open) { byId("sheet").close(); asking = Promise.resolve(); }
   }
 
+  // changeHands makes the sites forget whom they knew, when somebody else holds the phone or a site is shown in another place.
+  async function changeHands() {
+    const hands = person() + "|" + byId("place").value;
+    if (localStorage.getItem("wxphone_hands") === hands) return;
+    await Promise.all(state.sites.flatMap((s) => Object.values(where).map((at) =>
+      fetch(s[at] + "/.wxphone/forget", { mode: "no-cors", credentials: "include" }))));
+    localStorage.setItem("wxphone_hands", hands);
+  }
+
   async function open() {
     shut();
+    await changeHands();
     const [place, appId] = byId("place").value.split("|");
     const address = byId("address").value.trim();
     if (place === "miniprogram") {

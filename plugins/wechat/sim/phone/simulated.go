@@ -1,0 +1,77 @@
+package phone
+
+import (
+	"context"
+	"errors"
+
+	"github.com/paybridge/paybridge/plugins/wechat/sim"
+)
+
+// Simulated is the simulated WeChat behind the phone.
+func Simulated(s *sim.Simulator) WeChat { return simulated{s} }
+
+type simulated struct{ sim *sim.Simulator }
+
+func (s simulated) Persons(context.Context) (persons []Person, err error) {
+	for _, p := range s.sim.Persons() {
+		persons = append(persons, Person{ID: p.Name, Name: p.Name, UnionID: p.UnionID})
+	}
+	return persons, nil
+}
+
+func (s simulated) LoginCode(_ context.Context, appID, person string) (string, error) {
+	return s.sim.LoginCode(appID, person)
+}
+
+func (s simulated) AuthorizationCode(_ context.Context, appID, person, scope string) (string, error) {
+	return s.sim.OAuthCode(appID, person, scope)
+}
+
+func (s simulated) Cashier(_ context.Context, person string, h HandOff) (Bill, error) {
+	p, err := s.pay(person, h)
+	if err != nil {
+		return Bill{}, err
+	}
+	sheet, err := s.sim.OpenPaySheet(p)
+	return Bill{Merchant: sheet.Merchant, Description: sheet.Description, Amount: sheet.Total}, told(err)
+}
+
+func (s simulated) Pay(_ context.Context, person string, h HandOff) error {
+	return s.act(person, h, s.sim.Pay)
+}
+
+func (s simulated) WrongPassword(_ context.Context, person string, h HandOff) error {
+	return s.act(person, h, s.sim.FailPayment)
+}
+
+func (s simulated) Cancel(_ context.Context, person string, h HandOff) error {
+	return s.act(person, h, s.sim.CancelPayment)
+}
+
+func (s simulated) act(person string, h HandOff, do func(sim.Pay) (sim.Trade, error)) error {
+	p, err := s.pay(person, h)
+	if err == nil {
+		_, err = do(p)
+	}
+	return told(err)
+}
+
+// pay is what the person does with a hand-off, as whom the calling app knows.
+func (s simulated) pay(person string, h HandOff) (sim.Pay, error) {
+	openID, known := s.sim.OpenID(h.AppID, person)
+	if !known {
+		return sim.Pay{}, &Refused{"该用户不是此应用的用户"}
+	}
+	return sim.Pay{OpenID: openID, HandOff: &sim.HandOff{
+		AppID: h.AppID, TimeStamp: h.TimeStamp, NonceStr: h.NonceStr, Package: h.Package, SignType: h.SignType, PaySign: h.PaySign,
+	}}, nil
+}
+
+// told is a refusal in the words that the payer reads.
+func told(err error) error {
+	var refused *sim.Refused
+	if errors.As(err, &refused) {
+		return &Refused{refused.Message}
+	}
+	return err
+}
