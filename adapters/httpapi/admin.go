@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -27,6 +28,9 @@ type AdminOptions struct {
 	Mount   func(*mux.Router) // adds routes, guarded by the token like all others; nil: none
 }
 
+// DoctorTime is the most that an examination may take, its answer included: a partner has hundreds of sub merchants.
+const DoctorTime = 5 * time.Minute
+
 // Admin is the handler of the admin listener: /metrics, /readyz in detail and /admin/v1. Every route, one that does not
 // exist included, wants the token. It fails only on an embedded OpenAPI document that is wrong.
 func Admin(o AdminOptions) (http.Handler, error) {
@@ -43,10 +47,12 @@ func Admin(o AdminOptions) (http.Handler, error) {
 	if o.Plugins != nil {
 		s.adminOfPlugins(root, o.Plugins)
 	}
-	if o.Doctor != nil { // it has its own time limit
-		root.Handle("/admin/v1/doctor", s.answering(func(r *http.Request) (any, error) {
-			return o.Doctor(r.Context(), r.URL.Query().Get("only"))
-		})).Methods(http.MethodPost)
+	if o.Doctor != nil {
+		examine := s.answering(func(r *http.Request) (any, error) { return o.Doctor(r.Context(), r.URL.Query().Get("only")) })
+		root.HandleFunc("/admin/v1/doctor", func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(DoctorTime)) // the listener's own comes sooner
+			examine.ServeHTTP(w, r)
+		}).Methods(http.MethodPost)
 	}
 	if o.Mount != nil {
 		o.Mount(root)

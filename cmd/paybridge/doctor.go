@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/adapters/httpapi"
 	"github.com/paybridge/paybridge/cmd/paybridge/doctor"
 )
 
@@ -99,6 +100,7 @@ func askDoctor(ctx context.Context, cfg config.Config, filter string) (r doctor.
 	if err != nil {
 		return r, err
 	}
+	gateway.most = httpapi.DoctorTime
 	path := "/admin/v1/doctor"
 	if filter != "" {
 		path += "?only=" + url.QueryEscape(filter)

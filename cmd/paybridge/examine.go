@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/adapters/httpapi"
 	"github.com/paybridge/paybridge/adapters/pluginhost"
 	"github.com/paybridge/paybridge/cmd/paybridge/doctor"
 	"github.com/paybridge/paybridge/core/pay"
@@ -15,7 +16,7 @@ import (
 const (
 	// examineTime is how long the doctor may take in a running gateway: its answer must be written before the listener
 	// gives up.
-	examineTime = 50 * time.Second
+	examineTime = httpapi.DoctorTime - 10*time.Second
 	// callbackTime is how long the doctor waits for a provider's callback.
 	callbackTime = 15 * time.Second
 )

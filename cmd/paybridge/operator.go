@@ -18,7 +18,8 @@ import (
 type operator struct {
 	base  string // http://host:port
 	token string
-	name  string // who asks, for the history; empty: nobody says
+	name  string        // who asks, for the history; empty: nobody says
+	most  time.Duration // that a call may take
 }
 
 // errNoGateway says that nothing answers at the admin listener.
@@ -36,7 +37,7 @@ func newOperator(cfg config.Config) (operator, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	o := operator{base: "http://" + net.JoinHostPort(host, port)}
+	o := operator{base: "http://" + net.JoinHostPort(host, port), most: adminTime}
 	if !cfg.Admin.Token.IsZero() {
 		if o.token, err = cfg.Admin.Token.Resolve(); err != nil {
 			return o, fmt.Errorf("admin.token: %w", err)
@@ -63,7 +64,7 @@ func (p *problem) Error() string {
 	return text
 }
 
-// adminTime is the most that an admin call may take: starting a plugin anew is the longest.
+// adminTime is the most that an admin call may take, the doctor's apart: starting a plugin anew is the longest.
 const adminTime = time.Minute
 
 // call makes one admin call and reads its answer into v. An error that wraps errNoGateway says how to start one.
@@ -81,7 +82,7 @@ func (o operator) send(ctx context.Context, method, path string, body, v any) er
 		}
 		content = bytes.NewReader(text)
 	}
-	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	ctx, cancel := context.WithTimeout(ctx, o.most)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, o.base+path, content)
 	if err != nil {

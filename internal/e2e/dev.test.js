@@ -91,3 +91,42 @@ test("through the web-view and the native page", async (t) => {
   await p.shot("webview-paid");
   clean(p);
 });
+
+test("both are refunded, each by the way that it was paid, on one screen", async (t) => {
+  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 900 } });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  const errors = [];
+  page.on("pageerror", (e) => errors.push(e.message));
+  page.on("console", (m) => { if (/Content Security Policy|Refused to/.test(m.text())) errors.push(m.text()); });
+  await page.goto(GATEWAY + "/");
+  const rows = page.locator("#routes-body tr");
+  await rows.nth(1).waitFor();
+  for (const paid of ["¥25.00", "¥60.00"]) await page.getByRole("button", { name: "Refund " + paid }).click();
+  await page.locator("#routes-body .same").nth(1).waitFor();
+  await page.locator("#routes-body tr.refund .chip[data-state=succeeded]").nth(1).waitFor();
+
+  const read = (row) => row.evaluateAll((all) => all.map((r) =>
+    [r.className, r.querySelector(".amount").textContent, ...[...r.querySelectorAll("[data-part]")].map((c) => c.textContent)]));
+  const found = await read(rows);
+  const byHospital = ["wechat-jsapi", "first-hospital", "1900000001", "wxa000000000000001"];
+  const byMini = ["wechat-miniprogram", "first-hospital-mini", "1900000003", "wxm000000000000001"];
+  const trade = (i) => found[i].at(-1);
+  assert.deepEqual(found, [ // the newest first; each refund below its payment
+    ["payment", "¥60.00", ...byMini, trade(0)], ["refund", "¥60.00", ...byMini, trade(0)],
+    ["payment", "¥25.00", ...byHospital, trade(2)], ["refund", "¥25.00", ...byHospital, trade(2)],
+  ]);
+  assert.ok(/^\d{20,}$/.test(trade(0)) && /^\d{20,}$/.test(trade(2)) && trade(0) !== trade(2), "two trades of WeChat's");
+  assert.equal(await page.locator("#routes-body .other").count(), 0);
+
+  await page.evaluate(axe);
+  const serious = (await page.evaluate(() => window.axe.run())).violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  assert.deepEqual(serious.map((v) => [v.id, v.nodes.map((n) => n.html)]), []);
+  for (const width of [1280, 360]) {
+    await page.setViewportSize({ width, height: 900 });
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `the page is wider than ${width}`);
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/dev-routes-${width}.png`, fullPage: true });
+  }
+  assert.deepEqual(errors, []);
+});

@@ -14,7 +14,7 @@ import (
 // that each order is paid by its callback or not at all.
 func TestR38_KeysChangeWhileCallbacksCome(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db database) {
-		w := newWorld(t, db, faster(60)) // a callback that is refused comes again soon
+		w := newWorld(t, db, faster(15)) // a callback that is refused comes again after a second; a prepay lives 8 minutes
 		mode := func(m sim.KeyMode, share float64) {
 			t.Helper()
 			if err := w.sim.SetKeyMode(mchID, m, share); err != nil {
@@ -65,7 +65,7 @@ func TestR38_KeysChangeWhileCallbacksCome(t *testing.T) {
 func TestR38_AnAccountChangesItsKeysWhileCallbacksCome(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db database) {
 		const payers = 500
-		w := newWorld(t, db, faster(60)) // a callback that is refused comes again soon
+		w := newWorld(t, db, faster(15)) // a callback that is refused comes again after a second; a prepay lives 8 minutes
 		mode := func(m sim.KeyMode, share float64) {
 			if err := w.sim.SetKeyMode(mchID, m, share); err != nil {
 				t.Error(err)

@@ -36,6 +36,8 @@ var (
 	index []byte
 	//go:embed page.js
 	script []byte
+	//go:embed routes.js
+	routes []byte
 	//go:embed page.css
 	style []byte
 	//go:embed words.json
@@ -50,6 +52,7 @@ func Mount(o Options) func(*mux.Router) {
 		r.Handle("/", p.file("text/html; charset=utf-8", index)).Methods(http.MethodGet, http.MethodHead)
 		for name, f := range map[string]http.Handler{
 			"page.js":       p.file("text/javascript; charset=utf-8", script),
+			"routes.js":     p.file("text/javascript; charset=utf-8", routes),
 			"page.css":      p.file("text/css; charset=utf-8", style),
 			"words.json":    p.file("application/json", words),
 			"settings.json": p.settings(o),

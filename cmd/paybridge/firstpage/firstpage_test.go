@@ -39,6 +39,7 @@ func TestEveryAnswerHasTheStrictHeaders(t *testing.T) {
 	for path, mediaType := range map[string]string{
 		"/":                        "text/html; charset=utf-8",
 		"/firstpage/page.js":       "text/javascript; charset=utf-8",
+		"/firstpage/routes.js":     "text/javascript; charset=utf-8",
 		"/firstpage/page.css":      "text/css; charset=utf-8",
 		"/firstpage/words.json":    "application/json",
 		"/firstpage/settings.json": "application/json",
@@ -126,6 +127,8 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 	}
 }
 
+var scripts = string(script) + string(routes)
+
 // Keys that the script builds from a state, a kind, an origin or a fault.
 var built = regexp.MustCompile(`^(state|kind|origin|fault|payer_said)_`)
 
@@ -134,7 +137,7 @@ func TestTextsAndPageKnowEachOther(t *testing.T) {
 	english := texts(t)["en"]
 	named := map[string]bool{}
 	for _, m := range regexp.MustCompile(`data-(?:text|label)="(\w+)"|\b(?:text|named)\((?:make\([^)]*\), )?"(\w+)"`).
-		FindAllStringSubmatch(string(index)+string(script), -1) {
+		FindAllStringSubmatch(string(index)+scripts, -1) {
 		named[m[1]+m[2]] = true
 	}
 	for key := range named {
@@ -143,7 +146,7 @@ func TestTextsAndPageKnowEachOther(t *testing.T) {
 		}
 	}
 	for key := range english {
-		if !named[key] && !built.MatchString(key) && !strings.Contains(string(script), key) {
+		if !named[key] && !built.MatchString(key) && !strings.Contains(scripts, key) {
 			t.Errorf("nothing shows the text %q", key)
 		}
 	}
@@ -157,7 +160,7 @@ func TestThePageHasNoInlineScriptOrStyle(t *testing.T) {
 			t.Errorf("index.html has %q", inline)
 		}
 	}
-	if strings.Contains(string(script), "innerHTML") {
-		t.Error("page.js writes HTML; what comes from the API is text")
+	if strings.Contains(scripts, "innerHTML") {
+		t.Error("a script writes HTML; what comes from the API is text")
 	}
 }

@@ -1,6 +1,8 @@
 // The first page of `paybridge dev`. It keeps the numbers of one walk (order, payment, hand-off) and reads all else
 // from the API, once a second while something is unfinished.
 
+import { routes } from "/firstpage/routes.js";
+
 const byId = (id) => document.getElementById(id);
 const read = async (path) => (await fetch(path)).json();
 const [settings, words] = await Promise.all([read("/firstpage/settings.json"), read("/firstpage/words.json")]);
@@ -64,6 +66,7 @@ const fresh = () => ({ order: null, payment: null, handOff: null, refunds: [], t
 const newReference = (what) => `${what}-${Date.now().toString(36)}`;
 
 let walk = fresh();
+let list; // every payment and refund with its way, once the page has begun
 let faults = { rules: [] }; // the simulator's rules in force
 let looking; // the timer of the next look
 let lookAgain = false; // once more after the last move: rows read one by one may be from different moments
@@ -309,6 +312,7 @@ function show() {
   announce();
   showFaults();
   showCurl();
+  list?.show();
 }
 
 const taken = (refunds) => refunds.filter((r) => r.state !== "failed" && r.state !== "closed").reduce((t, r) => t + r.amount, 0);
@@ -463,3 +467,4 @@ if (walk.order) {
 byId("refund-reference").value = walk.reference + "-r1";
 speak(language in words ? language : "en");
 look();
+list = routes({ api, control, text, make, chip, sum, act }, byId("routes"), byId("routes-body"));

@@ -98,11 +98,13 @@ func New(o Options) (*Phone, error) {
 		return nil, fmt.Errorf("phone: URL %q is not an address without a slash at the end", o.URL)
 	}
 	for _, s := range o.Sites {
-		for name, address := range map[string]string{"Origin": s.Origin, "Upstream": s.Upstream, "OfficialAccountURL": s.OfficialAccountURL,
-			"MiniProgramURL": s.MiniProgramURL, "BrowserURL": s.BrowserURL} {
-			u, err := url.Parse(address)
-			if err != nil || u.Host == "" || address != u.Scheme+"://"+u.Host {
-				return nil, fmt.Errorf("phone: the %s %q of a site is not scheme://host[:port]", name, address)
+		for _, a := range []struct{ name, address string }{
+			{"Origin", s.Origin}, {"Upstream", s.Upstream}, {"OfficialAccountURL", s.OfficialAccountURL},
+			{"MiniProgramURL", s.MiniProgramURL}, {"BrowserURL", s.BrowserURL},
+		} {
+			u, err := url.Parse(a.address)
+			if err != nil || u.Host == "" || a.address != u.Scheme+"://"+u.Host {
+				return nil, fmt.Errorf("phone: the %s %q of a site is not scheme://host[:port]", a.name, a.address)
 			}
 		}
 	}
