@@ -162,6 +162,9 @@ type Entry struct {
 	// page's path in the mini program; the client kit's when empty.
 	HandOver HandOver `json:"hand_over,omitempty"`
 	PayPage  string   `json:"pay_page,omitempty"`
+	// FulfilmentDays is within how many days an app has to say that it fulfilled an order that was paid here, which is reported to
+	// WeChat; 0: the entry has no such duty.
+	FulfilmentDays int `json:"fulfilment_days,omitempty"`
 	// VerificationFiles are answered at the root of the public listener: WeChat looks there for proof of who has the domain.
 	VerificationFiles []VerificationFile `json:"verification_files,omitempty"`
 	Retired           bool               `json:"retired,omitempty"` // no new payments

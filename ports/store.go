@@ -81,7 +81,9 @@ const (
 	KindOrder   Kind = "order"
 	KindPayment Kind = "payment"
 	KindRefund  Kind = "refund"
-	KindInbox   Kind = "inbox" // a verified message whose payment was not known when it came; Number is the row's id
+	// KindFulfilment is what an app did for an order and WeChat has to be told; Number is the payment's.
+	KindFulfilment Kind = "fulfilment"
+	KindInbox      Kind = "inbox" // a verified message whose payment was not known when it came; Number is the row's id
 	// KindDelivery is what an app's endpoint is owed of one order's events; Number is the order's.
 	KindDelivery Kind = "delivery"
 	KindAlarm    Kind = "alarm" // one that the operator's webhook has not taken; Number is the row's id

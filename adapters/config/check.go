@@ -403,6 +403,12 @@ func (c *checking) entries() {
 		if e.PayPage != "" && !pagePath.MatchString(e.PayPage) {
 			c.bad(key+"pay_page", "write the page's path in the mini program, such as /pages/paybridge/pay, without parameters")
 		}
+		switch {
+		case e.FulfilmentDays < 0 || e.FulfilmentDays > 30:
+			c.bad(key+"fulfilment_days", "write 1 to 30 days, or remove it where WeChat wants no report of what was shipped")
+		case e.FulfilmentDays > 0 && (!strings.HasPrefix(e.Provider, weChatPrefix) || e.Secret.IsZero()):
+			c.bad(key+"fulfilment_days", "reports go to WeChat in the name of the app id: they need a WeChat channel and the entry's secret; write secret, or remove it")
+		}
 		c.notifyBase(key, e.NotifyBase)
 		for j, u := range e.ReturnURLs {
 			c.web(fmt.Sprintf("%sreturn_urls[%d]", key, j), u)

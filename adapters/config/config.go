@@ -254,6 +254,9 @@ type Entry struct {
 	// HandOver is how pages in this mini program's web-view open its pay page, which is at PayPage.
 	HandOver ports.HandOver `koanf:"hand_over"`
 	PayPage  string         `koanf:"pay_page"`
+	// FulfilmentDays is within how many days an app has to say that it fulfilled an order that was paid here, 1 to 30. WeChat
+	// (订单发货管理) keeps the money of a mini program's trades back until it is told; 0: the entry has no such duty.
+	FulfilmentDays int `koanf:"fulfilment_days"`
 	// VerificationFiles are answered at the root of the public listener, for WeChat's check of the domain.
 	VerificationFiles []VerificationFile `koanf:"verification_files"`
 	Retired           bool               `koanf:"retired"` // takes no new payments

@@ -47,7 +47,7 @@ func (e Entry) row() ports.Entry {
 	row := ports.Entry{
 		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
 		Method: e.Method, Secret: e.Secret.String(), Scope: e.OAuthScope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
-		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Retired: e.Retired,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
 	}
 	for _, f := range e.VerificationFiles {
 		row.VerificationFiles = append(row.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})

@@ -145,7 +145,7 @@ func entryOf(e ports.Entry) Entry {
 	entry := Entry{
 		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
 		Method: e.Method, Secret: storedRef(e.Secret), OAuthScope: e.Scope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
-		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Retired: e.Retired,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
 	}
 	for _, f := range e.VerificationFiles {
 		entry.VerificationFiles = append(entry.VerificationFiles, VerificationFile(f))

@@ -124,6 +124,57 @@ func (e EventType) Valid() bool {
 	}
 }
 
+// Defines values for FulfilmentState.
+const (
+	FulfilmentStateAwaited   FulfilmentState = "awaited"
+	FulfilmentStateNotNeeded FulfilmentState = "not_needed"
+	FulfilmentStateRefused   FulfilmentState = "refused"
+	FulfilmentStateReported  FulfilmentState = "reported"
+	FulfilmentStateReporting FulfilmentState = "reporting"
+)
+
+// Valid indicates whether the value is a known member of the FulfilmentState enum.
+func (e FulfilmentState) Valid() bool {
+	switch e {
+	case FulfilmentStateAwaited:
+		return true
+	case FulfilmentStateNotNeeded:
+		return true
+	case FulfilmentStateRefused:
+		return true
+	case FulfilmentStateReported:
+		return true
+	case FulfilmentStateReporting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FulfilmentMethod.
+const (
+	Express  FulfilmentMethod = "express"
+	PickUp   FulfilmentMethod = "pick_up"
+	SameCity FulfilmentMethod = "same_city"
+	Virtual  FulfilmentMethod = "virtual"
+)
+
+// Valid indicates whether the value is a known member of the FulfilmentMethod enum.
+func (e FulfilmentMethod) Valid() bool {
+	switch e {
+	case Express:
+		return true
+	case PickUp:
+		return true
+	case SameCity:
+		return true
+	case Virtual:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderCloseReason.
 const (
 	OrderCloseReasonApp     OrderCloseReason = "app"
@@ -259,6 +310,8 @@ func (e PaymentState) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBodyTooLarge                ProblemCode = "body_too_large"
+	ProblemCodeFulfilmentFinal             ProblemCode = "fulfilment_final"
+	ProblemCodeFulfilmentUnderWay          ProblemCode = "fulfilment_under_way"
 	ProblemCodeIdentityConflict            ProblemCode = "identity_conflict"
 	ProblemCodeInternal                    ProblemCode = "internal"
 	ProblemCodeInvalidRequest              ProblemCode = "invalid_request"
@@ -269,6 +322,7 @@ const (
 	ProblemCodeOrderClosed                 ProblemCode = "order_closed"
 	ProblemCodeOrderClosing                ProblemCode = "order_closing"
 	ProblemCodeOrderExpired                ProblemCode = "order_expired"
+	ProblemCodeOrderNotPaid                ProblemCode = "order_not_paid"
 	ProblemCodeOrderPaid                   ProblemCode = "order_paid"
 	ProblemCodePayerNotAllowed             ProblemCode = "payer_not_allowed"
 	ProblemCodePaymentDisputed             ProblemCode = "payment_disputed"
@@ -297,6 +351,10 @@ func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeBodyTooLarge:
 		return true
+	case ProblemCodeFulfilmentFinal:
+		return true
+	case ProblemCodeFulfilmentUnderWay:
+		return true
 	case ProblemCodeIdentityConflict:
 		return true
 	case ProblemCodeInternal:
@@ -316,6 +374,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeOrderClosing:
 		return true
 	case ProblemCodeOrderExpired:
+		return true
+	case ProblemCodeOrderNotPaid:
 		return true
 	case ProblemCodeOrderPaid:
 		return true
@@ -441,14 +501,17 @@ func (e RefundState) Valid() bool {
 
 // Defines values for TimelineEntryKind.
 const (
-	TimelineEntryKindOrder   TimelineEntryKind = "order"
-	TimelineEntryKindPayment TimelineEntryKind = "payment"
-	TimelineEntryKindRefund  TimelineEntryKind = "refund"
+	TimelineEntryKindFulfilment TimelineEntryKind = "fulfilment"
+	TimelineEntryKindOrder      TimelineEntryKind = "order"
+	TimelineEntryKindPayment    TimelineEntryKind = "payment"
+	TimelineEntryKindRefund     TimelineEntryKind = "refund"
 )
 
 // Valid indicates whether the value is a known member of the TimelineEntryKind enum.
 func (e TimelineEntryKind) Valid() bool {
 	switch e {
+	case TimelineEntryKindFulfilment:
+		return true
 	case TimelineEntryKindOrder:
 		return true
 	case TimelineEntryKindPayment:
@@ -741,6 +804,73 @@ type FieldError struct {
 
 	// Field Its path, as in payer.policy; a query parameter's name; `body` for the whole.
 	Field string `json:"field"`
+}
+
+// Fulfilment What was done for an order, and its report to WeChat.
+type Fulfilment struct {
+	// Carrier WeChat's id of the carrier.
+	Carrier *string `json:"carrier,omitempty"`
+
+	// Corrected The one correction is used, or being sent.
+	Corrected bool `json:"corrected"`
+
+	// Deadline By then it should be reported; absent where it need not be.
+	Deadline *time.Time `json:"deadline,omitempty"`
+
+	// Description As it is reported; absent before the app said anything.
+	Description *string `json:"description,omitempty"`
+
+	// FulfilledAt When the app said so; absent before.
+	FulfilledAt *time.Time `json:"fulfilled_at,omitempty"`
+
+	// Method How the payer gets it. `virtual`: nothing is shipped, as with a visit, a course, a fee.
+	Method *FulfilmentMethod `json:"method,omitempty"`
+
+	// Order 32 digits that name an order, a payment or a refund.
+	Order Number `json:"order"`
+
+	// Payment 32 digits that name an order, a payment or a refund.
+	Payment Number `json:"payment"`
+
+	// Refusal Why WeChat refused it, for people; absent when it did not.
+	Refusal *string `json:"refusal,omitempty"`
+
+	// ReportedAt When WeChat took it; absent before.
+	ReportedAt *time.Time `json:"reported_at,omitempty"`
+
+	// State `awaited`: the app has not said anything. `reporting`: WeChat is being told. `reported`: it has taken it. `refused`:
+	// it did not; see `refusal`, and send it again as it should be. `not_needed`: the money went back, or the entry has no
+	// such duty.
+	State FulfilmentState `json:"state"`
+
+	// TrackingNumber Of the carrier.
+	TrackingNumber *string `json:"tracking_number,omitempty"`
+}
+
+// FulfilmentState `awaited`: the app has not said anything. `reporting`: WeChat is being told. `reported`: it has taken it. `refused`:
+// it did not; see `refusal`, and send it again as it should be. `not_needed`: the money went back, or the entry has no
+// such duty.
+type FulfilmentState string
+
+// FulfilmentMethod How the payer gets it. `virtual`: nothing is shipped, as with a visit, a course, a fee.
+type FulfilmentMethod string
+
+// FulfilmentRequest defines model for FulfilmentRequest.
+type FulfilmentRequest struct {
+	// Carrier With `express`, WeChat's id of the carrier, as SF or ZTO.
+	Carrier *string `json:"carrier,omitempty"`
+
+	// Description What it was, shown to the payer by WeChat. 1 to 120 characters; the order's description when left out.
+	Description *string `json:"description,omitempty"`
+
+	// Method How the payer gets it. `virtual`: nothing is shipped, as with a visit, a course, a fee.
+	Method FulfilmentMethod `json:"method"`
+
+	// ReceiverPhone With the carrier SF, the receiver's phone, masked but for its last four digits.
+	ReceiverPhone *string `json:"receiver_phone,omitempty"`
+
+	// TrackingNumber With `express`.
+	TrackingNumber *string `json:"tracking_number,omitempty"`
 }
 
 // HandOff What the payer's client needs to go and pay; only in the answer of `POST /v1/orders/{number}/payments`, and only
@@ -1094,6 +1224,9 @@ type Problem struct {
 	// | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 	// | `refund_not_abnormal` | 409 | the provider has not said that the refund could not be delivered, or refuses to send it elsewhere (operators) |
 	// | `not_offered` | 409 | the pay channel does not offer this (operators) |
+	// | `order_not_paid` | 409 | say that an order is fulfilled once it is paid |
+	// | `fulfilment_under_way` | 409 | other content is being reported at this moment; ask again after `Retry-After` |
+	// | `fulfilment_final` | 409 | WeChat has taken the report and its one correction |
 	// | `body_too_large` | 413 | more than 64 KiB |
 	// | `unsupported_media_type` | 415 | not application/json |
 	// | `internal` | 500 | a fault here; repeat the same request |
@@ -1151,6 +1284,9 @@ type Problem struct {
 // | `refund_not_settleable` | 409 | the refund's state, or a call under way, forbids to settle it outside (operators) |
 // | `refund_not_abnormal` | 409 | the provider has not said that the refund could not be delivered, or refuses to send it elsewhere (operators) |
 // | `not_offered` | 409 | the pay channel does not offer this (operators) |
+// | `order_not_paid` | 409 | say that an order is fulfilled once it is paid |
+// | `fulfilment_under_way` | 409 | other content is being reported at this moment; ask again after `Retry-After` |
+// | `fulfilment_final` | 409 | WeChat has taken the report and its one correction |
 // | `body_too_large` | 413 | more than 64 KiB |
 // | `unsupported_media_type` | 415 | not application/json |
 // | `internal` | 500 | a fault here; repeat the same request |
@@ -1301,7 +1437,7 @@ type TimelineEntry struct {
 	// From The state before; absent when the row was made.
 	From *string `json:"from,omitempty"`
 
-	// Kind What moved: `order`, `payment` or `refund`.
+	// Kind What moved: `order`, `payment`, `refund` or `fulfilment`.
 	Kind TimelineEntryKind `json:"kind"`
 
 	// Number 32 digits that name an order, a payment or a refund.
@@ -1311,7 +1447,7 @@ type TimelineEntry struct {
 	To string `json:"to"`
 }
 
-// TimelineEntryKind What moved: `order`, `payment` or `refund`.
+// TimelineEntryKind What moved: `order`, `payment`, `refund` or `fulfilment`.
 type TimelineEntryKind string
 
 // UserID The app's own name for its user. 1 to 128 characters of printable text.
@@ -1509,6 +1645,9 @@ type LookUpIdentityJSONRequestBody = LookupRequest
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = OrderRequest
 
+// FulfilOrderJSONRequestBody defines body for FulfilOrder for application/json ContentType.
+type FulfilOrderJSONRequestBody = FulfilmentRequest
+
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = PaymentRequest
 
@@ -1574,6 +1713,12 @@ type ServerInterface interface {
 	// CloseOrder Close an order
 	// (POST /v1/orders/{number}/close)
 	CloseOrder(w http.ResponseWriter, r *http.Request, number OrderNumber)
+	// GetFulfilment Read how an order was fulfilled
+	// (GET /v1/orders/{number}/fulfilment)
+	GetFulfilment(w http.ResponseWriter, r *http.Request, number OrderNumber)
+	// FulfilOrder Say that an order was fulfilled
+	// (POST /v1/orders/{number}/fulfilment)
+	FulfilOrder(w http.ResponseWriter, r *http.Request, number OrderNumber)
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(w http.ResponseWriter, r *http.Request, number OrderNumber)
@@ -1834,6 +1979,58 @@ func (siw *ServerInterfaceWrapper) CloseOrder(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CloseOrder(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetFulfilment operation middleware
+func (siw *ServerInterfaceWrapper) GetFulfilment(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number OrderNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetFulfilment(w, r, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FulfilOrder operation middleware
+func (siw *ServerInterfaceWrapper) FulfilOrder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number OrderNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", mux.Vars(r)["number"], &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FulfilOrder(w, r, number)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2253,6 +2450,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/payments", wrapper.CreatePayment).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/tickets", wrapper.CreateTicket).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/fulfilment", wrapper.GetFulfilment).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/fulfilment", wrapper.FulfilOrder).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/payments/{number}", wrapper.GetPayment).Methods(http.MethodGet)
 
@@ -4277,6 +4478,349 @@ func (response CloseOrder503ApplicationProblemPlusJSONResponse) VisitCloseOrderR
 	return err
 }
 
+type GetFulfilmentRequestObject struct {
+	Number OrderNumber `json:"number"`
+}
+
+type GetFulfilmentResponseObject interface {
+	VisitGetFulfilmentResponse(w http.ResponseWriter) error
+}
+
+type GetFulfilment200JSONResponse Fulfilment
+
+func (response GetFulfilment200JSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment400ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment401ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment403ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment404ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment409ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment500ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment503ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrderRequestObject struct {
+	Number OrderNumber `json:"number"`
+	Body   *FulfilOrderJSONRequestBody
+}
+
+type FulfilOrderResponseObject interface {
+	VisitFulfilOrderResponse(w http.ResponseWriter) error
+}
+
+type FulfilOrder200JSONResponse Fulfilment
+
+func (response FulfilOrder200JSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type FulfilOrder202JSONResponse struct {
+	Body    Fulfilment
+	Headers FulfilOrder202ResponseHeaders
+}
+
+func (response FulfilOrder202JSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder400ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder401ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder403ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder404ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder409ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder409ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder413ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder415ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder500ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FulfilOrder503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response FulfilOrder503ApplicationProblemPlusJSONResponse) VisitFulfilOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePaymentRequestObject struct {
 	Number OrderNumber `json:"number"`
 	Body   *CreatePaymentJSONRequestBody
@@ -6023,6 +6567,12 @@ type StrictServerInterface interface {
 	// CloseOrder Close an order
 	// (POST /v1/orders/{number}/close)
 	CloseOrder(ctx context.Context, request CloseOrderRequestObject) (CloseOrderResponseObject, error)
+	// GetFulfilment Read how an order was fulfilled
+	// (GET /v1/orders/{number}/fulfilment)
+	GetFulfilment(ctx context.Context, request GetFulfilmentRequestObject) (GetFulfilmentResponseObject, error)
+	// FulfilOrder Say that an order was fulfilled
+	// (POST /v1/orders/{number}/fulfilment)
+	FulfilOrder(ctx context.Context, request FulfilOrderRequestObject) (FulfilOrderResponseObject, error)
 	// CreatePayment Open a payment
 	// (POST /v1/orders/{number}/payments)
 	CreatePayment(ctx context.Context, request CreatePaymentRequestObject) (CreatePaymentResponseObject, error)
@@ -6287,6 +6837,65 @@ func (sh *strictHandler) CloseOrder(w http.ResponseWriter, r *http.Request, numb
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CloseOrderResponseObject); ok {
 		if err := validResponse.VisitCloseOrderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetFulfilment operation middleware
+func (sh *strictHandler) GetFulfilment(w http.ResponseWriter, r *http.Request, number OrderNumber) {
+	var request GetFulfilmentRequestObject
+
+	request.Number = number
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFulfilment(ctx, request.(GetFulfilmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFulfilment")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetFulfilmentResponseObject); ok {
+		if err := validResponse.VisitGetFulfilmentResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FulfilOrder operation middleware
+func (sh *strictHandler) FulfilOrder(w http.ResponseWriter, r *http.Request, number OrderNumber) {
+	var request FulfilOrderRequestObject
+
+	request.Number = number
+
+	var body FulfilOrderJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.FulfilOrder(ctx, request.(FulfilOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FulfilOrder")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(FulfilOrderResponseObject); ok {
+		if err := validResponse.VisitFulfilOrderResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -6613,233 +7222,252 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ncxs3kj/8VfDwuSrbyogmKcm2qLq6UrR2otvY1tnK+ZLQywE5IInVEJgdgKK5ifez/wvdAAYznCEp",
-	"xXa8KV7VbSxpZvDW6Ndfd//aGst5JgUTWrX6v7ZmjCYsh39ezGiaMjFl5oeEqXHOM82laPVb38sl0ZLQ",
-	"hZ4xofmYatZuRS01nrE5NY/rVcZa/ZbSORfT1sePUesN0/nqfKJZvv65dzMmCFU3XEwJnVIuyJyuyIyl",
-	"WUS4IIqNpUhURKgmKaNKk255tDkXfL6Yt/rdyI3MhWZTlrc+mrEzmtM503Zdr/OE5a8W81HdVK5njEjz",
-	"wANFBDxjhuLmTxnVs1bUEnRuBsA/tqJWzv6x4DlLWn2dL1g4rf/I2aTVb/3/j4stfox/VY/t+GZ2V3Q1",
-	"Z0JvmlGGj3y5Ob1hk4VINk0phye+1Iw+mi+oTArF4Ay/lcnqWsofaI7kOZZCM6HNP2mWpYYiuRSPs1yO",
-	"Ujb/5u/KzPvXHUe9wrdw2PWVj2SyIlyR1AyeEz2jgjw5Jn/l37bJhUwYic0TQy3lEB6J262PUeuFzEc8",
-	"SZj40tO9YSuS0vGNInrGiBrLjJk5a6JnXJExTVMiGEsUeRjDH4dzrhQX0/gRzPtSaJYLmn7JaZ+TCV2k",
-	"msxYztrknZnskirDIViCrIHeMjKjWcYES/pEMZHA6m5ZviKKzg15/mPBlEZ24s6F27XE7YHAtd3SlCdv",
-	"8Nk7rJB9oPMsRVKkc7nAN25purDUmCAPgs8P7VxaZpma8rTVty+R+UJpMmIBY2tFLZbn0nCqX34tnq99",
-	"cMJZmviPtT6+N1dQaSrGZvRFLvoZXY1ynkxZ386hfzrpjp9MOgl7OuoeJ0f0GT2e9CZPJp3x01GX9pjh",
-	"q5rqhWr1jzudqKW5Tpm/8rinXJE5TScyn7Ok5TlueTy7Y/3qHsBpfxK6rpvNGYlx92JiGJAijI5nBPap",
-	"Td4ykRgJwy1VkDEVQmqQMwWFlKaLV/eV1C/kQiRf+ObmzKxNSKIW45llsxGRuVkAV4QKqWcsJzTLHig3",
-	"fyH1cGLmijM3bFyx5J6UzT6MDWOoI23k/kP7xNDKp5DCe51Oh1y8+glvbUS6vRP8OWUTTeTEyTTS6XY7",
-	"nV6n96Rz1Ol2To86nW63d3R62ul0ur2j407rU1P1aUHVLyVuMnIW4OSGsdsZ6kLybiPzhv34NNQODJB9",
-	"4EorkkhmaEITmqZySbg+I7E5k5goulJkOVu1yTuuZyQGhesQNK44qteujNAOFL7gjabZ2qcfB9ocTPhH",
-	"EeqCX/SmvJJGxMHFgH0hcIOJFMxdikV5cnFl2e/evTs8Dx7YtvZCL3ZLv6U8paP0i2siWS5veWK4AteK",
-	"0PHYyAH8IUsXUy7MphgqTqimI6qQ1pd01SavpJ4ZgphQnrKETICtbJKkA4G0Q82hl6kr2Ge3EyBhPx1x",
-	"qUWWyVyz5CVLOL2Gm/jHKH2GxOJwNDNKbKyUH69fHD4rtsJPeTg3cx4a9mGYsmcIqMfyFDQrmiTcfI6m",
-	"V7nMWK65YcETmiq2rhzNpMq4pukDRUY8TftkaRgEF2qRGy5JqD3DjK5Ybv43gl+ZM17O5LxNQiMnhqdi",
-	"s7bYyMwkNu8KfIVrNRAx6hfwyFTekm+IYumEfENQ/nxDxlTNyDfErUGRQ5KzZDGGH9rkUpOZTBNFMpYr",
-	"s0Qgx74VY0rLnCWEiXG+yjRLzLgDIditEW1CLVnOEiSmLNiZX1vjGRWCpUMhG0wmezceKGIf9SJ0CbLV",
-	"7JDbSTKjCjhGK2rN6YcfmJjqWat/1IuqlmzUGnO9GvJk+6iGEKwUMe+Ycfl45ojI/FpQPHM3dEa1UVBb",
-	"/dbffukcnp4f/kwP//n+12707ON/tGqmMmG4F5vo2lDYC/PcR5SjXC9wvttfuwwe/xi1gGKG2l6+GhHF",
-	"FckoB0IDu12XN2Qp88QIIhK/ef7d8Or8p9iwp/gvl+f4U3UHzg9/fm/+Z/j+10501K3fgowqpWe5XExn",
-	"67P677evXwHZm5kU92O0yBldRMS8C2IfXjczA5Jsk3NN5lJp0uscPyOjlWaqQhjmD7WTWTVzt3Bnr+Am",
-	"wCv4rzu88zE0pn8JT6WgzfJRW0Lxg733U5ejv7OxNvMwI1zMqPX23IEdvRbM33xznv7mt9eubGEplT9x",
-	"KcicC5mTheAattpo81SjG+fJMe699fB0/P9FG/0+7jc1gzXS5Ys3zy+/+/4a6fL712+vLq/Pfxi+ef6X",
-	"Hy+e34c8K0dlD8luQ9MpvLCX+g5nAO44I6R4mppbmHCztgQuYWVnKyfiWHbzjaZJYu6ILCTKA3PNcw1b",
-	"NskZn840eH80m+/EjSyZfYRTvcS3eh2/GzTP6QoYLVWzhnnBYuEWG3P4lqnSBO9DQZ06CprK2/UJXBkW",
-	"N1rBcEbp/2SjgThtHg+lredin2zYQlQ3E4GmN0wQOZnUUwElCVegfDqBV6gon4U0jALSsFOTXM5xlk7b",
-	"CBQj1JA/2dZpqdExVp7HTkrSJ2JzVRYDM2piLZdl+X8HDnMdnOk6G0Fnb3UbzlWw9TdCLo18rQjSbu8Z",
-	"rM//XCNVRYMX+lI75zMJ1d8aHW7jAJUdhLX4QZt28sqL7TuKSqRKc2nqdBK7TXrG5karl+D21DkzZit5",
-	"GOPL8SOjIzs1Vsk5A+OEpQqupgKNh5KcpVTzWxYNhPkS/OWh1fYf1WrUNE+Gdxeal38ZXpy/+ctm+fjk",
-	"qF5948lQbAgy2OOVOLyZIJgTjufPGJlSzZZ0FdgPUqSrCg08Od5OZLUkDHMwRnA4g7tScD2BFSuPgp2v",
-	"pzcRuqg3Elz5RJnQ+ap+VfAnQ2KKEZplhKPJKDMmjLhhqRRTI1WrO3m0dSfxE9u4/euMicu/mOcXiuXD",
-	"7S/8qFhuXqjspns7sov149fuJFwyjG3d8e56tWPtyk7pLSMjOr7Zrm7hG0PrLGyyXPEpH1kzInWNb65T",
-	"dHj1/r/Df73/pva+1Wo01/KLKTPX8jPqMWYBLBlS3RBhDrRGODSu4dxKM0ioZoeawxUN9vu4U7OZ9VqI",
-	"3c3Prn5ULsIabZV3pO46XCzynIlxDYe4fPuaHPe6TyNjHDNGFlnG8sMxVYykzNAZELeNFbT6rYtXP9Vw",
-	"/18bmP7zW1ZnBr6Vc4ZOSQhPuvAeXKtblitjYHbxNiiCbKFNzv2f0GU0Bg1SwTNzRgUX0zNz0HO6IuC/",
-	"hGCQsfHFQEDohCzZaCblDbgvuBBo7UjB3JfrZGVC9VaPIizzL+ZBEHTrC34FISpDLMw8CnLbLOIMI7VG",
-	"7vAE1G/3Iz6HMc3SAbBbPQSaKQVSOmEg5WTYbdUS8T8WDGIrdfpVllJDuHMJp2InoNwhgO8hQpW7G5El",
-	"1zO50ISSKc3qqXyzwc7nTGk6zxruL8cw8DLnWjPReG3Xluh0mq2HBY7lj1HLHvz6NF5PbBAdiA+EjlnN",
-	"L933W+8n96HS4vvhkoOTiJC86q5sQVPNyJUodABDiA3cMoYXuMC/oyRj34/kAq04PWMrsjQ65bJ+t8tX",
-	"AMbaaVsBcGP9Y3N79be+dOVCaI6P7fSWle21TrLmDX3tltLkr9o07ksj8cFfkUrFhjmjqo503s1WZkvh",
-	"IXNz8F/JGaEjBWdkxOKSKxaQVYtmGVzzDBbyvs4bHfDwTbP0vL5kUO2CvTHHxrdIVRdp4EnkXCOhJzyV",
-	"4xu/0IXQPIUYw+43OGcTltdzKUP2yMflUqCy7jy+cOrteqandcqS4Wi12e4oxYDx8oCHm+uG5VQ8+O9/",
-	"PerVy0ClN0QavZJsFvAWnlyzIgpgldsa91HvYQyoo5H0ryh6fCuGw63DA1b4X5owpcmE50qfETbP9AqZ",
-	"hS7gCijCBVvu7PlBfaDk9Ol2arw+gn3QQ1oPITxXN/7czXMko1MGEolwHREhl+bOpVTXUkRlc+3ySyNu",
-	"2EHP1BqBe01898yQWIx0aggrjpBwBasQm5yARW+YW+WRqWTKq7G/j3/dg5VstTCtFJnThLlAS+2NvDtP",
-	"WrF82OCA88Ya8iVQ9jFuPZaLTApVNdUqtxkjkzdCLsU91BjH+RopwgUkazfCvb1LiNFwPJ44NqVzmrDN",
-	"K7kfG7IUbhlR1FKL8ZixrabW5xUKTfzQuQH8KdyLLRY+gt1CWO9KV7GRvJYznjLwUFW3A0I3YyqIZml6",
-	"D6K7z+X1lmkTpeYaNX3kNH7a6y4Qfrt95Tbm7sSEYPdY5V25hMz5lNcqY9JivhD4ckYUYwQPvax/caON",
-	"LxDuYWgoxf9wYcZNGfzAPliI7Pv6mPAuOm/A2e7NAFA+3JEDbFCtztHypFnm/CUlQVQINeeEBS4/Mkwf",
-	"gh9ckxGbcqFQDsf/iu/Pg/Bs7sqC5lIYm4Y64vxybKjADYYKmqXHgiVt50TXzXgL5yFpl1QIsP7sL9DG",
-	"iPtESIgRINBbQzQAcLBiReYyZ22AAZkJt/3OxlHxS/udaCD8rxA4FvdBEzFa7zzThIkEpoMEEnyrHxwH",
-	"t/qKf8x/KjwbIDLFkoEwZJczVCaKl/zSSi85v94iOyPUKKHEb78ZN4dgdTE/awbIhVY8YXGfUDEQht9T",
-	"LXOiKA+I3NKSIRMzfY+/BTid+6L1wiUL+Ji7KIEGRLU7C89/IoQ8xZ6txpbrziic1cjdbJaQBif0GVF0",
-	"RZQ0j3PtVHKM3SaAhASk69zoHnLO+hZZRXofPmDkXCo7uZVckEQCQsnwDPR9OXZYUFnLwoHsMRQEX5x5",
-	"8Lu1h/DEvYuy9FKJKIqf/Tfqz674Q3EEtfz4BWdp8jzPZY3B78DLTWHwZS7F1BkVtbzMQvJrXWlUz8DP",
-	"woWFKWQy5eOVIdR/LFi+Ij5N6YECQ/YMM0lib9gsZzJl280XnITHYtexlu+pSF5PJttUZ2CQ3JC85xxT",
-	"CQwmo6sz1Ags0MtSlLFnrl6/vSaPb7uPgUTU41+RK358bI9fxeiiMq8PBOpEoZ3NFYkzBOvHbXLupgD0",
-	"6fHPhjrhrfiGi8TCn5UkWUq5SFd1Tlvz4IYV22FgBHvGfRIv2XhG9fDvimY8Jg/fMf6Bi/9++y3gv8mU",
-	"6W9zKpJ3F1d0ZYN0jyL/ltFmslxOczoH5ul+zRIuzC7EwQNDY7FWf5ezhOdsrM3v3b+Hizw1P/8jHwLy",
-	"OyKxkVTDTCoNo9AsG3JxK29YXLn4uCs1OkpO5xtAR7+uv1Lew29XxGzumWVXRh8UDpJjt9Wj61o15IhJ",
-	"FyB96037EHusZ1zdUzwDBfj1lsetuyaXCROa61WNIWD2uEFBk5MJH3OauoAPkbnRiTmxp1rLOe4aNr1l",
-	"OZ9wljRamSwHAaL4VLDE3FLkIlwZhe4M4QJOvYMHjbRTMpjcSMqU0XXIoV27n3MwmbpN/EHKm0W2awS7",
-	"vJbnHGRsbMO8McD8Y7DxnKIDc4jXvR9/0uD32va+ZAkf0/TTxrM9rfgQwoRQgR5VZI4UTFZMNoGgjwg+",
-	"BaYjWh6xYjmn6VDImNDU6CIDcQ6a5ZAu9Ax+n4L9OOdioZly4kURKcas74MRhkatJzwUOGaIOW4BfFDm",
-	"/J8Aqx7ah+M6UTBlcphKhPDX2g85C3wYXPWJoQmuFwmLUqrhHxV/7+F//dI5PG2//7UbdZ99jMo/1vqA",
-	"YTd3DFiD+uhjbvcOWQfbvgV8UNrL9vqnt1wEMxBCk5u4pB/Jr+huiB1PV/WfD5Ikyt78RZZKanTpCavB",
-	"dd8Ny1PM4X3tzdTUBYqbBGsw+EmnUw4g/G0w+NDpvD+oJZ5NUZCczWl+oyIriNFcsQE+mhv13wPcgRdy",
-	"piJyw1YQ2O0awX3cQdx7RCDzD/5gXxqIk479K2SSrIxKqI3J4M2wNnkliWLjnGm8zi4q4EAREclSRhXr",
-	"+zm5PJBgmnhv5/RDuGMBGjTYaHBhr5HBy8IP5RMxrL1NHk4YSsSLVz89inDRAfSiFF3v9k46nwiT3pRR",
-	"f9QjCZ+aiaKJSOfM89uI0DCS66zKMgBgW/D/LrEpK55qr5URWIbKUFQaoxRNExCpD5QVp4DS88k9ERkt",
-	"tNFAhCSpnG4H0O2GZfJR243Of7lkgIhsk8v5fKHpKGUwHXT8mSna4hW/L3YyY+MbuQDdvFGeyCK9DubW",
-	"D51n9uoaI8BlCk24SBQxwnU5Y4iagl2V4PUxG0pFrbLJxUDQksoJtzBlGrGl4P7RmF1/qc0WrAqQyZlR",
-	"jABLM0OdXTGLUrFJ6w5dMGf5eEaFbpNz8J6FppxTKoW0ypYNZ61YrsDNPTKaR4M5cq9AegRpeZi64ST/",
-	"7w6uI/K2WUAH0a3dg9n3cdWXxl4DTs0M5VQzINbGxZWq2tX8CI5Pp2rZA8ooT3Zf1jyQdhvvjHvu3xKJ",
-	"sFOK1xU8hL78ZDHWDajq66V0XN+Kp0KEj2eSj1ktpKCBa5cc+Vtc6fZBeEsvclHPts6VI3DQI8JYjoAI",
-	"jvnbF8RXGF5VQvl9zYiL8p2tkIKjo9KlLPGbOn0SJlcP2ACgwniRK3lXbETBI/ECpVThA+1Gk6UGGPKK",
-	"LTcBQ4yC50J+O0FCPGRsIySkDuWlmrfufiD6jSHfsp5RjX7eR+v8JGrmyKaVb8u3qoqjhEHhHY/orUcF",
-	"nxEtE7pC9+/Fq598ZjM6yc2xYwmNhQ7lrfnk+22WzA6yzW5b7ykaIWaTIfeePKTkYsYFU8wwiJyOwVtI",
-	"b5giR48io4uMpdC5TIs/qzVl9OkmZRQtssPB4EN3Mhh8eDppMM7uJWr7ZMT0kjFBeiVfyFOSQFZPLudE",
-	"yGXkdgPLorVJj8zkIi8eKE5gIABjpKG8GslZxqjlsjaDhsMhGaNrydKUUHWjPKcAwDHa5qCm3cvfcB+l",
-	"4PeKWEfCnc4aBW+XuLg9SkP1A+SIyPhVm3Q668T9x0nnipPqgSKjXC4VyxHrLtFbvqR5os4gSOtWnCQ5",
-	"U4qpAJQGKjpUlKleiJNur7TImdaZ+q/+48fBXeh18C58sz0FOpSdXmaG62pk3m+d+C7vAvh/435JZSWx",
-	"MQm4mFajw8YiWTFtLtBYignP56WIrPmGsYyCqHglgD4QYyogWO6wesL8kGtO03Q1dGFa65r2P0ZkIqFc",
-	"z5q2Exeaki1ZVYm4Zsz8aNdj/2VDqdyGMiqDB4kftez2yl2vO3mLJVAV7o7lCuQK4pckBqkf19yNkhxt",
-	"jJagK8FyHbyPC0PGPDlDJSWz49jyJEbseIy7II68vFx4tom939PXgFPYiSnhrqxRvv1CHX2Hr60TOK66",
-	"H6DGQN9ASA1P4rY7gL433MdyzhQqY4a1KQROULGSggWPzWwWasrFTZnsYEyoMJdD3Tp8tYmc6uGvrwNc",
-	"CFy4NGVjXUQRXNkNw5qAARn9XpFcLjRgNSa5/CcTXlDywsyu6Gfo99iUvGkZn3WQINsDtcDjOmqV3Tv6",
-	"gGiWNdG4DTJhxAm07zFNU4iu1I78FTkeuMoWmm2Km3v2CiF4ULFowsdaYV0iX7nxjFCX/myRLTlTMgXA",
-	"Tl3U8ROii2dUJEOJeIdNK3ewiI9RK2VT1YyLtMJzLm+ZdTPMFUtvmTqzBM4FBUQH8npbXigypHjDjWxQ",
-	"LJ3EO5tD9pL9wIJ8pgIXPx/PmgjP+eicxY3aDZ+KQs8LshJ/Nyp7p5ygzwXiLltXe0j3nwbSjVRVC+12",
-	"zN9dAseFC8+MZ2D1Thq45ls9L8H9+71ZYk0gJCMZLD7SHHBkWQR5OKZq9gjc2gVAMDSrIQs5BHPXSemU",
-	"TYebU1BThsg2LrB+oEXqfVp6Ttn081NzhYzs0iMH/vFUgJ/ecNz31ZQzuqpJ/i+gIQ1wnV3CanUq7ueP",
-	"tVX9bM0VFuzO3c/ThkixIc82b5I1YCNyeXV7bC7G5dXtk7Cqn9ksV2/mDAqkeIpUZGmkodGHcdeE1MTW",
-	"kewTOhDWSQKAOZobqxhhvj4Y7d0dJzX1+l7Qw0m/3WBDbNBmQjU1iJeFCBTCxVmR9eWWaea5UOxO1SGw",
-	"rGDn8LQ9PGyY6rzAFG322uBjd3DaFPdqLekOtmcDUTV5ACzvjvvG7plzrVkClcOjsnZqtkrifzx+FOwi",
-	"BzWtOAvoeMwyzWy+HR7DnK4GIgPA911cDAxjlKE/AV1/D7RzWoROhxAPPxD+0wmbcME1S1cOG98mcQix",
-	"R+fHSxAiYypQO02pZv3wOdgB648wgyKKHcPgJSPQ7ivUDYQdqndEeKB2AeKutRN9xaQK5hpr1dWIRHYB",
-	"yirGpl29eg6KtLUjkNmF8WaLPJ2xOWwmlnQ2L3gEocWsKE1XRBkzmKZwpIY3gGMVAZKFeEJLDT45WhEE",
-	"sNVaKxzBoh5LXu/oUOYr6C/3Y/mqT3ZdO9sFHp9aYxX8vro6wWIif0a1l9PWza2N01NfpX1Jkdcm5jAe",
-	"vnlxQU6PT54+WheTWGB8p1q9F+bRj9GOsH0qEjRItSSJjMBQyJjM0vpIl6vCv/ZR9LtU6sRHQaV5n3kB",
-	"4+58lkFiQs1pFiXQqxOqr4juURr/d2iF8eFlOZi/yHmTwrVooODvr6+vCD7QDiNTJ6engQV13Kkvloc1",
-	"1+u+C6VyuYCiYvUB5foAen0tdr9089ntS64v0omz9dvhiSw4iQhpdcOluLC0XAlpAQjJEiDCc1R7IAbi",
-	"N9yI3+wWk99cBRvy20D8dnh46P/fPLtGg+Q3ctzpmLca2yFAmScogEPwG9XS6PCNLvnNqI9YR/2Greyz",
-	"5e4g8OQR+Q2+WddjBF8qGhLAC8f46aCjARQnkQvNANpdampgPzFneiaTofkShCjcNE/s4OgxtGgj+DK+",
-	"YV9HFCqmxpnXTu1r6IW0NYvPXKpWySFvjprR8oesBK//lKvpMac3zOafGX5Xfd/v39oHRswcN36m9JqD",
-	"NBWvSUlSbuZKjDXt+xYUyX34OvpY1jZvbWS3807Ltm/n7JbLhRpaT+5wIazTLvgOFYTRPOX4tkvhCZdy",
-	"RmgliaNUQL6Yqnl5aPWf0jyraYEldDp+fhLQT7Hr7qPODxBM2892zWe55tbc5LusDGS2ukxtDv0KxRyh",
-	"kipIiLFcpAmZSsTnOlrfhGT3X0xZaBy4h1lTeiDufOSQ9Rg7wKLx2uLo3YFbub8aGu015WNdIRfQYR6o",
-	"cDPcnnsVCwOnLtEkhdpamiyymo0C8oCGAeXTDvymXq30d5Trys30UcVhzhZrt7PIAAU3LMzVmnzF+zXd",
-	"O4qvzJvbhJQ+kLKpGjphUryu6MoofbH5c0xmcknmhkv5cgHG8gP1wWXch1tQHQDpSyrF13bNt+SqJGLU",
-	"9AyBQ7HUYne1NNBCgEsmvCz2MTkh9o8OD+o98CxVDK3w0re0lMM5FauGC41hZ8O7YZvxJRufDxJQ1j5p",
-	"DJv6Tz5QyBJTPucI9HUfNQRgq76Xvmf2FFKMafOmgoXkgBPuSjtM79rXUIxs+xzKPGzChU6fJV2BZjDi",
-	"mG6J37FADcUTRh66/GT1aH1YOhJG2Ukb9npmtfByZrM9WeRH5s8jRhKW8lsGDiXpmK7yy+U6OOz1CZmZ",
-	"yIm5dcnavfbdGDxVwpN42OufqrRSM1/rHrkrGbRe8/pMbd8NeO0EWTGpdu9wnM81ByO/kRPQo2jQhuys",
-	"gM+wcocxr0j53ifwATNJ5Ssa2r4rzV9pkIqBOb7eTayivEFLxEBFa0Utr321AIpTUaOca30YZnQPvWFf",
-	"0lf8zw4v7aI35e9t0BeK9O+hdxlUhXPwKydGW94bVS8UW97wLmRW5TNeyITgTSsqPFqippdVHVcv/brE",
-	"i4u/WP5Y/MJxwPJvbCmROhZU/nXBS8q/d5fdHrS9ca2oVb40QCl11wKMGVu6BKjJ9zGqc+C8uUsNtn4p",
-	"YXAh+D8W4Nwwj0WlIiLB3+zOR74QpvV3PzmuIP0iIuRArIP5jJaWMgpd3uJ/xa50ZinDwvq4fOLMm+ff",
-	"HfY6vSeHnU6nexc36t/+tQYG3BkfWJQXqmQsge9uKs0CQDMwOwH+Lrc1NuqGNg9ycNSvdm+3sblWUTmK",
-	"6nI7dq1c1C9XhxmIdeWggibcsbzRjoAIX1Tj86Ii6sEB5Y1FKjZqXcqmFa1uZ6cQEkpD3B9qMgCnFU15",
-	"rFQXhgv0kEwkGbEJ6LMIPrXqdRXcD2Lrj8AE7FqyqU9imvH4zAHHXA0irD0UkREb04UyVjjiZD0WaUlt",
-	"myJjQT+MfXGn+FGEDnfkWTOaODv8YZzavwcWpjlU2zztYVyUg4ofnZHYFYSKSRP5fxUFppirgrIxggsJ",
-	"AS72gJogTUP36XpeyCeOGt+zrlV9+tg6oLw+rwVDCQ2fHjN+a7hRE/TsHfj3HeDMPV/AzZraY6l98a6v",
-	"q3iXg57U5fwEKBJf12s3OEnB1XcuMPhyK86pSL70NqY10Lm6B+SpCTFSbkeesuknIosm1EYzSsPv4v1K",
-	"i1SktZxYRQtdMDQU1X9oG7PNB5EbQfjpkEJNp7ChZxkew2fIrWpWUcvKlGEEtQlWZ77OwdJG5FxnX64/",
-	"5fGo2kLxhXsZGKiNNSN6tF94AZ3vL1ht0XBTEJqmbfKDBdVH5kcfXiwWAy8PBFbVuy45gIGel9TsmueP",
-	"IBTCuLr3E/s6c1yjnnI3JdURQbl/F+ygS+Jb12J3F9RFY8Znnc+Q+/Wsc79kr/uk9mxPi2m+attxMODi",
-	"M5S3YgBwyeWYKYtWUWBGGkV2JBcaC3ZVcCS6VEAKMDIeklKAUAbChmJK1Rl/V1nGunqMxLkEB+Iu9Rjr",
-	"8S5uHZifY+faiHrx21YCtwSIF+8qqxYjrNPTr/n4humaWutbcwV1UAHJ1YNMGJuzO2Tn3xkBX6FQ/34p",
-	"ubGOSHGdn7xhVVjN4oFClFzkSlFhrZm7luvaGYB2zecs5aKuUD5Wz9lcKX9na9+N8xxm8nFLurMbe9OM",
-	"n7sNrcjdDW4UX1V2dw+KMbRrAUBbUTaTXM7rzxvDLeirKFto6P9alhJg1j68odbjXN6ypG8D60GVW6wd",
-	"giKwpDc5I6DqGa695nd1j2i5af0QFgj6AVFFYrNnNtuuCDCYzUgZzQV20PYBKljs9pKhUH7AAqS9GaRl",
-	"yx1uHY1Z5NiuHTlABVFB/nYIYjaCPMu5wPo8mn3Q92mzp9h4kXO9emt22ddp/Ctb1WenlVKAz68uoQRW",
-	"n8TnYZyhT75lNGc5+evzn+I2uV5KqGaA4Bhvc61ILgFBSZ4bZQ4CerZk6owNBCJiitTisMBoRlcxeYi1",
-	"C1yEHqqkPoKanzTB2p9AlVj+0MU7rOQCmgIsIky0OOuZ1hn2s+diUkNm52S0UEZnUkStlGZz8pAKckCz",
-	"7OARQFjMfMjBAczt4CCC6L8ilBwc2DkeHNijLWXz2e5QBweWQ5lXoUT8QJj9PjgwwuRQTiYHB9XGwggB",
-	"R6SCWbsKQCqhSwQzcB3YtbDiRiuYHm7XwQGRExyz3IfDeswHYiAODs5B31IHB3CuUGK3xtjguTcy+iQw",
-	"MiKiDC2fdMysur32SYesFlRYlKn5ImbbK026sCqqBwJ02MDGIA+7nQ6Z8zTlUsD7j1xNBWM1rAg0Ms9o",
-	"rlgOsHTOFGEf6FinKxjJl9ggE3OhoL8srs4IAre2Ny8uyNHR0amTmv+ElDR7AnM+ziW6Sl2V4hjjIkeH",
-	"ne5157R/1Ol3Ot90nvU7nbhNzi1sxHyYC/Lj9YUdEVmbG/Mehc0seNt6yBKq6YgqZjevpFfaEd9ATNWG",
-	"WRWdsIODoheZWJEZo5CvfC4KuBNkuFp3VwAgicnDarDKBaMeRX6GA7HlxbVI1qNwrfZlm0V97Xi7w6RY",
-	"mJTdX4/VGQj2gSutzioQliJZxAaUA8X6uHNag45pEwgwEwowiUM0LMkolzdMmM8KNnbd3OlAnHz4EBWF",
-	"y4Acy5Fr6EZn75IwZupYzpm3Uh3WXhhj5ODA/KrX6VmnYhju7lfSRQFP5wH9gN7laWq0X8WgunB7IN4w",
-	"Wup0FgXswsYFLE1B5x+0exwSzc4ZquwbctUsTXEOTgXqk0wqXbQ/L/cLfKgYI7H9SdnwQCbTFAkr/u45",
-	"VsHGbkIOeA6bY04TmYIUY3ZmC7BbF5SlUX9JUB7bj7omcXGl254hbuwtBIa930qdL3w/N4zG2YZufeCv",
-	"wX4ZUnV+EngLy7+bLbJwVnen4xBBYVG33/xdSRGHyG5yZbGtJGFjjr7l2BasRt7W3LFxIFBnxDnGiL2N",
-	"2+QVWwJGVgWl7KE9cpEZUylg7y6bRS3jen60ACYLhTW0VanAjnzNGrhGfimJn6dkzpXKWIpDGgKHVSie",
-	"MqHTFeFTIaEagWOQkDMStJ7s20c2V93H2xSCYZEMDg4K4AzwAzi3lVz0AV0rhZUYECCG71hLjIxkYsSG",
-	"FUkggix0xjtRjJhpk+fwAVte10mbOMSRx30zYq6iUqdAG6sfiLJaF58f/kzo4T9J5/CUtMmQHMYRVp82",
-	"GwhRB6xE+D8LqZlvX2C2xFxVizoEFwDqOykfM4EGB2pCE24U7tZ5Rsczdthrd1qun3P4Owg8zOfU2ENY",
-	"UkRFXteyCoeFnpkDNYKjmtiLCPbWFV3Z8u/nV5dBO8d+q9vu4EhGU6IZb/VbR+0uTCijegYaacESsBCx",
-	"3qRB236bIzbjRvwRLPEVERmYl1HB/JHp6oJHTZlWbfItm3LhGUYMRkUcYcbgQMRFl7MY+JHlqFMg76XM",
-	"b6CrNipl5kis7opctO9NDSN8b3iWMehNTjXcC+4ZDlxuUJjbA2G4FRQJg2FKvsj1PnJw6kgDXIrLpNVv",
-	"/cCVfu66tBW3ttX/pW4vyyucFOtz5qWrWuIUDLgBEP4SNgzOzbeASRTEhY3hrAJOK9V8u89K3sSHnd9+",
-	"6R6evsciQZ2o+/Tjo9pMy1rfh7mslhS0dFfTHEPT1AD6WJqar4vUq9SyPepVPN+bPd4f3xvLUWVSKLSw",
-	"ep0O5u2AOmJtrhLAzvyumMgOnT+nDM2WqrkCZyYndiva5qId4+h1H/WzfHyJ0LnAPX3c6W5/7ccKvg7e",
-	"O9r+3guAbyYMssJOdpugDfDDC0c7Tc2DtULLFy6As3l/aRnx2XpvjqxgfVcyTYnvcKjpVAUtD9+bjxkO",
-	"VeR/PR5ZV4rRhWrc9P7uhmVl0G8rsH2xrNraCwV5y+dp6pPirO5TYMiNnLLIJ6PeFpl5/YEIashYmwLt",
-	"xIWrfuWSKtHQESs7/NyXDeI5SY3wNMOi5Y3zhMrVXupC6Vsz3AqZEUaOyFs6YZgCYOwOtCtwsbbAy47Y",
-	"eK/jH3dOB6IOem9m6/Qjh8mp4YbfcpH4VEB07DClv5XJaoebaaFwcJczqrl9tCAYc+/g12Z5ZGzkjA3F",
-	"V2sPY0eNBQtcuS33zGHxjMuEb8kfsxfPFi8X5//9eviyl30Ydf/n9J+v/v6OvX0iW0EGo5vX4fHTbhdZ",
-	"w278xGyMv/Vln5dRcT9+RlZm811r+JjPZbddl6tJoFDE79+DuR13Tre/8Qa1aHi+u8MIhm6vpfwBsKvw",
-	"0skuy/EI15cs4dS18v5D2a+70VUWfEHTFP0BLDd3ySjTruZZwJODHNw6vpxCX5VmzvwCyocHwxQMuNxP",
-	"xRhmdS1VyAsJ6TYKcZ/m9jd3lCEyR/tyBC+B2QWlxOf4tmeqiGcKeN+xq8VACXSOcqaWkI6tWp8pFjy3",
-	"5R9qtUIpb37M7s0Jd7vY5XY2/z5c5d+Foxxvf+OV1ECae5biWcoPkNBl7/oi28JFijLOW+xPae1kEdR3",
-	"RlfmFNwI6EJs19pnaGNvs89eO0i59drZtC/vtGyycEqIvJ3uTgl+UTsNpwpaFc23hqgb36EAdxu7XFd8",
-	"0+DgECkanfn9LTIWQq98p98pvPINM/VgxDVz9R4lfesN1DioP77FwnZl57A6JRQah7qPZi7o1QN9F4hL",
-	"rPzyaxeG9c4bDPDeyZMdq+D86z8PG8oeNRrj9rD+1MZ4UW5+ozGOW7E3xu9ljP/APTEFLNsVsofCs3Wq",
-	"3UsXnA3MYMf8XRVjDJfGBVoHIxA+/5IrMjbmqnCxkdGqlKJC3vpg1ECAIV0TYwIDFYktCpPJe50O8e/g",
-	"JF0DSGPdhB43kRB7HWyvqYFA2DwtetLUKXsXwNZee4D2fW3enE250rlvBRcavuOUCz5+YMRR8RCZMCD8",
-	"Itob2r0O0opNo8rH9qbylYi4/DsCOY5csFa5ZnrCMpprzO/wyXqH/uEy+rCSy3YHO7nUHuELq7S21UO9",
-	"Roukg4FPQlNzhRzqS1fipsCBeshKfsfxNxxkmIBWksBdjIu3u72jn8OkgPoWCrtRQAgJLA12hIP9fGcq",
-	"caik3fqE2VJurui1LQO9VmwfK+w3E6BPA8Ay5nelx800UaC/9o6Sf3urJqNrBs1LKKFjJVydbCyZMr7H",
-	"dGDTlMXFd0wXsuKPY2WhFPyTWuRfnZIFKJFNpLRmotZNpXgEz9lBON/XE+JjAIejU/3+396sAKpFzmo7",
-	"WARaly8reQ5tdsMKTTa9tVrvCLh9H1A6PmUkKEM5o8qVtmRJm1RqQxu2PKFKW0hSqciWg/U5tJYvjFkJ",
-	"hAQVu9rkAutPEOqm69blFc02uYbdEJKYTajVFc2rX8P197tutZXeHzA4F9Oz+rIw/lgxcQTujYvzo5Vg",
-	"TFyE08HuBfitpvnZpx/Do/gkTPJP6Im8o4z/2iTuhb2KdxW5jx2I5nMxu3NlCwu6atgFqwLYKFTJR3RK",
-	"FTRZAy52uGwJPZIQbx1gQ2dUDURQcsPWaivaC5U8U+QcoIp4Q8pmiW2qhAMY+zowj+2TVEPpWRgGGk5p",
-	"RRw2OiI5E2zJEo+xgvoNI0Ye9jqdR2cuto1xFRxM5q5ctO+PCtuGxfmCseo4PnkIaNGNFf+cPECUYCIF",
-	"e9RGOGfRpcUDPgdixWzq5YiNgwrXYwqFQjZVBGw2+K+CJIz7mvwuJn1e5O8X1+Cytq2uoToKtXS8gRiU",
-	"K2/1OkftTrvbPWo/9Y0KamPf3rjaLQj+8Q5GU6X2+peOTNlz2SSBHhTl3Mom/Zkv7hxegXta9DWnWxj1",
-	"7ndo0x66LvFF3qW1920zn9byA+2U/q/b2uoM6DY7A3w3HZv+toFSwow9zGZqLdl4RvXw7wrLhgAjdVku",
-	"l42zFVKM2VttrP+Tvz7rPTm+/OH6rxffd59c/E/vpNN7e/ns51cvr18+efq/b+Gj4xtoMdrKcpbR1ZAn",
-	"/7n80Ot0j7ud3tNep3N6dHpy0us9OXlKn5x2jp6d9p6ddDsIcVy95VNz4vLNafLsajETl+Nvfvr52fjb",
-	"719cLCfTjP71dJo8vaWtqKX4VFyjG+HN23NAV87ZW03n5jp1nz7tHfWePel0DQlg3TPgPWv+kN4J+EN8",
-	"IvYvVceN3Tqb++6S6d3PzkHhKpwbIWTb6bS6p+EmegdKt1txoHRDB0rHF43YzdfiG8vYwz10h7s2szsz",
-	"gg1RYkxLtx6UjZev96UYRGiXONT/WZP08GlDToJVEw32euqn01P3vqjXGTRQLfI/nWbsNd9G3VhDNvTn",
-	"U40tTlsQWs2QXrLR4S1nS6O7mrsBau6ltkl8ej2l2lydjFpINgSDeKiOor4JujGEigkujUDDoLNSzVrb",
-	"q8+l61LbcRqz1nFsfDmyWScIHK3p+GCV94HgCqNX8CGMdxmrAHV57HVjJiLWFtYm526mKb81GjETrr0u",
-	"fnKGOT7jGRvfyIUtl0vTdCBgHF8SqVkntan9v0clNVO2CTNldRQqidQlv9eBLc1zh/a5u0iMcs7+Tppj",
-	"95MJBrt7DXLBEYoELMieIe8Zcqvf+h6M/SJ59BYh4uWLspFPu9/UBQ6alRPvvUdFA/OWLh0vkl4fOSOx",
-	"WolxDLxkHR31HdOhGfvHWGS+vtU+CPHlghCbdYi7xiHsCVcjEWu0fd9YRPX7TVrIhfM1ceXLbFZ8TGdF",
-	"yjP0XsJed2HPhnY54kCaAg7nA+GL8RQXswggNDUY6BftA3aNGPyxl/RVOabDtQ/mnLkqCEGVo2VTHOaP",
-	"NOT20YZ9tGFztGEno2qdodlU3c/I0sAHocISAmGAodfpuUuoipIOWHi4vkJ3UPt1nccNRJG1X3g7eHAr",
-	"oPMCZEfbOx8UjqiF49WVkSgWMxAlIAJ+azEvVb4E2BtmRGOOu62QX0IJNtpEtsT578tGyyu++ROA27me",
-	"OXWwu5NOpygp2DrPMsmFxiY/VIxZmroS/vWYpcM3d8LNlWtf7mQ39e65CfUrbfRE9xAY3j6p9UOv+Urh",
-	"Y03OUVcSz9yWwA/aq/WDHj/rdY+Onvbu5gd1Vb9bzrNta1rv4m79fadds8y7nn+TJHT6RuDR3Eu0vRl8",
-	"b6MCa85VzQqUTTVy1MnIDWLUGKmfT4b6uL1X/Wrc+WH8ez18701tiBEvaZ6oNvlOyqSq747l3JXAtfXv",
-	"IFAAP6MBMWeoZ/Y6naqLMdRMcQ7QEKEMASj1IiMc8sLx0aIUj7rhYoqGTDGExWZhJt6KQW9OW8KJpml1",
-	"H7gKO0FhskyBvnqgfMIJVSSVSreh11D9guB92McUa6lJwnXkmhHtYAW9XYnxV+OpcAkB/rhcj2+PpfwD",
-	"rBxUo8xhIJ26fKdai8cRDMBG9obOv6kn59xWJfLHK+TyjuaLDgrK1jodsQaTzqlQHGuxrXNLY55YHl8t",
-	"CGQr9CgC1Ts3OSB9advPeL39GE0ufr9MtfdGfkFvZKnWHfrPv4R70tLsTpD9wIr8TMS5kwq/R+3/YQ7z",
-	"3FHAulp7V3rEo95Gjo+Ncfy4aJJxZ/W4MkyTdmxDzwA/844Wvd68oaGn71mpeQ86aCDaRK5lmhAlAXCq",
-	"WZqWtaZoIIqKoa4Fd5F0vxCJC7Tn2qrNrvoldpOxkihl0zbByqtWA17LyIvw0lQU5ZJLDe4Vlvc4I77O",
-	"ElQH9NpsyqZrLWyL0qa1bXHrdFk8lku3jT+w6WcqEPItnE/IVz6FT+hTcLPCDrOVVLVM9y6JP4uTvd5B",
-	"8BbSgRravKyzm03+gy2c8jH63D4bw3yRMwtod55qUeWV1YUCnRu24fgN1j1O0zZ57QpdukeNeY9tAcmM",
-	"3jK/SQPBocQmeiM2s50d4oqwR2tc6A9hB3ZTnPfC2Avl/dyzhj81a/iO37I6jaNUPmg7F4DuP5/t1r9d",
-	"jCAQR123TXeVp5SLyPrKAFuwFFafKao12x6nqB25/B295GPsvD7KuZgiSxHsgyY6Xw2ErUSJJS2hcdZE",
-	"guexTc4LB2BUpCPaHu3FzEIsQm2D+YJPDEQTo4Ab1GT+fHEO4Qqviz1P+JOrC0wUVhdesnpm0Phh/CDL",
-	"b5vrMRcNubPFKOVjqMXKBPpBF3na6rceA0uw49a28Sl8/3LJlOv5bEsu2ZTFulJbzEOUtCRjmaZsrMNS",
-	"OkUfE0DVBh/1rpD1z25r3N0uFS6DPVz/yLuqP0ZuqFIegfIedCYIhrDFfOtGCBsZwO5BRfio6CLBc1+T",
-	"19bKDZr52BqVKhgrKC9nTsy1QwBvDjS4sE3SGstUXm1oseBbvnjcxYcPoK9wQbontrOz6pfyCE+IishR",
-	"x/xvj8yNjOh28L9H+F/oCCPIDCvYYz2ynDGS0JWyERMmyumIEF8582XZKPZtINS842sK+zL10EHBWFbG",
-	"kB4IW7i71N1hKqH4kfmF+yjDEpkRSSXU2gtaPYBXF5rbU/Msdii2kinM8ISOGAnP2Vgr2xBG29Z3LIFm",
-	"AFho01bwHK3IW2N60zwh7+y5kYfK/sqdZHss54/6vtHFoXmZ6kXOYjKTaYLlnf0vi67n2JMN5KmZon09",
-	"Inop6/om/S/L+cRCZ+gS9GfXpyblo5zmUMR5fb62m3lGcygTwHU0EO6aAMDIT1zzOVOazrPYa/Nz7MNA",
-	"BTlxOQFETibt4iUo2WzTaG8RFBNz20AQcYzY4InOWZgEqzwCpw8V9KExg9kVniCSHST+1sL1bkie+Npy",
-	"KE2L+1dMtFV1NIQohq2l7cIu+mb2Z+RHwT+4K7Z1eL+5v28W0JYrBxqRExLfdiPc6hFV7MlxRBQze6aR",
-	"eFVGx2z71Dxt3mlq7z+Pcwgq3O/kFfq//6tpMWybutAbJtoo3IuwlG0AExHbj4J0na/OTq2+2jtyaaMZ",
-	"73n0nkfvefSeR+959NfGo50Vsdel93x6z6f3fHrPp79uPm07xO/59J5P7/n0nk/v+fRXyqd9OG/Pqves",
-	"es+q96x6z6q/NlZtMamI0hommAO7Z9V7Vr1n1XtWvWfVXyGr3jup92x6z6b3bHrPpr9qNr33Ue/Z9J5N",
-	"79n0nk1/1WzaJpcM5UIrnuy9H3t+vefXe36959dfLb/ehxT3nHrPqfeces+pv05O/fHj/wsAAP//",
+	"7L2Lcxs3kj/+r+DH31XZVkY0SUl+UHV1pXjtRLvx42znfJvQR4IckMRqCMwOQNHcxPu3fwvdAAYzxJCU",
+	"YjtOild1G0uaGbwa/fx09y+tiVzkUjChVav/S2vOaMoK+OeTOc0yJmbM/JAyNSl4rrkUrX7re7kiWhK6",
+	"1HMmNJ9QzdqtpKUmc7ag5nG9zlmr31K64GLW+vgxab1mulhfTDUrNj/3bs4EoeqKixmhM8oFWdA1mbMs",
+	"TwgXRLGJFKlKCNUkY1Rp0q2OtuCCL5aLVr+buJG50GzGitZHM3ZOC7pg2q7rZZGy4sVyMY5N5e2cEWke",
+	"uKOIgGfMUNz8Kad63kpagi7MAPjHVtIq2D+XvGBpq6+LJQun9R8Fm7b6rf//frnF9/Gv6r4d38zuFV0v",
+	"mNDbZpTjI19uTq/ZdCnSbVMq4IkvNaOP5gsql0IxOMNvZbp+K+UPtEDynEihmdDmnzTPM0ORXIr7eSHH",
+	"GVt88w9l5v3LnqO+wrdw2M2Vj2W6JlyRzAxeED2ngjw4JX/j37bJE5kyMjJPDLWUQ3hk1G59TFrPZDHm",
+	"acrEl57uFVuTjE6uFNFzRtRE5szMWRM954pMaJYRwViqyN0R/HG44EpxMRvdg3lfCs0KQbMvOe0LMqXL",
+	"TJM5K1ibvDOTXVFlOARLkTXQa0bmNM+ZYGmfKCZSWN01K9ZE0YUhz38umdLITty5cLuWUXsgcG3XNOPp",
+	"a3z2BitkH+giz5AU6UIu8Y1rmi0tNabIg+DzQzuXllmmpjxr9e1LZLFUmoxZwNhaSYsVhTSc6udfyuej",
+	"D045y1L/sdbH9+YKKk3FxIy+LEQ/p+txwdMZ69s59B9Pu5MH007KHo67p+kJfURPp73pg2ln8nDcpT1m",
+	"+Kqmeqla/dNOJ2lprjPmrzzuKVdkQbOpLBYsbXmOWx3P7li/vgdw2p+ErmOzOScj3L0RMQxIEUYncwL7",
+	"1CZvmEiNhOGWKsiECiE1yJmSQirTxav7QupncinSL3xzC2bWJiRRy8ncstmEyMIsgCtChdRzVhCa53eU",
+	"m7+Qejg1c8WZGzauWHpLymYfJoYxxEgbuf/QPjG08imk8F6n0yFPXvwdb21Cur0z/DljU03k1Mk00ul2",
+	"O51ep/egc9Lpdh6fdDrdbu/k8eNOp9PtnZx2Wp+aqh+XVP1c4iYjZwFObhi7naEuJe8uMm/Yj09D7cAA",
+	"2QeutCKpZIYmNKFZJleE63MyMmcyIoquFVnN123yjus5GYHCdQwa1yiJa1dGaAcKX/BG02zt0/cDbQ4m",
+	"/KMIdcEvelNeSCPi4GLAvhC4wUQK5i7Fsjq5UW3Z7969O74IHti19lIvdku/pjyj4+yLayJ5Ia95argC",
+	"14rQycTIAfwhz5YzLsymGCpOqaZjqpDWV3TdJi+knhuCmFKesZRMga1sk6QDgbRDzaFXqSvYZ7cTIGE/",
+	"HXGpZZ7LQrP0OUs5fQs38fdR+gyJjcLRzCgjY6X8+PbZ8aNyK/yUhwsz56FhH4Ype4aAeizPQLOiacrN",
+	"52j2qpA5KzQ3LHhKM8U2laO5VDnXNLujyJhnWZ+sDIPgQi0LwyUJtWeY0zUrzP8m8Ctzxqu5XLRJaOSM",
+	"4KmRWdvIyMx0ZN4V+ArXaiBGqF/AIzN5Tb4himVT8g1B+fMNmVA1J98QtwZFjknB0uUEfmiTS03mMksV",
+	"yVmhzBKBHPtWjCktC5YSJibFOtcsNeMOhGDXRrQJtWIFS5GY8mBnfmlN5lQIlg2FbDCZ7N24o4h91IvQ",
+	"FchWs0NuJ8mcKuAYraS1oB9+YGKm563+SS+pW7JJa8L1esjT3aMaQrBSxLxjxuWTuSMi82tB8czd0DnV",
+	"RkFt9Vv/93Pn+PHF8U/0+F/vf+kmjz7+RysylSnDvdhG14bCnpnnPqIc5XqJ89392mXw+MekBRQz1Pby",
+	"RUQUVySnHAgN7HZd3ZCVLFIjiMjo9dPvhq8u/j4y7Gn0l8sL/Km+AxfHP703/zN8/0snOenGtyCnSul5",
+	"IZez+eas/vrm5QsgezOT8n6MlwWjy4SYd0Hsw+tmZkCSbXKhyUIqTXqd00dkvNZM1QjD/CE6mXUzdwt3",
+	"9hXcBHgF/3WDdz6GxvTP4amUtFk9aksofrD3fupy/A820WYeZoQnc2q9PTdgRy8F8zffnKe/+e2NK1ta",
+	"StVPXAqy4EIWZCm4hq022jzV6MZ5cIp7bz08Hf9/yVa/j/tNZLBGunz2+unld9+/Rbr8/uWbV5dvL34Y",
+	"vn76lx+fPL0NedaOyh6S3YamU3hmL/UNzgDccUZI8SwztzDlZm0pXMLaztZOxLHs5htN09TcEVlKlDvm",
+	"mhcatmxaMD6ba/D+aLbYixtZMvsIp3qJb/U6fjdoUdA1MFqq5g3zgsXCLTbm8DVTlQnehoI6MQqayevN",
+	"CbwyLG68huGM0v/JRgNx2jweSlvPxT7ZsKWobiYCTa+YIHI6jVMBJSlXoHw6gVeqKJ+FNIwC0rBT00Iu",
+	"cJZO2wgUI9SQP9nWaanRMVadx15K0idic3UWAzNqYi2XVfl/Aw7zNjjTTTaCzt76NlyoYOuvhFwZ+VoT",
+	"pN3eI1if/zkiVUWDF/pSO+czCdXfiA63dYDaDsJa/KBNO/nKi+0bikqkSnNpYjqJ3SY9Zwuj1Utwe+qC",
+	"GbOV3B3hy6N7Rkd2aqySCwbGCcsUXE0FGg8lBcuo5tcsGQjzJfjLXavt34tq1LRIhzcXmpd/GT65eP2X",
+	"7fLxwUlcfePpUGwJMtjjlTi8mSCYE47nzxmZUc1WdB3YD1Jk6xoNPDjdTWRREoY5GCM4nMFNKThOYOXK",
+	"k2Dn4/QmQhf1VoKrnigTuljHVwV/MiSmGKF5TjiajDJnwogblkkxM1K1vpMnO3cSP7GL27/Mmbj8i3l+",
+	"qVgx3P3Cj4oV5oXabrq3E7tYP350J+GSYWzrhnfXqx0bV3ZGrxkZ08nVbnUL3xhaZ2GT5YpP+ciaEakb",
+	"fHOTosOr9/8d//v9N9H7FtVo3sovpsy8lZ9RjzELYOmQ6oYIc6A1wqFxDedWmUFKNTvWHK5osN+nnchm",
+	"xrUQu5ufXf2oXYQN2qruSOw6PFkWBROTCIe4fPOSnPa6DxNjHDNGlnnOiuMJVYxkzNAZELeNFbT6rScv",
+	"/h7h/r80MP2n1yxmBr6RC4ZOSQhPuvAeXKtrVihjYHbxNiiCbKFNLvyf0GU0AQ1SwTMLRgUXs3Nz0Au6",
+	"JuC/hGCQsfHFQEDohKzYeC7lFbgvuBBo7UjB3JdjsjKleqdHEZb5F/MgCLrNBb+AEJUhFmYeBbltFnGO",
+	"kVojd3gK6rf7EZ/DmGblANi1HgLNVAIpnTCQcjbstqJE/M8lg9hKTL/KM2oIdyHhVOwElDsE8D0kqHJ3",
+	"E7Liei6XmlAyo3mcyrcb7HzBlKaLvOH+cgwDrwquNRON13ZjiU6n2XlY4Fj+mLTswW9O4+XUBtGB+EDo",
+	"mNX83H2/835yHyotvx8uOTiJBMkrdmVLmmpGriShAxhCbOCWMbzABf4dJRn7fiyXaMXpOVuTldEpV/Hd",
+	"rl4BGGuvbQXAjfWPLezV3/nSKxdCc3xsr7esbI86yZo39KVbSpO/atu4z43EB39FJhUbFoyqGOm8m6/N",
+	"lsJD5ubgv9JzQscKzsiIxRVXLCCrFs1zuOY5LOR9zBsd8PBts/S8vmJQ7YO9McfGd0hVF2ngaeJcI6En",
+	"PJOTK7/QpdA8gxjD/je4YFNWxLmUIXvk43IlUFl3Hl849Xac6WmdsXQ4Xm+3OyoxYLw84OHmumE5NQ/+",
+	"+19OenEZqPSWSKNXks0C3sCTG1ZECaxyW+M+6j2MAXU0kv4rih7fmuFw7fCANf6XpUxpMuWF0ueELXK9",
+	"RmahS7gCinDBVnt7flAfqDh9up2I10ewD3pI4xDCC3Xlz908R3I6YyCRCNcJEXJl7lxGdZQiaptrl18Z",
+	"ccsOeqbWCNxr4rvnhsRGSKeGsEYJEq5gNWKTU7DoDXOrPTKTTHk19rfxr1uwkp0WppUiC5oyF2iJ3sib",
+	"86Q1K4YNDjhvrCFfAmUf49YTucylUHVTrXabMTJ5JeRK3EKNcZyvkSJcQDK6Ee7tfUKMhuPx1LEpXdCU",
+	"bV/J7diQpXDLiJKWWk4mjO00tT6vUGjih84N4E/hVmyx9BHsF8J6V7mKjeS1mvOMgYeqvh0QuplQQTTL",
+	"slsQ3W0ur7dMmyi10KjpI6fx0950gfDr3Su3MXcnJgS7xSpvyiVkwWc8qoxJi/lC4Ms5UYwRPPSq/sWN",
+	"Nr5EuIehoQz/w4UZN2PwA/tgIbLv4zHhfXTegLPdmgGgfLghB9iiWl2g5Unz3PlLKoKoFGrOCQtcfmyY",
+	"PgQ/uCZjNuNCoRwe/Xt0ex6EZ3NTFrSQwtg01BHnl2NDJW4wVNAsPZYsaTcnetuMt3AeknZFhQDrz/4C",
+	"bYxRnwgJMQIEemuIBgAOVqzJQhasDTAgM+G239lRUv7SficZCP8rBI6N+qCJGK13kWvCRArTQQIJvtUP",
+	"joNbfcU/5j8Vng0QmWLpQBiyKxgqE+VLfmmVl5xfb5mfE2qUUOK334xbQLC6nJ81A+RSK56yUZ9QMRCG",
+	"31MtC6IoD4jc0pIhEzN9j78FOJ37ovXCpUv4mLsogQZEtTsLz38ShDyNPFsdWa47p3BWY3ezWUoanNDn",
+	"RNE1UdI8zrVTyTF2mwISEpCuC6N7yAXrW2QV6X34gJFzqezk1nJJUgkIJcMz0Pfl2GFJZS0LB7LHUBJ8",
+	"eebB7zYewhP3LsrKSxWiKH/234ifXfmH8gii/PgZZ1n6tChkxOB34OWmMPiqkGLmjIooL7OQ/Kgrjeo5",
+	"+Fm4sDCFXGZ8sjaE+s8lK9bEpyndUWDInmMmycgbNqu5zNhu8wUn4bHYMdbybJlNeRa3W3y+haEcDCaK",
+	"0LPEtSIFy2WhDe28Y0/mVLdj0cSCR5O94IU7KhBc9tnojk5kUbCJxRRHPF6CEfsIl4DeNkwD0MBjZgxR",
+	"w9eDD4+lzBgF6FXKaJpxEeGu34KYABeYmstlluIdRDxnTaXhGrgq3Jgx29+lURkxFjoHitsYdMym0oIX",
+	"jVwGFkXFGozuOEXCSWe7JKX/mJK1sfZf0oLpudzppytJ7zk+76CFNzL+bqZTgSyJW4prS8FO3oC7wBB9",
+	"zmSesfC0gSBSDmfdoEtZyG/jVtuxNMQb9K132qtM1SFGdEW59lLRnKmRIYY0q4Ri5JWZKhezUd9Nyshl",
+	"uDJaZql/BL7mhBHAgLwUBvlr5LPbFFSjR3a3R8guAFLuc24QZOlvVRtTVsSmluAFbeJA7OhQwAUNBCTF",
+	"pEu9rooouwMtdxhmw8qDsVICBUk5cFRQ6IJOrriYNQIUXu5iXlEndKgaei3Q87jtvPq5v2Bx/J91dzCt",
+	"8JCueaGXNAP9D91yXBE153nOELwBooySa64M1VMykctCMfOvKas4otmHvGBKmTnTBRtOuDY2tv2+WROf",
+	"XA2XeVzi+vnfDsXQLEnAqrBTGyWkWbLAYt88M5T009uXMQRHFHo9PH7/Szfp9hrg11tZOOoMIEgTQ+8r",
+	"UcEoGlPEik7SNX/p9jpkMqcFnWhWqPPSgX1HkeDLyIcwQ2m5iabqbIMF/N9g8KHTOR4MPnSng8GHh9P3",
+	"R//xafl4wSaMX7NimM9lTLDCiQXnQt48S6zpii/eUQReTcgC9ePxUlsbXZGMKvPDsiApn1mARQjKfrBx",
+	"jN8cv/+lk3Q7HweDo196Sbf3Eb3yp/ED3XnlqxS3Nx1tI6Mak7B7H+MD31ORvpxOd7k7wajlhnt6a28m",
+	"gRPndH2OXhwLzrdWgJyS0auXb96S+9fd+0Bz6v4vuAUf71tupSw3N68PBPqxwtgIV2SUY4LlqE0u3BTA",
+	"pvA5a8aigLdGV1ykNmVNSZJnlItsHQu0mwe3rNgOAyNYvbxPRis2mVM9/IeiOR+Ru+8Y/8DFX998Czl7",
+	"hj9+W1CRvnvyiq4tS7qX+LcWXPC8kLOCLsDgdb9mKRdmF0bBA8Oczlj9dwVLuWHn5vfu38NlYeTh6J/F",
+	"ELL1EjIykn6YS6VhFJrnQy6u5RUb1Yw13JWIX6mgiy1A8V928Cuj5JrNPbcm5oxfM8+i7Lb6jIhWhBwx",
+	"URY8JvFwTJgvpudc3dKlAhTg11sdN3ZNLlMmtJFPm85bs8dNdsR0yiecZg6kY0SFOVRiTzWq790U6nbN",
+	"Cj7lTaYMygWj3yg+E0YTFdby48rocucI8Qw1O6uxx+yb2i7atfs5B5OJbeIPUl4t833ldXUtTzn4RUYW",
+	"mjcCBW4E2ptzTsEcRptG458UsLixvc9Zyic0+7QYRE8rHvYx9Za70/TGPMswQRiAOiL4FLj70eocKVZw",
+	"mg2FHBGaSWF40AV4A4d0qefw+wx8/gsulpopJ14UkWLC+t5YMjRq0QuhwDFDLHAL4IOy4P+CVLihfXgU",
+	"EwUzJoeZxLTLqHlVsEC/4qpPDE1wvUxZklEN/6jF6I//ywjpNojnRx+T6o9RFQF2c0+QIbj8PE7q1jDD",
+	"YNt3AEYre9ne/PSOi2AGwnSyJi7pR/IruhnK2tNV/PNBYmsVgbHMM0lTlhqzZDMX72b463IO76M3U1MH",
+	"7msSrMHgZ51OTMduUKy3IVcKtqDFlUqsIEYXswVl0YL1CfVJicALOVMJuWJrAOOBBXHawVzFhEC1BviD",
+	"fWkgzjr2r5D9uzYqoZZESO86b5MXkig2KYz1aK6zMxkdkDUhecaoYn0/J5e7G0wT7+2Cfgh3LMjgCTYa",
+	"YAcbZPC8jB16G87GSMjdKUOJ+OTF3+8l1mwq4bIVRGS3d9b5RHmETVWQTnrWDrFufbpgoac0RN+5SEAV",
+	"tLkLsHkTPJEVT9FrZQSWoTIUlUuRssChckdZcQqZFT4hOwHLiwtDIpmc7U562A9/7pF2WwEbcsUgi6VN",
+	"LheLpabjjFUMQfCb/Ha8y5xNruQSdPNGeSLLkggwt34Y8LRX1xgBLrt7ykWqjGluZCAi3WFXJUTqzIZS",
+	"EVU2uRgIWlE54RZmTGM+EITsNFZEutRmC9YlMPjcKEaAf55bBxuzyGJbaMghQhesmMyp0G1yAZ7H0JQr",
+	"3YVW2bIQpDUrFEATxkbzaDBHbgV+TKCUAqbbOsn/mwGRmC3VLKADRNL+DtfbwCu2uofebHiEohYGrlRF",
+	"V/MjBKudqmUPKKc8vZHHnu4DZfdS8Q+JHt0rLf8VPIT4i3Q50Q2ZcG9X0nF9K55KET6ZSz5hURhoA9eu",
+	"gC92wB/sg/CWXhYizrYwcmQIHPSIavhCSMHM374gJtbwqkpmxteMkq3e2RopODqqXMoKv4npkzC5OMgW",
+	"wKWTZaHkTfGsJY/ECwSOUfNAu9FkiYB5X7DVNjCvUfAcTGsvGK+H+W+F8caCIqp5624XMtgK06vqGXXE",
+	"2m20zk+iZo5tKaBdOfJ1cZQyKJbos7DimVznRMuUrtH9++TF3301GgQ21IMKTt6aT76/aegjIttcjOMh",
+	"GiFmk6FeErlLyZM5F0yxMvoBcUZFTu4lRheZSKELmQXBkQ1l9OGniHrcStT2yZjpFWOC9Cq+kIckhUzs",
+	"Qi6IkKvE7QaWsm2THpnLZVE+UJ7AQAAuHPAHxmzIGbVc1mY9czgkiN6xLCNUXSnPKSBJDG1zUNNu5W+4",
+	"jVLwW0WsI+FOZ4OCd0tc3B6lAZyCHBEZv2qTTmeTuH8/6VxzUt1RZFzIlWIF5idK9JavaJGqc4C2uBWn",
+	"acGUYipIJAAVHaoA1i/EWbdXWeRc61z9V//+/eAu9Dp4F77ZHZIKZaeXmeG6Gpn3mwaYgjGGRv2KykpG",
+	"xiRAPEIF0WcskjUDqNFEiikvFhUUnfmGsYwCJGMN9DgQEyoA4OjyK4T5odCcZtl66KB11jXtf0zIVEKJ",
+	"xQ1tZ1RqSrbMaA0llzPzo12P/ZeFv3EbyqgNHiTrRtntK3e9buQtlkBVuDuWK5BXgDkjI5D6o8jdqMjR",
+	"xmgJuhIs18H7uDRkzNNzVFJyO44tKWfEjs9LFMSRl5cLj7ax91v6GnAKezEl3JUNyrdfiNF3+NomgeOq",
+	"+wHSH/QNhEHzdNR2B9D3hvtELphCZcywNovgoGItBQsem9vKIRkXV1WygzGhKnABtYbx1SZyikP/XgZY",
+	"XrhwWcYmuowiuFJphjUBAzL6vSKFXGrA104L+S8mvKDkpZld08/Q77Gt4IZlfNZBgmwP1AIPEYoquzf0",
+	"AdE8b6JxG2TCiBNo3xOaZRBdiQMVvx7HA1f5MoqYLPVfx14hBA8qFk35RCusJemrbZ8T6krWWDRywZTM",
+	"AGQdR1V+soywORXpUCLeYdvKHSziY9LK2Ew157JY4bmQ18y6GRaKZddMnVsC54ICChd5vS0JmRhSvOJG",
+	"NiiWTUd7m0P2kv3Aghz0MpdxMZk3EZ7z0TmLG7UbPhOlnhdUkvjNmXQ3x15+wsS7qnV1SMP706ThObBj",
+	"JB3PMX93CRwXLj0znoHFnTRwzXd6XoL791sz+5tASEYy2JwWc8CJZRHk7oSq+T1wa5dJHaFZDZVjwgS8",
+	"mJTO2Gy4vWxIxjAbgQus+WyzKz4tPWds9vmpuUZGdumJA/94KsBPbznu22rKOV1HCjaV0JAGuM4+YbWY",
+	"ivv5Y211P1tzVSy7c7cE5wJSbMjz7ZtkDdiEXL66PjUX4/LV9YOwErPZLFcj8ByK2nmKVGRlpKHRh3HX",
+	"hNTE1v7uEzoQ1kkCgDlaGKsYU7N8MNq7O84iAM1n9HjabzfYEFu0mVBNDeJlIQKFcHFeZuq7ZZp5LhW7",
+	"UUUvxJF2jh+3h8cNU12UmKLtXht87AZOm/JebRRKgO3ZQlRNHgDLu0d9Y/csuNYshW4vSVU7NVsl8T8e",
+	"Pwp2kYOa1pwFdDJhuWa2RgIew4KuByKHJL2buBgYxihDfwK6/u5o57QInQ5hDuNA+E+nbMoF1yxbu/yS",
+	"NhmFaZHo/HgOQmRCBWqnGdWsHz4HO2D9EWZQzDzEMHjFCLT7CrWeYYfijgifXFcm3kXtRF/lspYnh/WF",
+	"m3K70KgoewxxUKStHYHMLow3W+TpnC1gM7ENh3nBIwgtZkVpuibKmME0gyM1vAEcqwiQLMUTWmrwyfGa",
+	"IIAtaq1wBIv6/L+4o0OZr6C/3I/lK3Xade1tF3h8asQq+G21EIPFJP6MopfT9jqIxump76yzsrlDkAd4",
+	"9/WzJ+Tx6dnDe5FcP2gKs1d/hSfm0Y/JnqmWVKRokGpJUhnmZcWj5bZzUhy2X+/tkwTdgXy2LIy791kG",
+	"yaSR0yzb1tQnFO9i41Ea/3tshfHxZTWYvyx4k8K1bKDg79++fUXwgXYYmTp7/DiwoE478QLH2Ccn9l1o",
+	"b8AFFIKNB5TjAfR4/xy/dPPZ3UuOF1bH2frt8EQWnESCtLrlUjyxtFwLaQEIyRIgwnNUeyAG4lfciF/t",
+	"FpNfXdVB8utA/Hp8fOz/3zy7QYPkV3La6Zi3GltYQWlOKFpI8Bv1djbwjS751aiP2Pvmiq3ts9WObvDk",
+	"CfkVvhnrC4cvlU2k4IVT/HTQhQoKysmlZgDtrjSisp/ANJah+RKEKNw0z+zg6DG0aCP4Mr5hX0cUKpYz",
+	"MK89tq+hF9L2mTh36fUVh7w5akarH7ISPP4pV4dtQa+YrRlg+F39fb9/Gx/ApEn8TOU1B2kqX5OSZNzM",
+	"lRhr2veaKgsy4OvoY9nYvI2R3c47Ldu+XbBrLpdqaD25w6WwTrvgO1QQRouM49suhSdcyjmhtSSOStOf",
+	"cqrm5aHVfyrzrJdyqKDT8fPTgH7KXXcfdX6AYNp+ths+yw235jbfZW0gs9VVanPo15VPewUJMYG81ZlE",
+	"fK6j9W1Idv/FjIXGgXuYNZV0wJ1PHLIeYwcrm1SIOHp34Fbur4dGe834RNfIBXSYOyrcDLfnXsXCwKlL",
+	"NMkwP5ks88hGAXlAk6fqaQd+U69W+jvKde1m+qjisGDLjdtZVu0ANyzM1Zp85fuRjmvlVxbNrd0qH8jY",
+	"TA2dMClfV3RtlL6R+fOIzOWKLAyX8iWejOUH6oOrkhRuQX0ApC+pFN/YNd9GtZaIEenzBodiqcXuamWg",
+	"pQCXTHhZ7GNySuwfHR7Ue+BZphha4ZVvaSmHCyrWDRcaw86Gd8M240s2Ph8koGx80hg28U/eUcgSM77g",
+	"CPR1HzUEYDv1VL5n9hTKwtDmTQULyQEn3JV2mN6Nr6EY2fU5lHnYOBWdPiu6Bs1gzDHdEr9jgRqKp4zc",
+	"dTVl1L3NYelYGGUna9jrSga/dyTYk0V+hLUnSMoyfs0KW/4Cma7yy+U6OOzNCZmZyKm5denGvfYdtDxV",
+	"wpN42JufQum3yVMVtT4SH0/kivj6FJA6ZH2LYF3jx6Y+zXgIuz1c0YAqq5zBSzCX70+cCbqQpczZJdKC",
+	"EadchOdizdt5IBNcXRBfGaVWkAQ/WWsIbD7YPXFMKmgg7DW8aPc4eO0MhROp96BzssC1uCW/kjPQLGnQ",
+	"TPe8BBSxap9cr1r6Dn7wATNJ5ety2+6BzV9p2NTAQbHZE7emzkJj70BptYUaQB9tudz0UDdywYZhWJdo",
+	"6F0dFQ3O/+wQ5C6eVf3eFg2qrN8w9E6UuroS/Mpdgpb3z8XVhJZ3RZRSvPYZL3ZDOKsVnh4/EunIGpNz",
+	"lV9XpFP5Fysxyl84mVD9jS2IF2PK1V+X3LX6e8f+7EFbHuRPKtjBGCuo/hruaytpVe8bEFnsRoFlaGv3",
+	"ASH6Rp4xb9jrmxQh7leyL5eC/3MJniLzWFKpohf8zR5a4ivB2+DBg9MabDKBEiibyEij8maMQpvj0b9H",
+	"rnZ8JV3FOgx9FtLrp98d9zq9B8edTqd7E5/0//17A1m5N9iyrK9ZS/8CR+hMmgWAmmV2ApyHbmtsCBMN",
+	"SB0U09m/39z2Yp3VkLRLlNm3dGe/Wh5xIDY1rRo0c8/6nnuiS3xVuc8LMYkjLaobi1RsdOSMzWoq8t4e",
+	"NiSUBhAFFLgAJi22FGHxViA0UU+lq6FlkbzWVqlnSjRX1PrMAIt9a5b2yYjmfHTuUHiuCCcW30zImE3o",
+	"UjFCLejYA7tW1CpYWkpyd+Srm47uJRi9QJ41p6lzatwdZfbvgbluDtV2D747Kuuhju6dk5GriDoiTeT/",
+	"VVRYZa4M4NZwOGRXuEAOscWtmmuEuZyJTxiCv2Vh13gu3iY6P54khHGZhk9DtZ502IjjewfBEofec8+X",
+	"2L2m/rDqUL3266pe63A8sQSqAJLjC9vuh80pufreFbaf7wSNlZms3mC33g6uboEfa4LfBGX9DXNgs09E",
+	"Fk0QmGbIi9/F29VpqUlrObWKFvqzaCiqf9c+vtsPojCC8NPBrppOYUvTXjyGz5Co1qyiVpUpwwii2Wrn",
+	"vmjEyoY3EervGsp9quNR0eKIpa8eGKgN3CMUt1+6VJ0jNVht2XFeEJplbfKDzVBIzI8+VlsuBl4eCCwr",
+	"/bbiTQd6XlGza54/2mqn6yCdxjrdfaFlrlFPuZmS6oig2sAWdtBlRG5qsfsL6rIz+aPOZ0ike9S5Xebc",
+	"bfKkducYNV+13aAi8JcaylszQAsVcsKUhf4oMCONIjuWS43Vz2qgHF2pxgWAI4/vKRE9A2HjWpXy5L+p",
+	"LnmsIDlx/tWBuElB8jh4yK0Dk53sXBshRH7bKkihAD7kvWz1atwxPf0tn1wxHWk2tDPxUgflpFxB9JSx",
+	"BbtBqYMbpxPUKNS/X8kUjREprvOTd2wNS4PcUQg5TFxdLyzcc9PaZ3uj+d7yBXOlsjcnHEVPha2i9rb2",
+	"3ThPYSYfd+SOu7G3zfip29Ca3N3iRvFtFfb3oBhDO4qm2glZmhZyET9vjF2hr6JqoaH/a1XJJtr48JbC",
+	"mQt5zdK+jdMEbR6wYOUUgB9GiSodqxUtarOOsW3QF7pioxzgpp4TLbdtDQQbgl6ZVJGR2U6b1ViGLcw+",
+	"ZYwWgqWVylawD7vrNkOZBwtE9xaSli137jHyswi9fbvVgXaigjz5ECxuZHxecIF1kDT7oG/TglqxybLg",
+	"ev3G7LKvh/k3to5nAVZSrS9eXUKpsT4ZXYTRiz75ltGCFeRvT/8+apO3KwlVIxCE5M2xNSkkIFXJU6Pn",
+	"QeDUlqads4FA5FGZwh0Wcs3pekTuYo0Ih4SAarT3gFRpGpAslpl0URQr1ICmAPMJEy3Peq513vr4EVB6",
+	"0wiZXZDxUhl1ShG1VpotyF0qyBHN86N7ABUy8yFHRzC3o6MEUBaKUHJ0ZOd4dGSPtpI1aTunHh1Z5mVe",
+	"hfZJA2H2++jIyJljOZ0eHVVUP1/VFxEhZu0qAAOF3hLMdHag4tLAG69herhdR0dETnHMao8660wfiIE4",
+	"OroAVUwdHcG5QvuJiB3CC29/9ElgfyREGVo+65hZdXvtsw5ZL6mwaF7zRaxqoDTpwqqoHghQbwPzg9zt",
+	"djpkwbOMSwHv33O1K4xBsSZ/ffPyhdHyFStsWWlF2Ac60dkaRvKlTMjUXCguhbKrMzLCre31syfk5OTk",
+	"sROo/4LUP3sCCz4pJHpRXQePEYZMTo473bedx/2TTr/T+abzqN/pjNrkwsJzzIe5ID++fWJHRNbmxrxF",
+	"ATkLkrfOs5RqOqaK2c2rqJx2xNcQqXWl3+mUHR2VfXrFmswZhbzwiyAkD5nE1hMWAHVG5G49juXiVPcS",
+	"P8OB2PHiRpDrXrhW+7LNVn/reLuL8NvYvd1fj4kaCPaBK63Oa4CAMinHhqkDnfu08ziCQmoTCFsTCnCU",
+	"Y7Q5ybiQV0yYzwob1zdnMhBnHz4kZYE4IMdqPBw6Ndu7JIwFO5EL5g1Yl9MgjJ1ydGR+1ev0rL8xDKL3",
+	"a2m5gFv0iROAkuZZZhRjxaCKc3sgXjNa6QKcBOzChgwsTUFXTDSJHDzCzhk6UBly1SzLcA5OO+qTXCqN",
+	"zbJLSeF6ad+FRhD2J2UjB7kEnMd4TUbfPcVq49hp0wH8YXPMaSJTkGLCzm1zIuudsjTqLwnKY/tR10B5",
+	"VOtEbYgb+26Cze+3UhdL3+sYA3W22XEf+GuwX4ZUnQsF3sLWSGaLLGzY3elRiMuw6OZv/qGkGIUIevLK",
+	"YohJyiYc3c4jWxgceVtzN/OBQHUS5zhCjPOoTV6wFWCRVdDmSRtbrsxAqjV3cpfNosNxPT9aoJiFHBva",
+	"qnUnQr5mbV8jv5S0sB6y4ErlLMMhDYHDKhTPmNDZmvCZkFD1wTFIyM0J2rL37SPbO1LhbQpBx0gGR0cl",
+	"QAn4AZzbWi77gGKWwkoMiB3Dd6yRRsYyNWLDiiQQQRaQ4/0rRsy0yVP4gC1j7KTNKMTrj/pmxEIllS7a",
+	"Now/EFW1bnRx/BOhx/8inePHpE2G5HiUYJVvs4EQkMCKj/+9lJr51l5mS8xVtehO8A6gvpPxCRNoi6Am",
+	"NIXOGa2LnE7m7LjX7hglloJKFPwOYhKLBTWmEpZuUYnXtazCYSF+5kCN4KgnUGOmQOsVXdsy+xevLoNW",
+	"5/1Wt93BkYymRHPe6rdO2l2YUE71HDTSkiVgwWe9TYO2vejHbM6N+CNYSi0hMrA8k5L5I9PVJY+aMa3a",
+	"5Fs248IzjBEYFaMEMzMHYlR2AB4hQA056gzIeyWLKwCuoVJmjsTqrshFq31XrmzfFcNI4F5wz3DgcoPC",
+	"3B4Iw62gGBsMU3FTbvZYhlNHGuBSXKatfusHrvRT18G4vLWt/s+xvayucFquz1merjqMUzDgBkBkTNgI",
+	"OTffAiZREhc2TbYKOK1VTe5WG2Xc7fz6c/f48XssxtRJug8/3otmtEbdIuayWlLQ0l1NcwxNUwOIaWVq",
+	"vv5Ur1Yz+KRXc4pvd4Z/fG8sR5VLodDC6nU6mB8F6oi1uSqwPfO7ciJ7dMWfMTRb6uYKnJmc2q1om4t2",
+	"iqPHPupnef8SAXmB5/q009392o811B68d7L7vWcAk00ZZN+d7TdBG/uHF072mprHcYWWL1wAZ/P+3DLi",
+	"s/XeHFnJ+l7JLCO++7emMxW0A39vPmY4VJlnd39svSxGF4p48P3dDcv3oEtX8NQlRlZs7aWC/PCLLPPJ",
+	"h1b3KbH6Rk5ZUJRRb8sMyP5ABLV6rE2BduLSVRlzyato6Ii1HX7hyzPxgmRGeJph0fLGeUKFcC91ocSw",
+	"GQ5bitmgEnlDpwxTLYzdgXYFLtYW0tkzB8Hr+KedxwMRS3Ews3X6kYPrRLjht1ykPuUSHTtM6W9lut7j",
+	"ZlqUHNzlnGpuHy0Jxtw7+LVZHpkYOWOj9PUaz9i5ZMkCL2/LPXNcPuMqDrTkj/mzR8vny4u/vhw+7+Uf",
+	"xt3/fvyvF/94x948kK0gU9TN6/j0YbeLrGE/fmI2xt/6qs/LqLgfPyMrs3nFET7mawYkWFW+nmwLxRL/",
+	"GMzttPN49xuvbTc683x3jxEM3b6V8geAtcJLZ/ssx4Nfn7OUU2gp/HuzX3ej6yz4Cc0y9AdgkzSjTLva",
+	"cgFPDnKdY3w5g/41zZz5GZRpD4YpGXC1b40xzGKta8gzCWlNCiGh5vY3d+4hskD7cgwvgdkFJdsX+LZn",
+	"qgh1Cnjfqat5QQl06HKmlpCOrVqfKRaWt2U2olqhlFc/5rfmhPtd7GrboD8OV/mjcJTT3W+8kBpI88BS",
+	"PEv5ARLn7F1f5ju4SFkue4f9Ka2dLII62ujKnIEbAV2I7ah9hjb2LvvspUObW6+dTa/zTssmC6cC1tvr",
+	"7lSQGdFpOFXQqmi+BUdsfAcQ3G/sav32bYODQ6RsKOf3t0xmCL3ynX6n9Mo3zNTjFDfM1VuUTo4bqKOg",
+	"zvsOC9uV98MqoFDQHeprmrmgVw/0XSAusfbLjy4M68o3GOC9swd7Vhv6938eN5SXajTG7WH9qY3xsqz/",
+	"VmMct+JgjN/KGP+Be2IKWLZrGAAFfmOq3XMXnA3MYMf8XbVoDJeOSiAPRiB8nitXZGLMVeFiI+N1JXuF",
+	"vPHBqIFYuaa2tRgTGKhIbEmYtN/rdIh/ByfpGm0a6yb0uImU2Otge3oNBCLqadn7J6bsPQG29tJjt29r",
+	"8xZsxpUufMu90PCdZFzwyR0jjsqHyJQB4ZfR3tDudWhXbM5VPbbXta8kxKXmEcic5IK1qrXpU5bTQmPq",
+	"h8/jO/YPV4GJtTS3G9jJlTYUX1iltS014hotkg4GPgnNzBVygDBdi5sCB+ohK/kNx99wkGFuWkUCdzEu",
+	"3u72Tn4K8wXirSr2o4AQLVgZ7AQH++nGVOJQSfv1Y7Ml81xxcVtue6OpAXYyaCZAnyGA5eJvSo/baaIE",
+	"hh0cJX94qyanGwbNcyhVZCVcTDZWTBnfyzuwaari4jumS1nx+7GyUAr+SS3yr07JApTINlLaMFFjUykf",
+	"wXN2EM73cUK8D7hxdKrf/tvbFUC1LFi0U0igdfnynRfQzjishGUzX+t1pYDb9wGl47NJgnKfc6pcCVGW",
+	"tkmtBrdhy1OqtIUkVYqZOVifQ2v5AqS1QEhQGa1NnmBVC0LddN26vKLZJm9hN4QkZhOiuqJ59Wu4/n7X",
+	"rbbS+x0G52J2Hi+/448Vc0rg3rg4P1oJxsRFOB3sXoDfapqfffo+PIpPwiT/hJ7IG8r4r03iPrFX8aYi",
+	"936AiG/yKH5vmwzBq3dcRSRgROjcD9CZIXLQliD23GGj8BLWnsa4K1aoDgouDkS61GvAC5sXBOYKxRjE",
+	"d0w/K1fxGXlEMErDXS235s/qsf8j3ZNGfWIOMazAGPFFvj69hpE0Yy+Ikh5kvHY+9BLD5fL7PB4ULhS0",
+	"nS77tJX3BgDX5srcDSuEpXStfOEMV0kAS4KBNqulrRrmgJ1XjOVBEyNMta7ldkELEYvaL5P6z4P6bRCu",
+	"RO8qVwMRXuEAjykgzGV+X2I+XTKChdDbljwqOCwsSd4Aveal42kggutIXlaA17YCWrC5riRbAkfQd7XU",
+	"tFNPoBTaXWBjGwXY7sXYEnKL3+7jymkxYVnVu/XtGir8FQWHj3u/h/tVv/XmmS9G1uq32Ie8YEq1fGmM",
+	"YpjPpTDmfffR46Ojo6Nu7+TUEH9BJ1dczIbe6fDmGfgWHjx89LgDl+2aK15DmbwIUIRzQBGGk/KzuOaF",
+	"Xpprvr8zoWS5v5OHayfPr0IeEVkkC8zgRWuxLPaHPrBPrj5un+Ol9uB7N5ODJvjpJNzB2/Nmo2zmTpHa",
+	"oIw6RPfnsrwvlK0m7lrglHYz5DCBXEOodD2DJ5Lp5pIEJTRGxeS/QBWeUzUQQWk4W6C57ClaCZOSC8ib",
+	"QSFW9ZHbTqo4ACsqsRr7JNXQbwKGcYU+XaJeQgom2IqlHvAPdcbGjNztdTr3zh3QEkE+OJgsXI8YjTav",
+	"3TasyB2MFXM/WCm5tcy30xrQWkilYPfamFtUtmb02UcDsWa2RMiYTYK2NhMKBe221Uxtjj69CtKDbyub",
+	"HUDyoqwzVd6LS4A81XGWhuoo1HwspXbZo6jV65y0O+1u96T90HcniwIxvad/P0TmxxsI3VrDpS8Nk7Ln",
+	"ss0dcqes4VyNL537ji7hFbhleClyumWEyf0OAyzHc6lyrqFOZzX4ZDt4tlYfaKfyf93WzshUtzky5Vto",
+	"2jINWyglrCyBWfetFZvMqR7+Q2F5O2CkLuX6snG2wmjGb7TRCs/+9qj34PTyh7d/e/J998GT/+6ddXpv",
+	"Lh/99OL52+cPHv7PG/jo5MoQer+VFyyn6yFP/3P1odfpnnY7vYe9TufxyeOzs17vwdlD+uBx5+TR496j",
+	"s24H823Wb/jMnLh8/Th99Go5F5eTb/7+06PJt98/e7KaznL6t8ez9OE1bSUtxWfiLca0Xr+5gFSfBXuj",
+	"6cJcp+7Dh72T3qMHna4hASztC7xnIzjXO4PgnC8Y9HM9imi3ztZockWf3M8uWubaGhkhZHtotrqPw030",
+	"0bxutxbN64bRvI4vbrZf4M93k7SHe+wOd2NmN2YEWyCLWD7JhvO2Xr7el2IQoZPcpaCeN0kPn8PuJFg9",
+	"6/WgKh9U5U+nKr/MmSiTyQPN2Gu+jbqxhqo9n081tkmDYtPbs2Lj42vOVkZ3Rb8utNW2FSX0Zukfc3Vy",
+	"avMDAZnEQ3UU9U3QjQG3SHBpBLqEnlcaVdgG3a6sDEXQoa2uhGPjy4lNgcYspkibN6u8DwRX6DuCD6HZ",
+	"YqwC1OWxwaWZiNhYWJtcuJlm/NpoxAyK3i01s5+cY8L5ZM4mV3Jpe2TQLBsIGMeX7mzWSW0Jqt+ikpop",
+	"2+ztqjr6MuLIc91vNzJ/zHPH9rmbSIxqbam9NMfuJxMMdvca5IIjFAnA5ANDPjDkVr/1PRj7ZSWTa8xX",
+	"rF6UrXza/SaGYmlWTjyUBBUNTKK/dLxIen3knIzUWkxGwEvasdBXaMb+PhaZr8N6QMR8OUTMdh3ipiEr",
+	"e8J1WMwGbd8WGFP/fpMW8sT5mrjy5eBrPqbzIBqktJHwRg8JG7W1q/AX0oR+uRgIXzSyvJhhvDreVaxf",
+	"9gzbF77y+17SF1WAEdceWXTuSnIF1ThXTaCg39OQO0BfDiH97dCXvYyqTYZm68Z8RpYGPggV1rMKAwy9",
+	"Ts9dQlXWF8MGGfFOMkGPgk0eNxBlCanS28GDWwHt1qBUj73zQSg9mhsSq2lWLmYgKqhY/NZyUanQDjkY",
+	"WJ4HCy7ZJlCVlJVGm+i1K975m0LoNd/8GeR+uEaZsRyQs06nLH3dushzyYXGzp5UTJiNbDUC6I9f3yiJ",
+	"o1qjfS+7qXfLTYivtNET3cMsxfZZ1A+94SuFjzU5R13pZnNbAj9oL+oHPX3U656cPOzdzA/qutO0nGfb",
+	"9l7Zx9362047ssybnn+TJHT6RuDRPEi0gxl8a6MCaG3DrEDZFJGjTkZuEaPGSP18MtTH7b3qF3Hnh/Hv",
+	"zfC9N7UhRryiRara5Dsp07q+O5EL16rBFmOGQAH8jAbEgqGe2et06i7GUDPFOUDjrioEoNKAGOBx7tGy",
+	"LqS64mKGhkw5hE0UwLIQawYN+W09UZpl9X3gKmz/ipnbZSrAHeWzn6kimVS6De004wuC92EfMyzsKwnX",
+	"ieu3uYcV9GYtJl+Np8Jlp/rjwh3l2if2/A5WDqpR5jCQTl3yfdTicQQDsJGDofMH9eRc2BKZ/niFXN3Q",
+	"fNFB44Oo0xELguqCCsWxMPAmtzTmieXx9eqUtlykIlBKfpsD0rdg+IzX24/R5OL3y1QHb+QX9EZWCi+j",
+	"//xLuCctze6VPxpYkZ+JOPdS4Q8ppL+bw9w3AdlUa29Kj3jUu8jxvjGO75fN3G6sHteGadKObegZ4Gfe",
+	"0aI3m4xZna78LfYUO680mUQHDUSbyFuZpURJAJxqlmVVrSkZiLJ8PS45rAC1FKkLtBfaqs2uFDt2PbSS",
+	"KGOzNsE2AFYD3igPkeClqSnKFZca3CtMRzsnvugnlKr22mzGZmUBbuimHtbZj3Ubj8JH8Vgu3Tb+wGaf",
+	"qVrdt3A+IV/5FD6hT8HNSjvMZhZomR1cEn+evLmYg8DD/GPtCDfZzTb/wQ5OeR99bp+NYT4rmAW0O0+1",
+	"qPPK+kKBzg3bcPwGm3BkWZu8dBl77lFj3mP7ajKn18xv0kBwqPeO3ojtbGePuCLs0QYX+l3Ygd0U570w",
+	"9kJ1Pw+s4U/NGr7j1yymcVRqWe7mAtCl8rPd+jfLMQTiqOsK767yjHKRWF8ZYAtWwuozZaqq7cWP2pHL",
+	"39ErPmFYhbfgYoYsRbAPmuhiPRC2LDrWV4cGr1MJnsc2uSgdgElZG4PYLpVlnDDAIlhWYdgE7BOt8omB",
+	"aGIUcIOazJ8vziFcFyBx4Al/cnWBidLqwksWZwaNH8YPsuK6uTmItVruKJIvxxmfQGMAJtAPuiyyVr91",
+	"H1iCHTfabrL0/csVg0vaLut/2pTFWN1X5iFKWpKJzDI20WFdx7KpHqBqg496V8jmZ11TPGO9QMxhKgsS",
+	"ZBG2K1V0YQ83P/Ku7o+RW1rmJKC8B22ygiFsZ4nYCGFXLdg9aE+UlC3NeOEbRNjGDUFnSVswXQVjBbWO",
+	"zYm53lzgzYFua7aZb2PN9Fdb+n35/oMed/HhA+grXJDuGcHeeapfySM8IyohJx3zvz2yMDKi28H/nuB/",
+	"oT2hIHNsp4TFcQvGSErXykZMmKimI0J85dzXCKbYRIxQ845vcOF7JkE1A2NZGUN6IGwXmUqrsZmESpzm",
+	"F+6jDOu1JySTUPg56DsGXt1zQjFYgOVXnGQKMzyhPVvKsUQCdifUtkUzS6EzFVZ9t+Xkx2vyxpjetEjJ",
+	"O3tu5K6yv3In2Z7Ixb2+77p2bF6melmwEZnLLMVeI/6XWBmDTua2dzDIUzNF+3pC9ErGmnj+Dyv41EJn",
+	"6Ar0Z9c0MePjghZQ02JzvhhwgU6NUMtAJwPhrgkAjPzENV8wpekiH3ltfoFNwaggZy4ngMjptF2+BP1D",
+	"bBrtNYJiRtw2ukYcI3YbpQsWJsEqj8DpQzsn6BJmdoWniGQHib+zi5Ibkqe+0DFK0/L+lRNt1R0NIYph",
+	"Z53ld0FbMTP7c/Kj4B/cFds5vN/c3zYL6BFbAI3IKRlddxPc6jFV7MFpQhQze6aReFVOJ2z31Dxt3mhq",
+	"7z+PcwjaLe3lFfrf/93klZe2wyC9YqKNwr0MS9luhAmxzdFI1/nq7NTirYeQSxvN+MCjDzz6wKMPPPrA",
+	"o782Hu2siIMufeDTBz594NMHPv1182l0VR/49IFPH/j0gU8f+PTXyqd9OO/Aqg+s+sCqD6z6wKq/NlZt",
+	"MamI0hqmmAN7YNUHVn1g1QdWfWDVXyGrPjipD2z6wKYPbPrApr9qNn3wUR/Y9IFNH9j0gU1/1WzaJpcM",
+	"5VIrnh68Hwd+feDXB3594NdfLb8+hBQPnPrAqQ+c+sCpv05O/fHj/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -325,10 +325,14 @@ func TestR41_AnotherAppsNumberIs404(t *testing.T) {
 	open := w.order("REG-2")
 	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":5}`).number()
 	known := map[string]struct{ number, body string }{
-		"GET /v1/orders/{number}":            {order, ""},
-		"POST /v1/orders/{number}/close":     {open, ""},
-		"POST /v1/orders/{number}/payments":  {open, `{"entry":"official-account","payer":{"openid":"o1"}}`},
-		"POST /v1/orders/{number}/tickets":   {open, `{"entry":"mini-program"}`},
+		"GET /v1/orders/{number}":           {order, ""},
+		"POST /v1/orders/{number}/close":    {open, ""},
+		"POST /v1/orders/{number}/payments": {open, `{"entry":"official-account","payer":{"openid":"o1"}}`},
+		"POST /v1/orders/{number}/tickets":  {open, `{"entry":"mini-program"}`},
+
+		"GET /v1/orders/{number}/fulfilment":  {order, ""},
+		"POST /v1/orders/{number}/fulfilment": {order, `{"method":"virtual"}`},
+
 		"GET /v1/payments/{number}":          {payment, ""},
 		"GET /v1/payments/{number}/timeline": {payment, ""},
 		"POST /v1/payments/{number}/sync":    {payment, ""},

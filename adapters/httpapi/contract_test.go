@@ -36,12 +36,16 @@ func TestTheDocumentIsValidWithItsExamples(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"POST /v1/orders":                    "pay",
-		"GET /v1/orders":                     "read",
-		"GET /v1/orders/{number}":            "read",
-		"POST /v1/orders/{number}/close":     "pay",
-		"POST /v1/orders/{number}/payments":  "pay",
-		"POST /v1/orders/{number}/tickets":   "pay",
+		"POST /v1/orders":                   "pay",
+		"GET /v1/orders":                    "read",
+		"GET /v1/orders/{number}":           "read",
+		"POST /v1/orders/{number}/close":    "pay",
+		"POST /v1/orders/{number}/payments": "pay",
+		"POST /v1/orders/{number}/tickets":  "pay",
+
+		"GET /v1/orders/{number}/fulfilment":  "read",
+		"POST /v1/orders/{number}/fulfilment": "pay",
+
 		"GET /v1/payments/{number}":          "read",
 		"GET /v1/payments/{number}/timeline": "read",
 		"POST /v1/payments/{number}/sync":    "read",

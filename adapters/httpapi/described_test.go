@@ -27,7 +27,12 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/tickets", `{"entry":"mini-program"}`)
 	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
 
-	_, payment = w.paid("REG-2")
+	shipped := w.paidToShip("REG-4")
+	w.must(200, clinicKey, "GET", "/v1/orders/"+shipped+"/fulfilment", "")
+	w.must(202, clinicKey, "POST", "/v1/orders/"+shipped+"/fulfilment", `{"method":"virtual"}`)
+
+	order, payment = w.paid("REG-2")
+	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/fulfilment", `{"method":"virtual"}`)
 	refund := w.must(202, clinicKey, "POST", "/v1/payments/"+payment+"/refunds", `{"reference":"R1","amount":500}`).number()
 	w.must(200, clinicKey, "GET", "/v1/refunds/"+refund, "")
 	w.must(202, clinicKey, "POST", "/v1/refunds/"+refund+"/retry", "")

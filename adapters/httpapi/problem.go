@@ -53,6 +53,9 @@ var problems = map[string]struct {
 	"unavailable":                       {http.StatusServiceUnavailable, "Something that this needs is away"},
 	pay.CodeRefundNotAbnormal:           {http.StatusConflict, "The refund cannot be sent elsewhere"},
 	pay.CodeNotOffered:                  {http.StatusConflict, "The pay channel does not offer this"},
+	pay.CodeOrderNotPaid:                {http.StatusConflict, "The order is not paid"},
+	pay.CodeFulfilmentUnderWay:          {http.StatusConflict, "Another fulfilment is being reported"},
+	pay.CodeFulfilmentFinal:             {http.StatusConflict, "The fulfilment cannot be corrected any more"},
 }
 
 // fault is a request that is refused before any use case sees it.

@@ -73,7 +73,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 		Entries: []ports.Entry{
 			{Name: "official-account", Provider: "channel", Account: "hospital", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "01", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
 			{Name: "mini-program", Provider: "channel", Account: "hospital", AppID: "wxm", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, Secret: "env:WXM"},
-			{Name: "second-account", Provider: "channel", Account: "hospital", AppID: "wxb", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
+			{Name: "second-account", Provider: "channel", Account: "hospital", AppID: "wxb", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, FulfilmentDays: 3},
 		},
 		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
 	}, time.Now())
@@ -213,6 +213,16 @@ func (w *world) order(reference string) (number string) {
 func (w *world) payment(order string) (number string) {
 	w.t.Helper()
 	return w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/payments", `{"entry":"official-account","payer":{"openid":"o1"}}`).number()
+}
+
+// paidToShip makes an order that was paid through an entry with the duty to report its fulfilment.
+func (w *world) paidToShip(reference string) (order string) {
+	w.t.Helper()
+	order = w.order(reference)
+	payment := w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/payments", `{"entry":"second-account","payer":{"openid":"o1"}}`).number()
+	w.channel.says(payment, pay.FactSucceeded)
+	w.must(200, clinicKey, "POST", "/v1/payments/"+payment+"/sync", "")
+	return order
 }
 
 // paid makes an order whose payment succeeded.

@@ -68,6 +68,14 @@ func (a *applying) decision(d pay.Decision) error {
 			return err
 		}
 	}
+	for _, m := range d.Fulfilments {
+		a.fulfilment(m)
+	}
+	for _, f := range d.NewFulfilments {
+		row := toFulfilmentRow(f)
+		a.also(inserting(a.tx.s, []fulfilmentRow{row}, nil))
+		a.audit("expected by "+f.Deadline.UTC().Format(time.RFC3339), auditRow{OrderNumber: row.OrderNumber, Payment: row.Number, Kind: string(ports.KindFulfilment), Number: row.Number, New: row.State})
+	}
 	if err := a.events(d); err != nil {
 		return err
 	}
@@ -115,6 +123,12 @@ func (a *applying) refund(m pay.Move[pay.Refund, pay.RefundState]) error {
 	a.mustMove(a.tx.s.statement("update refunds set ").set(row, refundChanges), ports.KindRefund, row.Number, string(m.From))
 	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Payment, Kind: string(ports.KindRefund), Number: row.Number, Old: string(m.From), New: row.State})
 	return nil
+}
+
+func (a *applying) fulfilment(m pay.Move[pay.Fulfilment, pay.FulfilmentState]) {
+	row := toFulfilmentRow(m.Row)
+	a.mustMove(a.tx.s.statement("update fulfilments set ").set(row, fulfilmentChanges), ports.KindFulfilment, row.Number, string(m.From))
+	a.audit(m.Cause, auditRow{OrderNumber: row.OrderNumber, Payment: row.Number, Kind: string(ports.KindFulfilment), Number: row.Number, Old: string(m.From), New: row.State})
 }
 
 func (a *applying) newRefund(f pay.Refund) error {

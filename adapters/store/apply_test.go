@@ -352,3 +352,55 @@ func receive(t testing.TB, s *Store, m ports.InboxRow) (id string) {
 	}
 	return id
 }
+
+func TestAFulfilmentIsReadAsItWasWritten(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		o := addOrder(t, s, newOrder())
+		p := newPayment(o)
+		p.Route.FulfilmentDays = 3
+		claim := addPayment(t, s, p)
+		d := settled(o, p)
+		d.NewFulfilments = []pay.Fulfilment{newFulfilment(p)}
+		apply(t, s, p.Number, d, claim)
+		read := func() pay.Fulfilment {
+			t.Helper()
+			rows, err := s.Rows(t.Context(), "clinic", o.Number)
+			if err != nil || len(rows.Fulfilments) != 1 {
+				t.Fatalf("fulfilments %v, %v", rows.Fulfilments, err)
+			}
+			return rows.Fulfilments[0]
+		}
+		if got, want := read(), newFulfilment(p); got != want {
+			t.Errorf("read\n%+v, want\n%+v", got, want)
+		}
+		whole := pay.Fulfilment{
+			Number: p.Number, Order: o.Number, App: o.App, Account: p.Route.Account, State: pay.FulfilmentReporting,
+			Content:     pay.FulfilmentContent{Method: pay.FulfilmentExpress, Description: "药品?", Carrier: "SF", TrackingNumber: "SF1", ReceiverPhone: "189****1234"},
+			FulfilledAt: at.Add(time.Hour), Reports: 1, Sent: true, Attempts: 2, Refusal: "WeChat's code 1: '?", Deadline: at.AddDate(0, 0, 3), CreatedAt: at,
+			ReportedAt: at.Add(2 * time.Hour), Due: at.Add(3 * time.Hour),
+		}
+		move := pay.Decision{Fulfilments: []pay.Move[pay.Fulfilment, pay.FulfilmentState]{{From: pay.FulfilmentAwaited, Row: whole, Cause: "the app fulfilled it"}}}
+		held, err := s.Claim(t.Context(), ports.KindFulfilment, p.Number, hold, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(t, s, p.Number, move, held)
+		if got := read(); got != whole {
+			t.Errorf("read\n%+v, want\n%+v", got, whole)
+		}
+		if n := count(t, s, "select count(*) from fulfilments where claimed_until is not null"); n != 0 {
+			t.Error("it is still claimed")
+		}
+		err = s.Tx(t.Context(), func(tx ports.Tx) error {
+			if _, err := tx.LockPayment(t.Context(), p.Number); err != nil {
+				return err
+			}
+			return tx.Apply(t.Context(), move, at)
+		})
+		wantErr(t, "from a state that it is not in", err, ports.ErrMoved)
+		timeline, err := s.Timeline(t.Context(), o.Number, p.Number)
+		if err != nil || len(timeline) != 4 || timeline[3].Kind != ports.KindFulfilment || timeline[3].New != "reporting" {
+			t.Errorf("the timeline is %+v, %v", timeline, err)
+		}
+	})
+}

@@ -24,6 +24,8 @@ var claimables = map[ports.Kind]claimable{
 	ports.KindRefund:  {"refunds", "number", "account"},
 	ports.KindInbox:   {"inbox", "id", "account"},
 
+	ports.KindFulfilment: {"fulfilments", "number", "account"},
+
 	ports.KindDelivery: {"deliveries", "order_number", "app"},
 	ports.KindAlarm:    {"alarms", "id", "kind"},
 }

@@ -14,6 +14,7 @@ func TestR35_ARowIsClaimedByOne(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		_, p := paid(t, s)
 		apply(t, s, p.Number, refundMade(newRefund(p, "one")))
+		apply(t, s, p.Number, pay.Decision{NewFulfilments: []pay.Fulfilment{newFulfilment(p)}})
 		receive(t, s, message("m", ports.VerdictUnmatched))
 		publishAll(t, s, true)
 		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "1", What: "what"}, at); err != nil {

@@ -41,7 +41,8 @@ func (s *Store) Refused(ctx context.Context, provider, account string, since tim
 const (
 	// overdueAfter is how long after its due time a row is looked at even on a busy machine.
 	overdueAfter = 5 * time.Minute
-	// longestWait is more than the longest time until an unfinished row is looked at again, a day. An order's is its life.
+	// longestWait is more than the longest time until an unfinished row is looked at again, a day. An order's is its life, a fulfilment's its
+	// deadline.
 	longestWait = 25 * time.Hour
 )
 
@@ -57,7 +58,7 @@ func (s *Store) Overdue(ctx context.Context, now time.Time) (overdue, tooLate ma
 		if n > 0 {
 			overdue[kind] = n
 		}
-		if kind == ports.KindOrder {
+		if kind == ports.KindOrder || kind == ports.KindFulfilment {
 			continue
 		}
 		if n, err = s.count(ctx, s.statement("select count(*) from "+of.table+" where due > ?", micros(now.Add(longestWait)))); err != nil {

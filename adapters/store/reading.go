@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/paybridge/paybridge/core/pay"
 )
@@ -19,7 +20,7 @@ func readAll[Row any](ctx context.Context, r reading, where string, args ...any)
 	return found, r.s.scan(ctx, &found, rows, err)
 }
 
-// rowsOf reads the payments and refunds of an order, by number.
+// rowsOf reads the payments, refunds and fulfilments of an order, by number.
 func (r reading) rowsOf(ctx context.Context, o orderRow) (rows pay.Rows, err error) {
 	if rows.Order, err = o.order(); err == nil {
 		err = r.s.keys.openBill(o, &rows.Order)
@@ -51,6 +52,16 @@ func (r reading) rowsOf(ctx context.Context, o orderRow) (rows pay.Rows, err err
 			return rows, err
 		}
 		rows.Refunds = append(rows.Refunds, refund)
+	}
+	if !slices.ContainsFunc(rows.Payments, func(p pay.Payment) bool { return p.Route.FulfilmentDays > 0 }) {
+		return rows, nil
+	}
+	fulfilments, err := readAll[fulfilmentRow](ctx, r, "order_number = ? order by number", o.Number)
+	if err != nil {
+		return rows, failed(err, "read the fulfilments of order %s", o.Number)
+	}
+	for _, f := range fulfilments {
+		rows.Fulfilments = append(rows.Fulfilments, f.fulfilment())
 	}
 	return rows, nil
 }

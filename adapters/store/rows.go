@@ -266,6 +266,57 @@ func (r refundRow) refund() (pay.Refund, error) {
 	return f, fromJSON("refund "+r.Number, r.Legs, &f.Legs)
 }
 
+// fulfilmentRow is a fulfilment as it is stored. Its number is its payment's.
+type fulfilmentRow struct {
+	bun.BaseModel `bun:"table:fulfilments,alias:f"`
+
+	Number         string `bun:",pk"`
+	OrderNumber    string
+	App            string
+	Account        string
+	State          string
+	Method         string
+	Description    string
+	Carrier        string
+	TrackingNumber string
+	ReceiverPhone  string
+	FulfilledAt    int64
+	Reports        int64
+	Sent           bool
+	Attempts       int64
+	Refusal        string
+	Deadline       int64
+	CreatedAt      int64
+	ReportedAt     int64
+	Due            int64 `bun:",nullzero"`
+	ClaimedUntil   int64 `bun:",nullzero"`
+}
+
+// fulfilmentChanges are the columns that a decision may change; the rest is frozen.
+var fulfilmentChanges = []string{
+	"state", "method", "description", "carrier", "tracking_number", "receiver_phone", "fulfilled_at", "reports", "sent", "attempts", "refusal", "reported_at", "due",
+}
+
+func toFulfilmentRow(f pay.Fulfilment) fulfilmentRow {
+	return fulfilmentRow{
+		Number: f.Number, OrderNumber: f.Order, App: f.App, Account: f.Account, State: string(f.State), Method: string(f.Content.Method),
+		Description: f.Content.Description, Carrier: f.Content.Carrier, TrackingNumber: f.Content.TrackingNumber, ReceiverPhone: f.Content.ReceiverPhone,
+		FulfilledAt: micros(f.FulfilledAt), Reports: int64(f.Reports), Sent: f.Sent, Attempts: int64(f.Attempts), Refusal: f.Refusal,
+		Deadline: micros(f.Deadline), CreatedAt: micros(f.CreatedAt), ReportedAt: micros(f.ReportedAt), Due: micros(f.Due),
+	}
+}
+
+func (r fulfilmentRow) fulfilment() pay.Fulfilment {
+	return pay.Fulfilment{
+		Number: r.Number, Order: r.OrderNumber, App: r.App, Account: r.Account, State: pay.FulfilmentState(r.State),
+		Content: pay.FulfilmentContent{
+			Method: pay.FulfilmentMethod(r.Method), Description: r.Description, Carrier: r.Carrier, TrackingNumber: r.TrackingNumber, ReceiverPhone: r.ReceiverPhone,
+		},
+		FulfilledAt: fromMicros(r.FulfilledAt), Reports: int(r.Reports), Sent: r.Sent, Attempts: int(r.Attempts), Refusal: r.Refusal,
+		Deadline: fromMicros(r.Deadline), CreatedAt: fromMicros(r.CreatedAt), ReportedAt: fromMicros(r.ReportedAt), Due: fromMicros(r.Due),
+	}
+}
+
 // auditRow is one transition.
 type auditRow struct {
 	bun.BaseModel `bun:"table:audit,alias:a"`

@@ -154,6 +154,13 @@ func newRefund(p pay.Payment, reference string) pay.Refund {
 	}
 }
 
+func newFulfilment(p pay.Payment) pay.Fulfilment {
+	return pay.Fulfilment{
+		Number: p.Number, Order: p.Order, App: p.App, Account: p.Route.Account, State: pay.FulfilmentAwaited,
+		Deadline: at.AddDate(0, 0, 3), CreatedAt: at, Due: at.AddDate(0, 0, 3),
+	}
+}
+
 // know lets payments be made of an account, without any other settings.
 func know(t testing.TB, s *Store, account string) {
 	t.Helper()

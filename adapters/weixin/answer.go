@@ -18,6 +18,9 @@ type answer struct {
 	AccessToken string `json:"access_token"`
 	Ticket      string `json:"ticket"`
 	ExpiresIn   int64  `json:"expires_in"` // seconds
+
+	ErrMsg string     `json:"errmsg"` // repeats what was sent: told of shipping only
+	Order  wxaShipped `json:"order"`
 }
 
 var (

@@ -125,7 +125,7 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 		return s, err
 	}
 	s.gateway = gateway.New(gateway.Options{
-		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
+		Store: s.store, Providers: s.host, Events: s.sink, Identity: s.weixin, Fulfilments: s.weixin, CookieKeys: cookieKeys, Clock: o.clock, Log: s.log,
 		Installation: cfg.Installation, PersonsKept: time.Duration(cfg.PersonsKeptDays) * 24 * time.Hour, Hold: o.hold, Optional: s.host, Rules: settingsRules{cfg, s.host},
 		Observe: gateway.Observer{
 			ProviderCall: s.metrics.ProviderCall, ProviderTime: s.metrics.ProviderTime,

@@ -20,9 +20,10 @@ import (
 type Options struct {
 	Store        ports.Store
 	Providers    ports.Providers
-	Events       ports.EventSink        // nil: nothing is sent to apps, nor to the operator
-	Identity     ports.IdentityProvider // nil: nobody can sign in
-	CookieKeys   identity.CookieKeys    // of payers' sessions; at least one where payers sign in
+	Events       ports.EventSink          // nil: nothing is sent to apps, nor to the operator
+	Identity     ports.IdentityProvider   // nil: nobody can sign in
+	Fulfilments  ports.FulfilmentReporter // nil: no fulfilment is reported
+	CookieKeys   identity.CookieKeys      // of payers' sessions; at least one where payers sign in
 	Clock        ports.Clock
 	Log          *slog.Logger
 	Installation string        // two digits, told apart in bills from other systems of the same merchant
@@ -129,7 +130,7 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 		})
 		if err == nil {
 			if due {
-				g.nudge(ports.KindPayment, ports.KindRefund)
+				g.nudge(ports.KindPayment, ports.KindRefund, ports.KindFulfilment)
 			}
 			if len(d.Alarms) > 0 {
 				g.nudge(ports.KindAlarm)
@@ -183,6 +184,11 @@ func dueBy(d pay.Decision, now time.Time) bool {
 		}
 	}
 	for _, m := range d.Refunds {
+		if isDue(m.Row.Due) {
+			return true
+		}
+	}
+	for _, m := range d.Fulfilments {
 		if isDue(m.Row.Due) {
 			return true
 		}

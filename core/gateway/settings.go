@@ -155,7 +155,7 @@ func RouteOf(e ports.Entry, a ports.Account, policy pay.Policy) pay.Route {
 	r := pay.Route{
 		Provider: e.Provider, Entry: e.Name, Account: a.Name, MchID: a.MchID, SubMchID: a.SubMchID, SpAppID: e.SpAppID,
 		AppID: e.AppID, OpenIDKind: e.OpenIDKind, Method: e.Method, NotifyBase: e.NotifyBase,
-		LatePay: e.LatePay, Options: e.Options, Policy: policy,
+		LatePay: e.LatePay, FulfilmentDays: e.FulfilmentDays, Options: e.Options, Policy: policy,
 	}
 	switch e.OpenIDKind {
 	case pay.OpenIDSp:

@@ -14,7 +14,7 @@ import (
 // shares are how many of the workers each kind of row has for itself, in quarters of Options.Workers: payments that
 // wait for a slow provider keep no refund and no expiry from its turn.
 var shares = map[ports.Kind]int{
-	ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1, ports.KindDelivery: 4, ports.KindAlarm: 1,
+	ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1, ports.KindDelivery: 4, ports.KindAlarm: 1, ports.KindFulfilment: 1,
 }
 
 func (g *Gateway) slots(kind ports.Kind) int { return max(1, g.Workers*shares[kind]/4) }
@@ -28,6 +28,8 @@ func (g *Gateway) works(kind ports.Kind) bool {
 		return !g.Hold && g.Events != nil
 	case ports.KindAlarm:
 		return g.Events != nil
+	case ports.KindFulfilment:
+		return !g.Hold && g.Fulfilments != nil
 	}
 	return true
 }
@@ -127,6 +129,8 @@ func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 		err = g.deliver(ctx, claim)
 	case ports.KindAlarm:
 		err = g.tellAlarm(ctx, claim)
+	case ports.KindFulfilment:
+		err = g.reportFulfilment(ctx, claim)
 	}
 	end(err)
 	if errors.Is(err, ports.ErrStoreAway) { // any call of ours has ended: nobody has to wait until the claim runs out

@@ -25,6 +25,8 @@ const (
 	AlarmEndpointRefused  = "webhook.refused"
 	AlarmIdentityDivided  = "identity.divided"
 	AlarmIdentityRefused  = "identity.refused"
+	AlarmOrderUnfulfilled = "order.unfulfilled"
+	AlarmFulfilmentStuck  = "fulfilment.stuck"
 )
 
 // AlarmText is what a kind of alarm means and what to do about it, in one language.
@@ -99,6 +101,14 @@ var alarmWords = map[string][2]AlarmText{
 	AlarmIdentityDivided: {
 		{"Two users of an app are one person at WeChat", "Nothing is joined that the app keeps apart. Let the app merge its two users, or leave them as they are."},
 		{"业务系统的两个用户在微信是同一个人", "业务系统分开的用户不会被合并。请由业务系统合并这两个用户，或保持现状。"},
+	},
+	AlarmOrderUnfulfilled: {
+		{"An order is paid and was not reported as fulfilled", "Have the app say so by POST /v1/orders/NUMBER/fulfilment, or report it on the mini program's platform: WeChat keeps the money back until then."},
+		{"订单已付款，但还没有上报发货", "请让业务系统调用 POST /v1/orders/单号/fulfilment，或在小程序后台录入发货信息；在此之前微信会冻结这笔货款。"},
+	},
+	AlarmFulfilmentStuck: {
+		{"A fulfilment does not get through to WeChat", "See WeChat's words below: correct what the app said and send it again, or give the entry a secret that WeChat takes. WeChat keeps the money back until then."},
+		{"发货信息未能上报给微信", "微信的说明见下：请由业务系统改正内容后重新提交，或改正入口的 AppSecret；在此之前微信会冻结这笔货款。"},
 	},
 	AlarmIdentityRefused: {
 		{"WeChat refuses to sign payers in through an entry", "See WeChat's code below: compare the entry's app id and secret with the platform, and add this gateway's address to its list."},

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// Rows is what a decision reads: an order with all its payments and all their refunds, under the order's lock.
+// Rows is what a decision reads: an order with all its payments, all their refunds and fulfilments, under the order's lock.
 type Rows struct {
-	Order    Order
-	Payments []Payment
-	Refunds  []Refund
+	Order       Order
+	Payments    []Payment
+	Refunds     []Refund
+	Fulfilments []Fulfilment
 }
 
 // Payment finds a payment of the rows by its number.
@@ -53,6 +54,9 @@ type Decision struct {
 	NewRefunds []Refund // inserted as they are
 	Events     []Event
 	Alarms     []Alarm
+
+	Fulfilments    []Move[Fulfilment, FulfilmentState]
+	NewFulfilments []Fulfilment // inserted as they are
 }
 
 // Move is one row as it is to be, and the state in which it was read. From may be the row's state, when only a flag,
@@ -133,7 +137,8 @@ func (d *Decision) alarm(kind, number, what string) {
 
 // Empty tells whether there is nothing to write.
 func (d Decision) Empty() bool {
-	return len(d.Orders)+len(d.Payments)+len(d.Refunds)+len(d.NewRefunds)+len(d.Events)+len(d.Alarms) == 0
+	return len(d.Orders)+len(d.Payments)+len(d.Refunds)+len(d.NewRefunds)+len(d.Events)+len(d.Alarms)+
+		len(d.Fulfilments)+len(d.NewFulfilments) == 0
 }
 
 // After is the rows as the decision leaves them.
@@ -157,6 +162,15 @@ func (d Decision) After(r Rows) Rows {
 		}
 	}
 	r.Refunds = append(r.Refunds, d.NewRefunds...)
+	r.Fulfilments = slices.Clone(r.Fulfilments)
+	for _, m := range d.Fulfilments {
+		for i := range r.Fulfilments {
+			if r.Fulfilments[i].Number == m.Row.Number {
+				r.Fulfilments[i] = m.Row
+			}
+		}
+	}
+	r.Fulfilments = append(r.Fulfilments, d.NewFulfilments...)
 	return r
 }
 

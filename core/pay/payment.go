@@ -153,20 +153,23 @@ const (
 // Route is what a payment was made with. It is data: refunds, queries, closes and callbacks read only this, never
 // today's config (R27).
 type Route struct {
-	Provider   string          `json:"provider"`
-	Entry      string          `json:"entry"`
-	Account    string          `json:"account"`
-	MchID      string          `json:"mchid"` // the signer's
-	SubMchID   string          `json:"sub_mchid,omitempty"`
-	SpAppID    string          `json:"sp_appid,omitempty"`
-	SubAppID   string          `json:"sub_appid,omitempty"`
-	AppID      string          `json:"appid"` // whose page calls pay, and whose openid pays
-	OpenIDKind OpenIDKind      `json:"openid_kind"`
-	Method     string          `json:"method"` // two digits, the MM of its numbers
-	NotifyBase string          `json:"notify_base"`
-	LatePay    LatePay         `json:"late_pay"`
-	Options    json.RawMessage `json:"options,omitempty"` // the entry's channel settings
-	Policy     Policy          `json:"policy"`
+	Provider   string     `json:"provider"`
+	Entry      string     `json:"entry"`
+	Account    string     `json:"account"`
+	MchID      string     `json:"mchid"` // the signer's
+	SubMchID   string     `json:"sub_mchid,omitempty"`
+	SpAppID    string     `json:"sp_appid,omitempty"`
+	SubAppID   string     `json:"sub_appid,omitempty"`
+	AppID      string     `json:"appid"` // whose page calls pay, and whose openid pays
+	OpenIDKind OpenIDKind `json:"openid_kind"`
+	Method     string     `json:"method"` // two digits, the MM of its numbers
+	NotifyBase string     `json:"notify_base"`
+	LatePay    LatePay    `json:"late_pay"`
+	// FulfilmentDays is within how many days the app has to say that it fulfilled the order, which is reported to WeChat; 0: the
+	// entry has no such duty.
+	FulfilmentDays int             `json:"fulfilment_days,omitempty"`
+	Options        json.RawMessage `json:"options,omitempty"` // the entry's channel settings
+	Policy         Policy          `json:"policy"`
 }
 
 // NotifyURL is where the provider sends its messages about this payment and its refunds.

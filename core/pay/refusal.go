@@ -43,4 +43,7 @@ const (
 	CodeIdentityConflict            = "identity_conflict"
 	CodeRefundNotAbnormal           = "refund_not_abnormal"
 	CodeNotOffered                  = "not_offered"
+	CodeOrderNotPaid                = "order_not_paid"
+	CodeFulfilmentUnderWay          = "fulfilment_under_way"
+	CodeFulfilmentFinal             = "fulfilment_final"
 )

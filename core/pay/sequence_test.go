@@ -26,6 +26,7 @@ func play(t *testing.T, r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		rows.Payments[0].Route.LatePay, rows.Payments[1].Route.LatePay = LateAccept, LateAccept
 	}
+	rows.Payments[0].Route.FulfilmentDays = r.IntN(2)
 	at := now
 	var story []string
 	for step := range 30 {
@@ -58,7 +59,9 @@ func anything(r *rand.Rand, rows Rows, at time.Time) (string, Decision, error) {
 	about := func(name string) string {
 		return fmt.Sprintf("%s of %.3s: %v %s %d\n", name, p.Number[20:], outcome, facts.State, facts.Amount.Minor)
 	}
-	switch r.IntN(10) {
+	switch r.IntN(13) {
+	case 10, 11, 12:
+		return fulfilled(r, rows, at)
 	case 0:
 		d, err := Settle(rows, p.Number, facts, FromNotification, at)
 		return about("notification"), d, err
@@ -105,6 +108,29 @@ func anything(r *rand.Rand, rows Rows, at time.Time) (string, Decision, error) {
 	return about("query"), d, err
 }
 
+// fulfilled is a step of the order's fulfilment.
+func fulfilled(r *rand.Rand, rows Rows, at time.Time) (string, Decision, error) {
+	if len(rows.Fulfilments) == 0 {
+		d, err := Fulfil(rows, visit, at)
+		return "the app fulfils\n", d, err
+	}
+	number := rows.Fulfilments[0].Number
+	switch r.IntN(3) {
+	case 0:
+		d, err := Fulfil(rows, FulfilmentContent{Method: []FulfilmentMethod{FulfilmentVirtual, FulfilmentPickUp, FulfilmentSameCity}[r.IntN(3)]}, at)
+		return "the app fulfils\n", d, err
+	case 1:
+		d, err := LookAtFulfilment(rows, number, at)
+		return "the fulfilment is due\n", d, err
+	}
+	verdict := []FulfilmentVerdict{FulfilmentUnclear, FulfilmentNotTaken, FulfilmentTaken, FulfilmentBad, FulfilmentRefunded}[r.IntN(5)]
+	if !rows.Fulfilments[0].Sent {
+		return "", Decision{}, nil // nothing was asked
+	}
+	d, err := FulfilmentAnswered(rows, number, FulfilmentAnswer{Verdict: verdict}, at)
+	return fmt.Sprintf("WeChat says of the fulfilment %q\n", verdict), d, err
+}
+
 // holds is what must be true after every step; it returns what is not.
 func holds(before, after Rows, d Decision) string {
 	o := after.Order
@@ -136,6 +162,17 @@ func holds(before, after Rows, d Decision) string {
 	for _, r := range after.Refunds {
 		if !r.State.Final() && r.Due.IsZero() {
 			return "R40: refund " + r.Number + " is not due"
+		}
+	}
+	if len(after.Fulfilments) > 1 {
+		return "an order is fulfilled twice"
+	}
+	for _, f := range after.Fulfilments {
+		if f.State != FulfilmentReported && f.State != FulfilmentNotNeeded && f.Due.IsZero() {
+			return "R40: the fulfilment is " + string(f.State) + " and not due"
+		}
+		if f.Reports > mostReports {
+			return "WeChat was told a third time"
 		}
 	}
 	told := 0

@@ -167,6 +167,9 @@ func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decisio
 		return d, err
 	}
 	d.event(EventOrderPaid, o.Number)
+	if wanted, ok := expected(p, now); ok {
+		d.NewFulfilments = append(d.NewFulfilments, wanted)
+	}
 	for _, other := range rows.Payments { // R18: nobody can pay twice what is paid
 		if other.Number == p.Number || (other.State != PaymentCreated && other.State != PaymentPending) {
 			continue

@@ -22,8 +22,8 @@ type act struct {
 
 // crashes is at which points each act can die.
 var crashes = map[string][]act{
-	"after-intent-commit":       {closing, refunding, creating, insuring},
-	"after-provider-call":       {closing, refunding, creating, insuring},
+	"after-intent-commit":       {closing, refunding, creating, insuring, fulfilling},
+	"after-provider-call":       {closing, refunding, creating, insuring, fulfilling},
 	"before-checkpoint-commit":  {insuring},
 	"after-checkpoint-commit":   {insuring},
 	"before-outcome-commit":     {closing, refunding, creating},

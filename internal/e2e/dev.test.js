@@ -119,6 +119,10 @@ test("both are refunded, each by the way that it was paid, on one screen", async
   ]);
   assert.ok(/^\d{20,}$/.test(trade(0)) && /^\d{20,}$/.test(trade(2)) && trade(0) !== trade(2), "two trades of WeChat's");
   assert.equal(await page.locator("#routes-body .other").count(), 0);
+  const control = (await (await fetch(GATEWAY + "/firstpage/settings.json")).json()).control_url;
+  const trades = (await (await fetch(control + "/control/v1/overview")).json()).trades;
+  const shipped = Object.fromEntries(trades.map((t) => [t.transaction_id, t.shipping?.times ?? 0]));
+  assert.deepEqual([shipped[trade(0)], shipped[trade(2)]], [1, 0], "the clinic has the mini program's order reported, once");
 
   await page.evaluate(axe);
   const serious = (await page.evaluate(() => window.axe.run())).violations.filter((v) => ["serious", "critical"].includes(v.impact));

@@ -54,6 +54,7 @@ type entrySetup struct {
 	Options           map[string]any      `json:"options,omitempty"`
 	LatePay           string              `json:"late_pay,omitempty"`
 	VerificationFiles []map[string]string `json:"verification_files,omitempty"`
+	FulfilmentDays    int                 `json:"fulfilment_days,omitempty"`
 	Retired           bool                `json:"retired,omitempty"`
 }
 

@@ -120,6 +120,34 @@ create index refunds_of_order on refunds (order_number);
 create index refunds_due on refunds (due) where due is not null;
 create index refunds_claimed on refunds (account, claimed_until) where claimed_until is not null;
 
+-- What an app did for an order that was paid, to be reported to WeChat; number is the payment's.
+create table fulfilments (
+    number          text primary key references payments (number),
+    order_number    text   not null,
+    app             text   not null,
+    account         text   not null,
+    state           text   not null check (state in ('awaited', 'reporting', 'reported', 'refused', 'not_needed')),
+    method          text   not null, -- empty while awaited
+    description     text   not null,
+    carrier         text   not null,
+    tracking_number text   not null,
+    receiver_phone  text   not null, -- masked
+    fulfilled_at    bigint not null,
+    reports         bigint not null check (reports between 0 and 2),
+    sent            boolean not null,
+    attempts        bigint not null,
+    refusal         text   not null,
+    deadline        bigint not null,
+    created_at      bigint not null,
+    reported_at     bigint not null,
+    due             bigint,
+    claimed_until   bigint,
+    constraint fulfilments_unfinished_is_due check (due is not null or state in ('reported', 'not_needed'))
+);
+create index fulfilments_of_order on fulfilments (order_number);
+create index fulfilments_due on fulfilments (due) where due is not null;
+create index fulfilments_claimed on fulfilments (account, claimed_until) where claimed_until is not null;
+
 -- One row a transition, and one for each thing that happened to a row that stayed in its state.
 create table audit (
     id           SERIAL,

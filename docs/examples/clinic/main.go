@@ -57,8 +57,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := newShop(cmp.Or(os.Getenv("CLINIC_GATEWAY"), "http://127.0.0.1:8080"), cmp.Or(os.Getenv("CLINIC_KEY"), "paybridge-dev-key"),
-		cmp.Or(os.Getenv("CLINIC_URL"), "http://"+listener.Addr().String()), secret)
+	s := &shop{
+		gateway: cmp.Or(os.Getenv("CLINIC_GATEWAY"), "http://127.0.0.1:8080"), key: cmp.Or(os.Getenv("CLINIC_KEY"), "paybridge-dev-key"), secret: secret,
+		self: cmp.Or(os.Getenv("CLINIC_URL"), "http://"+listener.Addr().String()), client: &http.Client{Timeout: 30 * time.Second},
+		visits: map[string]*visit{}, seen: map[string]bool{},
+	}
 	_, _ = fmt.Fprintf(os.Stdout, "{\"url\":%q}\n", s.self) // the clinic is open
 	if os.Getenv("CLINIC_LIFELINE") != "" {                 // started by another program: it ends with that one
 		go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
@@ -66,14 +69,9 @@ func main() {
 	log.Fatal((&http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}).Serve(listener))
 }
 
-func newShop(gateway, key, self string, secret []byte) *shop {
-	return &shop{gateway: gateway, key: key, self: self, secret: secret, client: &http.Client{Timeout: 30 * time.Second},
-		visits: map[string]*visit{}, seen: map[string]bool{}}
-}
-
 func (s *shop) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.show(w, map[string]any{"Services": services}) })
 	mux.HandleFunc("POST /buy/{service}", s.buy)
 	mux.HandleFunc("GET /visits/{reference}", s.visit)
 	mux.HandleFunc("POST /events", s.event)
@@ -92,10 +90,6 @@ func (s *shop) show(w http.ResponseWriter, data map[string]any) {
 	}
 }
 
-func (s *shop) home(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, map[string]any{"Services": services})
-}
-
 // buy makes the order and sends the payer to its checkout.
 func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 	i, err := strconv.Atoi(r.PathValue("service"))
@@ -107,43 +101,42 @@ func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.visits[v.Reference] = v // before the gateway is asked: its event may be faster than its answer
 	s.mu.Unlock()
-	checkout, err := s.order(r.Context(), v)
+	order, err := s.call(r.Context(), "/v1/orders", map[string]any{ // called again it answers the same order
+		"reference": v.Reference, "amount": v.Fen, "currency": "CNY", "description": v.Service, "return_url": s.self + "/visits/" + v.Reference,
+	})
 	if err != nil {
 		log.Print(err)
 		http.Error(w, "暂时无法下单，请稍后再试 / Please try again later", http.StatusBadGateway)
 		return
 	}
-	http.Redirect(w, r, checkout, http.StatusSeeOther)
+	http.Redirect(w, r, order.CheckoutURL, http.StatusSeeOther)
 }
 
-// order makes the visit's order and returns where to pay it. Called again it answers the same order.
-func (s *shop) order(ctx context.Context, v *visit) (checkout string, err error) {
-	body, err := json.Marshal(map[string]any{
-		"reference": v.Reference, "amount": v.Fen, "currency": "CNY", "description": v.Service, "return_url": s.self + "/visits/" + v.Reference,
-	})
+// answer is what the clinic reads of the gateway's answers.
+type answer struct {
+	CheckoutURL string `json:"checkout_url"`
+	Detail      string `json:"detail"` // of a problem
+}
+
+func (s *shop) call(ctx context.Context, path string, body map[string]any) (a answer, err error) {
+	text, err := json.Marshal(body)
 	if err != nil {
-		return "", err
+		return a, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/orders", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+path, bytes.NewReader(text))
 	if err != nil {
-		return "", err
+		return a, err
 	}
 	r.Header = http.Header{"Authorization": {"Bearer " + s.key}, "Content-Type": {"application/json"}}
-	answer, err := s.client.Do(r)
+	got, err := s.client.Do(r)
 	if err != nil {
-		return "", err
+		return a, err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	var order struct {
-		CheckoutURL string `json:"checkout_url"`
-		Detail      string `json:"detail"` // of a problem
+	defer func() { _ = got.Body.Close() }()
+	if err = json.NewDecoder(got.Body).Decode(&a); err == nil && got.StatusCode >= 300 {
+		err = fmt.Errorf("%s: %s %s", path, got.Status, a.Detail)
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&order); err != nil {
-		return "", fmt.Errorf("read the gateway's answer: %w", err)
-	} else if order.CheckoutURL == "" {
-		return "", fmt.Errorf("the gateway made no order: %s %s", answer.Status, order.Detail)
-	}
-	return order.CheckoutURL, nil
+	return a, err
 }
 
 func (s *shop) visit(w http.ResponseWriter, r *http.Request) {
@@ -166,13 +159,20 @@ func (s *shop) event(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var e struct {
+		Type string
 		Data struct {
-			Order struct{ Reference, State string } `json:"order"`
+			Order struct{ Number, Reference, State string } `json:"order"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		http.Error(w, "not an event", http.StatusBadRequest)
 		return
+	}
+	if e.Type == "order.paid" { // nothing is shipped; a mini program's orders have to be reported all the same
+		if _, err := s.call(r.Context(), "/v1/orders/"+e.Data.Order.Number+"/fulfilment", map[string]any{"method": "virtual"}); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway) // the event comes again
+			return
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,6 +37,10 @@ var weixinWords = map[int]string{
 	errNoAppID: "appid missing", errNoSecret: "appsecret missing", errNoCode: "code missing", errMethod: "require POST method",
 	errQuota: "reach max api daily quota limit", errTooOften: "api minute-quota reach limit", errBadJSON: "data format error",
 	errNoRight: "api unauthorized",
+
+	errNoTrade: "支付单不存在", errShippedTwice: "支付单已使用重新发货机会", errNotShippable: "支付单处于不可发货的状态", errLogistics: "物流类型有误",
+	errNoItem: "商品描述 item_desc 字段不能为空", errLongItem: "商品描述 item_desc 字段太长", errShippingParam: "参数错误",
+	errShippingSame: "发货信息未更新", errOtherPayer: "该笔支付单不属于 openid 所指定的用户", errUploadTime: "上传时间非法，请按照 RFC 3339 格式填写",
 }
 
 // weixinCall answers one path. Without a code the answer is fields.
@@ -48,6 +52,9 @@ var weixinCalls = map[string]weixinCall{
 	"/sns/jscode2session":       (*Simulator).codeToSession,
 	"/cgi-bin/stable_token":     (*Simulator).stableTokenCall,
 	"/cgi-bin/ticket/getticket": (*Simulator).ticketCall,
+
+	"/wxa/sec/order/upload_shipping_info": (*Simulator).uploadShippingCall,
+	"/wxa/sec/order/get_order":            (*Simulator).shippedOrderCall,
 }
 
 // serveWeixin answers what goes to api.weixin.qq.com and open.weixin.qq.com in production; false: it goes to neither.

@@ -32,6 +32,12 @@ type weixinAnswer struct {
 	Snapshot    int    `json:"is_snapshotuser"`
 	ExpiresIn   int    `json:"expires_in"`
 	Ticket      string `json:"ticket"`
+	Order       struct {
+		State    int `json:"order_state"`
+		Shipping struct {
+			Finished int `json:"finish_shipping_count"`
+		} `json:"shipping"`
+	} `json:"order"`
 }
 
 func askWeixin(t *testing.T, s *sim.Simulator, path string, query url.Values, body string) weixinAnswer {

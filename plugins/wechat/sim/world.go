@@ -180,6 +180,7 @@ type Trade struct {
 	ExpiresAt     time.Time  `json:"expires_at"`
 	PaidAt        time.Time  `json:"paid_at,omitzero"`
 	ClosedAt      time.Time  `json:"closed_at,omitzero"`
+	Shipping      *Shipping  `json:"shipping,omitempty"` // reported by its mini program
 }
 
 // Prepay is one prepay_id of a trade; each lives two hours.
