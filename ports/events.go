@@ -70,6 +70,8 @@ type FailedTry struct {
 type EventSink interface {
 	// SendEvent posts one message to an app's endpoint, signed with each of its secrets. nil: it was taken.
 	SendEvent(ctx context.Context, to Webhook, m EventMessage) error
+	// Ask posts a question to an app's PrepareURL, signed as events are, and gives the beginning of what a good answer says.
+	Ask(ctx context.Context, to Webhook, m EventMessage) ([]byte, error)
 	// SendAlarm tells the operator. ErrNoOperator: nobody is configured to be told.
 	SendAlarm(ctx context.Context, a AlarmRow) error
 }

@@ -24,6 +24,7 @@ func (c SettingsContent) Inherited() SettingsContent {
 		e.Provider, e.AppID, e.OpenIDKind = cmp.Or(e.Provider, t.Provider), cmp.Or(e.AppID, t.AppID), cmp.Or(e.OpenIDKind, t.OpenIDKind)
 		e.Method, e.NotifyBase, e.LatePay = cmp.Or(e.Method, t.Method), cmp.Or(e.NotifyBase, t.NotifyBase), cmp.Or(e.LatePay, t.LatePay)
 		e.Scope, e.HandOver, e.PayPage = cmp.Or(e.Scope, t.Scope), cmp.Or(e.HandOver, t.HandOver), cmp.Or(e.PayPage, t.PayPage)
+		e.Prepare = cmp.Or(e.Prepare, t.Prepare)
 		e.FulfilmentDays = cmp.Or(e.FulfilmentDays, t.FulfilmentDays)
 		if e.OpenIDKind == pay.OpenIDSub {
 			e.SpAppID = cmp.Or(e.SpAppID, t.SpAppID)

@@ -126,11 +126,13 @@ type Webhook struct {
 	// whsec_ and base64, or sealed, never values.
 	Secrets []string `json:"secrets"`
 	Version int      `json:"version"` // of the event schema, to which the endpoint is pinned
+	// PrepareURL is where the app is asked before an order is paid on the checkout, by entries that want that. Empty: it is not.
+	PrepareURL string `json:"prepare_url,omitempty"`
 }
 
 // Equal tells whether events go out alike.
 func (w Webhook) Equal(other Webhook) bool {
-	return w.URL == other.URL && w.Version == other.Version && slices.Equal(w.Secrets, other.Secrets)
+	return w.URL == other.URL && w.PrepareURL == other.PrepareURL && w.Version == other.Version && slices.Equal(w.Secrets, other.Secrets)
 }
 
 // AppKey is one API key of an app; two are valid while they rotate.
@@ -162,6 +164,9 @@ type Entry struct {
 	// page's path in the mini program; the client kit's when empty.
 	HandOver HandOver `json:"hand_over,omitempty"`
 	PayPage  string   `json:"pay_page,omitempty"`
+	// Prepare says whether an app is asked before an order is paid here on the checkout, and whether its silence stops the
+	// payer; it is not asked when empty.
+	Prepare Prepare `json:"prepare,omitempty"`
 	// FulfilmentDays is within how many days an app has to say that it fulfilled an order that was paid here, which is reported to
 	// WeChat; 0: the entry has no such duty.
 	FulfilmentDays int `json:"fulfilment_days,omitempty"`
@@ -180,6 +185,15 @@ type HandOver string
 const (
 	HandOverTicket     HandOver = "ticket"
 	HandOverParameters HandOver = "parameters"
+)
+
+// Prepare is what it means that an app which is asked first does not answer.
+type Prepare string
+
+// The choices.
+const (
+	PrepareRequired Prepare = "required" // the payer has to wait
+	PrepareOptional Prepare = "optional" // the payment goes on
 )
 
 // VerificationFile is a small text file by which WeChat believes that a domain is ours.

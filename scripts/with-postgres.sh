@@ -112,7 +112,7 @@ started=
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	port=$((20000 + RANDOM % 40000))
 	if as_server "$binaries/pg_ctl" -D "$folder/data" -l "$folder/data/server.log" -w -t 60 -o "-p $port -k $folder \
-		-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=${PAYBRIDGE_TEST_POSTGRES_FSYNC:-off}" \
+		-c listen_addresses=127.0.0.1 -c max_connections=600 -c fsync=${PAYBRIDGE_TEST_POSTGRES_FSYNC:-off}" \
 		start >/dev/null 2>&1; then
 		started=1
 		break

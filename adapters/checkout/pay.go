@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,7 +139,13 @@ func (s *site) refusal(w http.ResponseWriter, r *http.Request, app string, err e
 	var invalid *gateway.Invalid
 	var away *gateway.TurnedAway
 	var down *gateway.Unavailable
+	var byApp *gateway.RefusedByApp
 	switch {
+	case errors.As(err, &byApp): // in its own words, in either language
+		words := [...]string{cmp.Or(byApp.Chinese, byApp.English), cmp.Or(byApp.English, byApp.Chinese)}[langOf(r)]
+		s.tellWords(w, r, app, http.StatusConflict, "app_refused", cmp.Or(words, langOf(r).say("app_refused")), 0)
+	case errors.Is(err, gateway.ErrAppSilent):
+		s.refuse(w, r, app, http.StatusServiceUnavailable, "app_unreachable", 5*time.Second)
 	case errors.Is(err, ports.ErrNotFound):
 		s.refuse(w, r, app, http.StatusNotFound, "not_found", 0)
 	case errors.Is(err, errSignIn), errors.As(err, &away):
@@ -164,12 +171,16 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, app string, status
 
 // tell answers a script with a code for programs and words for the payer.
 func (s *site) tell(w http.ResponseWriter, r *http.Request, app string, status int, code, word string, retry time.Duration) {
+	s.tellWords(w, r, app, status, code, langOf(r).say(word), retry)
+}
+
+func (s *site) tellWords(w http.ResponseWriter, r *http.Request, app string, status int, code, words string, retry time.Duration) {
 	s.Note(r, app, code)
 	if retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((retry+time.Second-1)/time.Second)))
 	}
 	w.Header().Set("Vary", "Accept-Language, Cookie")
-	answer(w, status, map[string]any{"code": code, "message": langOf(r).say(word)})
+	answer(w, status, map[string]any{"code": code, "message": words})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -403,6 +403,14 @@ func (c *checking) entries() {
 		if e.PayPage != "" && !pagePath.MatchString(e.PayPage) {
 			c.bad(key+"pay_page", "write the page's path in the mini program, such as /pages/paybridge/pay, without parameters")
 		}
+		if e.Prepare != "" {
+			oneOf(c, key+"prepare", e.Prepare, ports.PrepareRequired, ports.PrepareOptional)
+			if !slices.ContainsFunc(c.Apps, func(a App) bool {
+				return a.Webhook.PrepareURL != "" && (slices.Contains(a.Entries, e.Name) || e.From != "" && slices.Contains(a.Entries, e.From))
+			}) {
+				c.bad(key+"prepare", "no app that uses the entry has a webhook.prepare_url to ask; write one, or remove this")
+			}
+		}
 		switch {
 		case e.FulfilmentDays < 0 || e.FulfilmentDays > 30:
 			c.bad(key+"fulfilment_days", "write 1 to 30 days, or remove it where WeChat wants no report of what was shipped")
@@ -487,16 +495,14 @@ func (c *checking) apps() {
 // webhook checks an app's endpoint. Whether its address is allowed is seen when it is dialled.
 func (c *checking) webhook(key string, w Webhook) {
 	if w.URL == "" {
-		if len(w.Secrets) > 0 || w.Version != 0 {
+		if len(w.Secrets) > 0 || w.Version != 0 || w.PrepareURL != "" {
 			c.bad(key+"url", "say where the events go, or remove the webhook")
 		}
 		return
 	}
-	switch u, err := url.Parse(w.URL); {
-	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-		c.bad(key+"url", "write a URL with scheme and host, such as https://shop.example.com/events, without user and fragment")
-	case c.production() && u.Scheme != "https":
-		c.bad(key+"url", "production takes only https")
+	c.endpoint(key+"url", w.URL)
+	if w.PrepareURL != "" {
+		c.endpoint(key+"prepare_url", w.PrepareURL)
 	}
 	if n := len(w.Secrets); n < 1 || n > 2 {
 		c.bad(key+"secrets", "name one secret, or two while they rotate: references to whsec_ and 32 random bytes in base64")
@@ -508,6 +514,15 @@ func (c *checking) webhook(key string, w Webhook) {
 	}
 	if w.Version < 1 || w.Version > pay.EventVersion {
 		c.bad(key+"version", "there is no such version of the event schema; the newest is %d", pay.EventVersion)
+	}
+}
+
+func (c *checking) endpoint(key, address string) {
+	switch u, err := url.Parse(address); {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		c.bad(key, "write a URL with scheme and host, such as https://shop.example.com/events, without user and fragment")
+	case c.production() && u.Scheme != "https":
+		c.bad(key, "production takes only https")
 	}
 }
 

@@ -200,7 +200,9 @@ type Webhook struct {
 	URL string `koanf:"url"`
 	// Secrets sign each event; the second one while they rotate.
 	Secrets []SecretRef `koanf:"secrets"`
-	Version int         `koanf:"version"` // of the event schema that the endpoint is pinned to; 1 unless set, whatever is newest
+	// PrepareURL is asked before an order is paid on the checkout, by entries with prepare; signed as events are.
+	PrepareURL string `koanf:"prepare_url"`
+	Version    int    `koanf:"version"` // of the event schema that the endpoint is pinned to; 1 unless set, whatever is newest
 }
 
 // AppKey is a key that an app calls with. It has either Hash or Secret.
@@ -254,6 +256,9 @@ type Entry struct {
 	// HandOver is how pages in this mini program's web-view open its pay page, which is at PayPage.
 	HandOver ports.HandOver `koanf:"hand_over"`
 	PayPage  string         `koanf:"pay_page"`
+	// Prepare asks the app's webhook.prepare_url before an order is paid here on the checkout: required makes the payer wait while
+	// the app does not answer, optional goes on without.
+	Prepare ports.Prepare `koanf:"prepare"`
 	// FulfilmentDays is within how many days an app has to say that it fulfilled an order that was paid here, 1 to 30. WeChat
 	// (订单发货管理) keeps the money of a mini program's trades back until it is told; 0: the entry has no such duty.
 	FulfilmentDays int `koanf:"fulfilment_days"`

@@ -26,7 +26,7 @@ func (c Config) Rows() (rows ports.SettingsContent, hash string, err error) {
 			app.Keys = append(app.Keys, key)
 		}
 		if a.Webhook.URL != "" {
-			app.Webhook = &ports.Webhook{URL: a.Webhook.URL, Version: a.Webhook.Version}
+			app.Webhook = &ports.Webhook{URL: a.Webhook.URL, PrepareURL: a.Webhook.PrepareURL, Version: a.Webhook.Version}
 			for _, secret := range a.Webhook.Secrets {
 				app.Webhook.Secrets = append(app.Webhook.Secrets, secret.String())
 			}
@@ -47,7 +47,7 @@ func (e Entry) row() ports.Entry {
 	row := ports.Entry{
 		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
 		Method: e.Method, Secret: e.Secret.String(), Scope: e.OAuthScope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
-		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Prepare: e.Prepare, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
 	}
 	for _, f := range e.VerificationFiles {
 		row.VerificationFiles = append(row.VerificationFiles, ports.VerificationFile{Name: f.Name, Content: cmp.Or(f.Content, f.derived())})

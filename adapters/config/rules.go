@@ -21,7 +21,7 @@ func (c Config) CompleteRows(rows ports.SettingsContent) ports.SettingsContent {
 	rows.Apps, rows.Entries = slices.Clone(rows.Apps), slices.Clone(rows.Entries)
 	for i, a := range with.Apps {
 		if w := rows.Apps[i].Webhook; w != nil {
-			rows.Apps[i].Webhook = &ports.Webhook{URL: w.URL, Secrets: w.Secrets, Version: a.Webhook.Version}
+			rows.Apps[i].Webhook = &ports.Webhook{URL: w.URL, PrepareURL: w.PrepareURL, Secrets: w.Secrets, Version: a.Webhook.Version}
 		}
 	}
 	for i, e := range with.Entries {
@@ -114,7 +114,7 @@ func (c Config) withRows(rows ports.SettingsContent) Config {
 			app.Keys = append(app.Keys, key)
 		}
 		w := webhookOf(a)
-		app.Webhook = Webhook{URL: w.URL, Version: w.Version}
+		app.Webhook = Webhook{URL: w.URL, PrepareURL: w.PrepareURL, Version: w.Version}
 		for _, secret := range w.Secrets {
 			app.Webhook.Secrets = append(app.Webhook.Secrets, storedRef(secret))
 		}
@@ -145,7 +145,7 @@ func entryOf(e ports.Entry) Entry {
 	entry := Entry{
 		Name: e.Name, Provider: e.Provider, Account: e.Account, From: e.From, AppID: e.AppID, OpenIDKind: e.OpenIDKind, SpAppID: e.SpAppID,
 		Method: e.Method, Secret: storedRef(e.Secret), OAuthScope: e.Scope, NotifyBase: e.NotifyBase, ReturnURLs: e.ReturnURLs,
-		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
+		LatePay: e.LatePay, HandOver: e.HandOver, PayPage: e.PayPage, Prepare: e.Prepare, FulfilmentDays: e.FulfilmentDays, Retired: e.Retired,
 	}
 	for _, f := range e.VerificationFiles {
 		entry.VerificationFiles = append(entry.VerificationFiles, VerificationFile(f))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"html/template"
@@ -28,6 +29,8 @@ const (
 	turnOpenInAccount     gateway.Turn = "open_in_official_account"
 	turnOpenInMiniProgram gateway.Turn = "open_in_mini_program"
 	turnMalformed         gateway.Turn = "invalid_request"
+	turnAppRefused        gateway.Turn = "app_refused"
+	turnAppUnreachable    gateway.Turn = "app_unreachable"
 	turnInternal          gateway.Turn = "internal"
 )
 
@@ -60,6 +63,9 @@ var turns = map[gateway.Turn]turn{
 	pay.CodePaymentFailed:      {http.StatusConflict, "支付未能发起，请联系商家。", "The payment could not be made. Please tell the merchant."},
 	pay.CodePaymentDisputed:    {http.StatusConflict, "订单的支付结果需要人工核对，请联系商家，暂勿再次付款。", "The order's payment has to be looked at by a person. Please tell the merchant, and do not pay again."},
 
+	turnAppUnreachable: {http.StatusServiceUnavailable, "商家系统暂时没有回应，请稍后再试；没有产生任何扣款。", "The merchant's system does not answer at the moment. Try again later; nothing was paid."},
+	turnAppRefused:     {http.StatusConflict, "商家暂不接受这笔付款，请联系商家。", "The merchant does not take this payment now. Please tell the merchant."},
+
 	turnForeignOrigin:     {http.StatusForbidden, "请求来自其他网站，已拒绝。", "The request came from another site and was refused."},
 	turnOpenInWeChat:      {http.StatusBadRequest, "请在微信中打开此页面。", "Open this page in WeChat."},
 	turnOpenInAccount:     {http.StatusBadRequest, "小程序内不能使用网页授权，请返回小程序重新进入。", "Inside a mini program one does not sign in this way. Go back to the mini program and enter again."},
@@ -86,6 +92,16 @@ func turnOf(err error) (gateway.Turn, turn, *gateway.SignInRequest) {
 	var away *gateway.TurnedAway
 	if errors.As(err, &away) {
 		return away.Turn, turns[away.Turn], away.Again
+	}
+	if errors.Is(err, gateway.ErrAppSilent) {
+		return turnAppUnreachable, turns[turnAppUnreachable], nil
+	}
+	var byApp *gateway.RefusedByApp
+	if errors.As(err, &byApp) { // in its own words, in either language
+		t := turns[turnAppRefused]
+		t.chinese = cmp.Or(byApp.Chinese, byApp.English, t.chinese)
+		t.english = cmp.Or(byApp.English, byApp.Chinese, t.english)
+		return turnAppRefused, t, nil
 	}
 	var refusal *pay.Refusal
 	if errors.As(err, &refusal) {

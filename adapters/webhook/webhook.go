@@ -77,6 +77,15 @@ func (s *Sink) SendEvent(ctx context.Context, to ports.Webhook, m ports.EventMes
 	return err
 }
 
+// Ask posts a question (ports.EventSink).
+func (s *Sink) Ask(ctx context.Context, to ports.Webhook, m ports.EventMessage) ([]byte, error) {
+	header, err := s.sign(to.Secrets, m)
+	if err != nil {
+		return nil, err
+	}
+	return s.post(ctx, to.PrepareURL, header, m.Body)
+}
+
 // sign makes the headers of Standard Webhooks: one signature for each secret, so that the receiver may know either.
 func (s *Sink) sign(secrets []string, m ports.EventMessage) (http.Header, error) {
 	if len(secrets) == 0 {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,9 +18,11 @@ import (
 
 // saying is a client of a WeChat that answers each call about shipping with the next of these texts, the last one again and
 // again; an empty one breaks the connection. Tokens come from the simulated WeChat.
-func saying(t *testing.T, texts ...string) (a asking, asked *[]string) {
+func saying(t *testing.T, texts ...string) (a asking, asked func() []string) {
 	t.Helper()
-	a, asked = start(t), &[]string{}
+	a = start(t)
+	var mu sync.Mutex
+	var calls []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -39,8 +43,10 @@ func saying(t *testing.T, texts ...string) (a asking, asked *[]string) {
 			_, _ = io.Copy(w, answer.Body)
 			return
 		}
-		text := texts[min(len(*asked), len(texts)-1)]
-		*asked = append(*asked, r.URL.Path+" "+r.URL.Query().Get("access_token")+" "+string(body))
+		mu.Lock()
+		text := texts[min(len(calls), len(texts)-1)]
+		calls = append(calls, r.URL.Path+" "+r.URL.Query().Get("access_token")+" "+string(body))
+		mu.Unlock()
 		if text == "" {
 			panic(http.ErrAbortHandler)
 		}
@@ -48,7 +54,11 @@ func saying(t *testing.T, texts ...string) (a asking, asked *[]string) {
 	}))
 	t.Cleanup(server.Close)
 	a.ServerBase = server.URL
-	return a, asked
+	return a, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(calls)
+	}
 }
 
 var parcel = ports.FulfilmentReport{
@@ -100,15 +110,15 @@ func TestWhatWeChatMakesOfAReport(t *testing.T) {
 			if got.Verdict != c.want || got.Alarm != c.alarm || !strings.Contains(got.Detail, c.says) || (c.says == "") != (got.Detail == "") {
 				t.Errorf("%+v, want %q that says %q, alarm %v", got, c.want, c.says, c.alarm)
 			}
-			if len(*asked) != c.calls {
-				t.Errorf("%d calls, want %d: %s", len(*asked), c.calls, *asked)
+			if len(asked()) != c.calls {
+				t.Errorf("%d calls, want %d: %s", len(asked()), c.calls, asked())
 			}
-			if len(*asked) == 2 {
-				if first, second := strings.Fields((*asked)[0])[1], strings.Fields((*asked)[1])[1]; first == second {
+			if len(asked()) == 2 {
+				if first, second := strings.Fields(asked()[0])[1], strings.Fields(asked()[1])[1]; first == second {
 					t.Error("the token that was refused was sent again")
 				}
 			}
-			for _, call := range *asked {
+			for _, call := range asked() {
 				if token := strings.Fields(call)[1]; strings.Contains(got.Detail, token) {
 					t.Errorf("the access token is told: %s", got.Detail)
 				}
@@ -134,7 +144,7 @@ func TestTheReportOnTheWire(t *testing.T) {
 	} {
 		a, asked := saying(t, `{"errcode":0}`)
 		a.ReportFulfilment(t.Context(), r)
-		path, rest, _ := strings.Cut((*asked)[0], " ")
+		path, rest, _ := strings.Cut(asked()[0], " ")
 		_, body, _ := strings.Cut(rest, " ")
 		if path != "/wxa/sec/order/upload_shipping_info" || body != want || !json.Valid([]byte(body)) {
 			t.Errorf("%s\n%s, want\n%s", path, body, want)

@@ -175,6 +175,9 @@ func (g *Gateway) PayAs(ctx context.Context, s ports.Session, p identity.Payer, 
 	if openID == "" { // they came another way; this one they have to be known in as well
 		return Attempt{}, &TurnedAway{Turn: TurnNoSession}
 	}
+	if err := g.askApp(ctx, p.App, order, entry); err != nil {
+		return Attempt{}, err
+	}
 	a, err := g.Pay(ctx, p.App, order, PayRequest{Entry: entry, OpenID: openID, ClientIP: clientIP})
 	if notTheirs(err) {
 		err = errors.Join(fmt.Errorf("order %s: %w", order, ports.ErrNotFound), err)

@@ -162,6 +162,9 @@ func (g *Gateway) Redeem(ctx context.Context, token, jsCode, clientIP string) (R
 	if _, err := g.signIn(ctx, r, seen, false); err != nil { // what else they are called; no session
 		return Redeemed{}, err
 	}
+	if err := g.askApp(ctx, in.App, in.Order, in.Entry); err != nil {
+		return Redeemed{}, err
+	}
 	a, err := g.Pay(ctx, in.App, in.Order, PayRequest{Entry: in.Entry, OpenID: seen.OpenID, ClientIP: clientIP})
 	if err != nil {
 		return Redeemed{}, err

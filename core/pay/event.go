@@ -107,13 +107,18 @@ func (d Decision) Told(after Rows) Decision {
 	return d
 }
 
+// OrderInEvent is an order as apps are told of it.
+func OrderInEvent(o Order) EventOrder {
+	return EventOrder{
+		Number: o.Number, Reference: o.Reference, State: o.State, Amount: o.Amount.Minor, Currency: o.Amount.Currency,
+		CloseReason: o.CloseReason, SettledBy: o.SettledBy, PaidAt: known(o.PaidAt),
+	}
+}
+
 // tell is the order, and of it the payment or refund that has the number; for the order itself the payment that paid it.
 func tell(rows Rows, number string) EventData {
 	o := rows.Order
-	data := EventData{Order: EventOrder{
-		Number: o.Number, Reference: o.Reference, State: o.State, Amount: o.Amount.Minor, Currency: o.Amount.Currency,
-		CloseReason: o.CloseReason, SettledBy: o.SettledBy, PaidAt: known(o.PaidAt),
-	}}
+	data := EventData{Order: OrderInEvent(o)}
 	if number == o.Number {
 		number = o.SettledBy
 	}

@@ -55,6 +55,7 @@ type entrySetup struct {
 	LatePay           string              `json:"late_pay,omitempty"`
 	VerificationFiles []map[string]string `json:"verification_files,omitempty"`
 	FulfilmentDays    int                 `json:"fulfilment_days,omitempty"`
+	Prepare           string              `json:"prepare,omitempty"`
 	Retired           bool                `json:"retired,omitempty"`
 }
 

@@ -92,6 +92,7 @@ for (const [name, query, answer, english, chinese, way] of [
   ["R43 a spent ticket", "ticket=" + ticket, { statusCode: 404, data: { code: "not_found" } }, "This payment link has been used or is too old. See the order", "支付链接已失效，请返回订单查看", "See the order"],
   ["an order that cannot be paid", "ticket=" + ticket, { statusCode: 409, data: { code: "order_closed" } }, "The order cannot be paid now. See the order", "该订单当前无法支付，请返回订单查看", "See the order"],
   ["R08 an earlier attempt", "ticket=" + ticket, { statusCode: 409, data: { code: "previous_attempt_unresolved" } }, "An earlier attempt is still being confirmed. Try again soon", "上一次支付仍在确认中，请稍后重试", "Try again"],
+  ["the app refuses it", "ticket=" + ticket, { statusCode: 409, data: { code: "app_refused", detail: "The bill has changed" } }, "The merchant does not take this payment now", "商家暂不接受这笔付款", "The bill has changed"],
   ["too often", "ticket=" + ticket, { statusCode: 429, data: {} }, "Too many requests. Try again soon", "请求过于频繁，请稍后重试", "Try again"],
   ["the gateway is away", "ticket=" + ticket, { statusCode: 502, data: "<html>bad gateway" }, "The payment service does not answer now. Try again soon", "支付服务暂时不可用，请稍后重试", "Try again"],
   ["no network", "ticket=" + ticket, new Error("timeout"), "No network. Check the connection and try again", "网络连接失败，请检查网络后重试", "Try again"],

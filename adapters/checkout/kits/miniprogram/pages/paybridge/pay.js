@@ -62,7 +62,7 @@ Page({
       (refused) => {
         if (this.gone) return;
         if (refused.problem === "settled") this.toResult();
-        else this.stop(refused.problem || "unavailable", refused.retry !== false);
+        else this.stop(refused.problem || "unavailable", refused.retry !== false, refused.detail);
       }
     );
   },
@@ -104,8 +104,8 @@ Page({
     });
   },
 
-  stop(problem, retry) {
-    this.setData({ step: "problem", message: this.data.t[problem], mayPay: false, mayRetry: retry });
+  stop(problem, retry, detail) {
+    this.setData({ step: "problem", message: this.data.t[problem], detail: detail || "", mayPay: false, mayRetry: retry });
   },
 
   // toResult opens the H5 result in this page's place, so that going back never leads to a page that pays. A deep stack is

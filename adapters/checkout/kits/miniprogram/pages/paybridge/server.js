@@ -1,10 +1,12 @@
 // The one call to the gateway: a ticket becomes a payment of the person who holds the phone.
 const config = require("./config");
+const texts = require("./texts");
 
 // What the gateway refuses, as a text's key. A code that is not listed goes by its status.
 const byCode = {
   previous_attempt_unresolved: "unresolved",
   order_paid: "settled",
+  app_refused: "appRefused",
 };
 
 function keyOf(status, code) {
@@ -30,7 +32,7 @@ function post(path, data) {
     wx.request({
       url: config.gateway + path,
       method: "POST",
-      header: { "content-type": "application/json" },
+      header: { "content-type": "application/json", "accept-language": texts.tag() },
       data,
       timeout: 20000,
       success: done,
@@ -48,7 +50,7 @@ function secondsToWait(headers) {
 }
 
 // redeem gives {order, amount, description, handOff, returnUrl}; without a handOff there is nothing left to pay. It fails
-// with {problem, retry}: a text's key, and whether another try may help. 202 says that the provider has not answered yet;
+// with {problem, retry, detail}: a text's key, whether another try may help, and the app's own words where it refused. 202 says that the provider has not answered yet;
 // then it asks again by itself, as long as wanted() says so.
 function redeem(ticket, wanted, triesLeft) {
   const left = triesLeft === undefined ? 5 : triesLeft;
@@ -70,7 +72,8 @@ function redeem(ticket, wanted, triesLeft) {
         };
       }
       const problem = answer.statusCode === 202 ? "unresolved" : keyOf(answer.statusCode, body.code);
-      return Promise.reject({ problem, retry: ["unresolved", "busy", "unavailable"].indexOf(problem) >= 0 });
+      const detail = problem === "appRefused" && typeof body.detail === "string" ? body.detail.slice(0, 200) : "";
+      return Promise.reject({ problem, detail, retry: ["unresolved", "busy", "unavailable"].indexOf(problem) >= 0 });
     });
 }
 

@@ -18,6 +18,7 @@ const texts = {
   oldWeChat: ["当前微信版本过低，请升级微信后重试", "This WeChat is too old for it. Update WeChat and try again"],
   spent: ["支付链接已失效，请返回订单查看", "This payment link has been used or is too old. See the order"],
   notPayable: ["该订单当前无法支付，请返回订单查看", "The order cannot be paid now. See the order"],
+  appRefused: ["商家暂不接受这笔付款", "The merchant does not take this payment now"],
   unresolved: ["上一次支付仍在确认中，请稍后重试", "An earlier attempt is still being confirmed. Try again soon"],
   busy: ["请求过于频繁，请稍后重试", "Too many requests. Try again soon"],
   unavailable: ["支付服务暂时不可用，请稍后重试", "The payment service does not answer now. Try again soon"],
@@ -32,6 +33,11 @@ function language() {
   return info && info.language === "en" ? 1 : 0; // WeChat's Chinese goes by several names, and Chinese is the default
 }
 
+// tag is the language for the gateway.
+function tag() {
+  return language() ? "en" : "zh-CN";
+}
+
 function words() {
   const chosen = {};
   const which = language();
@@ -39,4 +45,4 @@ function words() {
   return chosen;
 }
 
-module.exports = { words };
+module.exports = { words, tag };
