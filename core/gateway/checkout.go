@@ -116,12 +116,16 @@ func (g *Gateway) PayersOrders(ctx context.Context, p identity.Payer, cursor str
 }
 
 // Refreshed asks the provider about whatever of an order can still be paid, because its payer has come back (R17), and reads
-// it again. It waits for the answer no longer than the context does; what comes later is written all the same. told is false
+// it again; a question that was asked a moment ago is not asked again. It waits for the answer no longer than the context does; what comes later is written all the same. told is false
 // where the provider did not say in time whether the order is paid.
 func (g *Gateway) Refreshed(ctx context.Context, rows pay.Rows) (now pay.Rows, told bool, err error) {
 	told = true
 	for _, p := range rows.Payments {
 		if !p.State.Live() {
+			continue
+		}
+		if sure, ok := g.asked.lately(p.Number, g.Clock.Now()); ok {
+			told = told && sure
 			continue
 		}
 		answered := make(chan bool, 1)
@@ -150,7 +154,9 @@ func (g *Gateway) askAbout(ctx context.Context, p pay.Payment) (told bool) {
 	if err != nil {
 		g.Log.Warn("a payer came back, and the provider could not be asked", "payment", p.Number, "error", err)
 	}
-	return told && err == nil
+	told = told && err == nil
+	g.asked.remember(p.Number, g.Clock.Now(), told)
+	return told
 }
 
 // PayAs makes a payment of a signed-in payer's through an entry, or goes on with the one that is there. The openid is what

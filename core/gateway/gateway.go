@@ -60,6 +60,7 @@ type Gateway struct {
 	clocks   clocks
 
 	endpoints endpoints
+	asked     asked // because payers looked
 }
 
 const (

@@ -26,7 +26,7 @@ const (
 	ticketAgain = time.Minute
 	// codeAsks and codeWait are how often, and how long between, a js_code that WeChat calls used is looked for in the ticket:
 	// the request that it was exchanged for may be about to write it down.
-	codeAsks = 4
+	codeAsks = 20
 	codeWait = 100 * time.Millisecond
 )
 

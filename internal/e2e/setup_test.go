@@ -56,6 +56,8 @@ type entrySetup struct {
 	VerificationFiles []map[string]string `json:"verification_files,omitempty"`
 	FulfilmentDays    int                 `json:"fulfilment_days,omitempty"`
 	Prepare           string              `json:"prepare,omitempty"`
+	HandOver          string              `json:"hand_over,omitempty"`
+	PayPage           string              `json:"pay_page,omitempty"`
 	Retired           bool                `json:"retired,omitempty"`
 }
 
