@@ -23,6 +23,8 @@ type Optional interface {
 	DownloadBill(ctx context.Context, b Bill, line func(any) error) (BillAnswer, error)
 	// ResolveAbnormalRefund sends a refund that the payer's account could not take elsewhere (R33).
 	ResolveAbnormalRefund(ctx context.Context, p pay.Payment, r pay.Refund, to AbnormalTarget) (RefundAnswer, error)
+	// SetReceiptPage chooses what payers see after paying to the account of a route. It may be repeated.
+	SetReceiptPage(ctx context.Context, route pay.Route, page ReceiptPage) (pay.Outcome, error)
 	// ReportRefund tells the provider of an insurance refund that was made elsewhere.
 	ReportRefund(ctx context.Context, p pay.Payment, r RefundReport) (pay.Outcome, error)
 	// PayByCode charges by a code that the payer shows. It is never repeated: an outcome that is not clear is queried, and
@@ -45,6 +47,17 @@ const (
 	ServicePayerCode      Service = "payer_code"
 	ServiceSelfTest       Service = "self_test"
 	ServiceDiagnostics    Service = "diagnostics"
+	ServiceReceiptPage    Service = "receipt_page"
+)
+
+// ReceiptPage is what a payer sees after paying (点金计划).
+type ReceiptPage string
+
+// The choices: nothing, the provider's own page, or ours inside of it (/checkout/receipt).
+const (
+	NoReceipt       ReceiptPage = "none"
+	ProviderReceipt ReceiptPage = "provider"
+	OwnReceipt      ReceiptPage = "own"
 )
 
 // SelfTestCheck is one thing proven or not.

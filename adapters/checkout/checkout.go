@@ -23,6 +23,7 @@ type Options struct {
 	// Client is the address that a request came from; Note gives its log line the app, and the code of what went wrong.
 	Client func(*http.Request) string
 	Note   func(r *http.Request, app, code string)
+	PayApp string // scheme and host of WeChat's page that shows the receipt in a frame
 }
 
 // site serves the pages.
@@ -47,6 +48,8 @@ func Mount(r *mux.Router, o Options) {
 	get("/checkout/orders/{number:[0-9]{32}}/result", s.result)
 	get("/checkout/orders/{number:[0-9]{32}}/state", s.state)
 	r.HandleFunc("/checkout/orders/{number:[0-9]{32}}/pay", s.pay).Methods(http.MethodPost)
+	get(receiptPath, s.receipt)
+	get(receiptPath+"/state", s.receiptState)
 	get(assets+"{version}/{name}", s.asset)
 	get("/checkout{rest:(?:/.*)?}", func(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, "", http.StatusNotFound, "page_not_found", "")

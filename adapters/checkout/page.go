@@ -34,6 +34,7 @@ type page struct {
 	Payable, Waits                           bool
 	Where, Link, SignIn, Return, More, Check string // what else can be done
 	Code                                     string // of a problem, for whoever is told of it
+	PayApp                                   string // the origin of WeChat's page around a receipt
 	Refunds                                  []refund
 	Orders                                   []row
 	Apps                                     []choice
@@ -101,11 +102,12 @@ var (
 	files = map[string]file{
 		"checkout.css": {"text/css; charset=utf-8", embedded("web/checkout.css")},
 		"checkout.js":  {"text/javascript; charset=utf-8", embedded("web/checkout.js")},
+		"receipt.js":   {"text/javascript; charset=utf-8", embedded("web/receipt.js")},
 		"paybridge.js": {"text/javascript; charset=utf-8", kits.Script()},
 	}
 	version = func() string {
 		h := sha256.New()
-		for _, name := range []string{"checkout.css", "checkout.js", "paybridge.js"} {
+		for _, name := range []string{"checkout.css", "checkout.js", "paybridge.js", "receipt.js"} {
 			h.Write(files[name].content)
 		}
 		return hex.EncodeToString(h.Sum(nil))[:12]

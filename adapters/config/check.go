@@ -235,10 +235,14 @@ var weChatHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.we
 // Where payers sign in, at WeChat.
 const weChatBrowser, weChatServer = "https://open.weixin.qq.com", "https://api.weixin.qq.com"
 
+// Where a receipt is framed, at WeChat.
+const weChatPayApp = "https://payapp.weixin.qq.com"
+
 func (c *checking) weChat() {
 	c.baseURL("wechat", c.WeChat.BaseURL, c.WeChat.AllowBaseURL, true)
 	for _, sign := range []struct{ key, base, own string }{
 		{"browser_base_url", c.WeChat.BrowserBaseURL, weChatBrowser}, {"server_base_url", c.WeChat.ServerBaseURL, weChatServer},
+		{"payapp_base_url", c.WeChat.PayAppBaseURL, weChatPayApp},
 	} {
 		base := strings.TrimSuffix(sign.base, "/")
 		switch u, ok := webURL(base); {

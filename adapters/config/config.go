@@ -121,6 +121,8 @@ type WeChat struct {
 	// BrowserBaseURL is where payers' browsers are sent to sign in, ServerBaseURL where the gateway asks who they are.
 	BrowserBaseURL string `koanf:"browser_base_url" help:"scheme and host that payers' browsers are sent to, to sign in"`
 	ServerBaseURL  string `koanf:"server_base_url" help:"scheme and host of WeChat's API for sign-ins and access tokens"`
+	// PayAppBaseURL is WeChat's page that shows the receipt of a partner's payment in a frame (点金计划).
+	PayAppBaseURL string `koanf:"payapp_base_url" help:"scheme and host of WeChat's page that frames the receipt"`
 }
 
 // Provider is which of a pay channel's worlds its accounts live in.

@@ -28,6 +28,7 @@ func (s *service) operations(root *mux.Router) {
 		{http.MethodPost, "/alarms/{id:[0-9]{1,18}}/acknowledge", s.acknowledge},
 		{http.MethodPost, "/refunds/{number:[0-9]{32}}/settle-outside", s.settleOutside},
 		{http.MethodPost, "/refunds/{number:[0-9]{32}}/resolve-abnormal", s.resolveAbnormal},
+		{http.MethodPost, "/accounts/{name}/receipt-page", s.setReceiptPage},
 		{http.MethodGet, "/webhooks", s.webhooks},
 		{http.MethodPost, "/webhooks/{app}/retry", s.retryEvents},
 		{http.MethodPost, "/webhooks/{app}/resend", s.resendEvents},
@@ -165,6 +166,19 @@ func (s *service) resolveAbnormal(r *http.Request) (any, error) {
 		ToMerchant: in.To == "merchant", BankType: in.BankType, BankAccount: in.BankAccount, RealName: in.RealName,
 	})
 	return refundOf(f), err
+}
+
+// setReceiptPage chooses what the payers of an account see after paying: {"name": "who", "page": "own"}.
+func (s *service) setReceiptPage(r *http.Request) (any, error) {
+	var in struct {
+		Name string            `json:"name"`
+		Page ports.ReceiptPage `json:"page"`
+	}
+	if err := bodyOf(r, &in); err != nil {
+		return nil, err
+	}
+	account := mux.Vars(r)["name"]
+	return map[string]any{"account": account, "page": in.Page}, s.gateway.SetReceiptPage(r.Context(), account, in.Name, in.Page)
 }
 
 // webhooks answers how the delivery goes to each app that something waits for.

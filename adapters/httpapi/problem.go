@@ -55,6 +55,7 @@ var problems = map[string]struct {
 	pay.CodeNotOffered:                  {http.StatusConflict, "The pay channel does not offer this"},
 	pay.CodeOrderNotPaid:                {http.StatusConflict, "The order is not paid"},
 	pay.CodeFulfilmentUnderWay:          {http.StatusConflict, "Another fulfilment is being reported"},
+	pay.CodeReceiptPage:                 {http.StatusConflict, "The provider refuses this receipt page"},
 	pay.CodeFulfilmentFinal:             {http.StatusConflict, "The fulfilment cannot be corrected any more"},
 }
 

@@ -22,6 +22,7 @@ var services = map[pb.OptionalService]ports.Service{
 	pb.OptionalService_OPTIONAL_SERVICE_ABNORMAL_REFUND: ports.ServiceAbnormalRefund,
 	pb.OptionalService_OPTIONAL_SERVICE_PAYER_CODE:      ports.ServicePayerCode,
 	pb.OptionalService_OPTIONAL_SERVICE_SELF_TEST:       ports.ServiceSelfTest,
+	pb.OptionalService_OPTIONAL_SERVICE_RECEIPT_PAGE:    ports.ServiceReceiptPage,
 	pb.OptionalService_OPTIONAL_SERVICE_DIAGNOSTICS:     ports.ServiceDiagnostics,
 }
 
@@ -206,4 +207,26 @@ func codeAnswer(r paymentResponse, failed *pay.Outcome, err error) (ports.Paymen
 		return ports.PaymentAnswer{Outcome: *failed}, nil
 	}
 	return paymentAnswer(r), nil
+}
+
+var receiptPages = map[ports.ReceiptPage]pb.ReceiptPageKind{
+	ports.NoReceipt:       pb.ReceiptPageKind_RECEIPT_PAGE_KIND_NONE,
+	ports.ProviderReceipt: pb.ReceiptPageKind_RECEIPT_PAGE_KIND_PROVIDER,
+	ports.OwnReceipt:      pb.ReceiptPageKind_RECEIPT_PAGE_KIND_OWN,
+}
+
+// SetReceiptPage chooses what payers see after paying (ports.Optional).
+func (h *Host) SetReceiptPage(ctx context.Context, route pay.Route, page ports.ReceiptPage) (pay.Outcome, error) {
+	request := &pb.SetReceiptPageRequest{Call: callOf(pay.Payment{Route: route}), Page: receiptPages[page]}
+	answer, failed, err := optional(ctx, h, route, ports.ServiceReceiptPage, "SetReceiptPage", request,
+		func(c grpc.ClientConnInterface, ctx context.Context, r *pb.SetReceiptPageRequest) (*pb.SetReceiptPageResponse, error) {
+			return pb.NewReceiptPageClient(c).SetReceiptPage(ctx, r)
+		})
+	switch {
+	case err != nil:
+		return pay.Outcome{}, err
+	case failed != nil:
+		return *failed, nil
+	}
+	return outcome(answer.GetOutcome()), nil
 }

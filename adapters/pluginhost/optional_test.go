@@ -72,7 +72,7 @@ func TestOptionalServices(t *testing.T) {
 	h, p := more(t)
 	offers, err := h.Offers("unruly-more")
 	want := []ports.Service{ports.ServiceAbnormalRefund, ports.ServiceBills, ports.ServiceDiagnostics, ports.ServicePayerCode,
-		ports.ServiceRefundReports, ports.ServiceSelfTest}
+		ports.ServiceReceiptPage, ports.ServiceRefundReports, ports.ServiceSelfTest}
 	if err != nil || !slices.Equal(offers, want) {
 		t.Errorf("offers %v, %v", offers, err)
 	}
@@ -101,6 +101,12 @@ func TestOptionalServices(t *testing.T) {
 		t.Errorf("to the merchant, who needs no card: %+v, %v", a, err)
 	}
 
+	if o, err := h.SetReceiptPage(t.Context(), p.Route, ports.OwnReceipt); err != nil || o.Verdict != pay.Accepted {
+		t.Errorf("receipt page: %+v, %v", o, err)
+	}
+	if o, err := h.SetReceiptPage(t.Context(), p.Route, ports.NoReceipt); err != nil || !o.Is(pay.InvalidRequest) {
+		t.Errorf("no receipt page: %+v, %v", o, err)
+	}
 	if o, err := h.ReportRefund(t.Context(), p, ports.RefundReport{Gov: 5, RefundedAt: time.Unix(1750000000, 0)}); err != nil || o.Verdict != pay.Accepted {
 		t.Errorf("report: %+v, %v", o, err)
 	}

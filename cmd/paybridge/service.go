@@ -460,7 +460,7 @@ const followEvery = time.Second
 func (s *service) pages(r *mux.Router, client func(*http.Request) string, note func(r *http.Request, app, code string)) {
 	secure := s.cfg.Mode == config.Production
 	checkout.Mount(r, checkout.Options{
-		Gateway: s.gateway, Log: s.log, Secure: secure, Client: client, Note: note,
+		Gateway: s.gateway, Log: s.log, Secure: secure, Client: client, Note: note, PayApp: strings.TrimSuffix(s.cfg.WeChat.PayAppBaseURL, "/"),
 		SessionCookie: func(app string) string { return httpapi.SessionCookie(app, secure) },
 	})
 }

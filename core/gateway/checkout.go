@@ -80,6 +80,19 @@ func (g *Gateway) EntryIn(app, method, asked string) (ports.Entry, bool) {
 	return *first, true
 }
 
+// Receipt is the order of a payment to a partner's sub merchant, named as its provider names it. ErrNotFound.
+func (g *Gateway) Receipt(ctx context.Context, subMchID, number string) (pay.Rows, pay.Payment, error) {
+	p, err := g.Store.Payment(ctx, "", number)
+	if err == nil && (p.Route.SubMchID == "" || p.Route.SubMchID != subMchID) {
+		err = fmt.Errorf("payment %s of sub merchant %q: %w", number, subMchID, ports.ErrNotFound)
+	}
+	if err != nil {
+		return pay.Rows{}, p, err
+	}
+	rows, err := g.Store.Rows(ctx, p.App, p.Order)
+	return rows, p, err
+}
+
 // VerificationFile is what an entry wants to be answered at the root of its domain.
 func (g *Gateway) VerificationFile(name string) (content string, ok bool) {
 	for _, e := range g.settings.Load().entries {

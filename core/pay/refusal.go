@@ -46,4 +46,5 @@ const (
 	CodeOrderNotPaid                = "order_not_paid"
 	CodeFulfilmentUnderWay          = "fulfilment_under_way"
 	CodeFulfilmentFinal             = "fulfilment_final"
+	CodeReceiptPage                 = "receipt_page_refused"
 )

@@ -18,6 +18,7 @@ func optionalServices(p Plugin) []pb.OptionalService {
 		pb.OptionalService_OPTIONAL_SERVICE_ABNORMAL_REFUND: is[AbnormalRefunds](p),
 		pb.OptionalService_OPTIONAL_SERVICE_PAYER_CODE:      is[PayerCodes](p),
 		pb.OptionalService_OPTIONAL_SERVICE_SELF_TEST:       is[SelfTests](p),
+		pb.OptionalService_OPTIONAL_SERVICE_RECEIPT_PAGE:    is[ReceiptPages](p),
 	} {
 		if implemented {
 			have = append(have, service)
@@ -45,9 +46,22 @@ func registerOptional(s grpc.ServiceRegistrar, p Plugin) {
 	if v, ok := p.(PayerCodes); ok {
 		pb.RegisterPayerCodeServer(s, &payerCodeServer{codes: v})
 	}
+	if v, ok := p.(ReceiptPages); ok {
+		pb.RegisterReceiptPageServer(s, &receiptServer{pages: v})
+	}
 	if v, ok := p.(SelfTests); ok {
 		pb.RegisterSelfTestServer(s, &selfTestServer{tests: v})
 	}
+}
+
+type receiptServer struct {
+	pb.UnimplementedReceiptPageServer
+	pages ReceiptPages
+}
+
+func (s *receiptServer) SetReceiptPage(ctx context.Context, r *pb.SetReceiptPageRequest) (*pb.SetReceiptPageResponse, error) {
+	result := s.pages.SetReceiptPage(ctx, ReceiptPage{Call: fromCall(r.GetCall()), Page: ReceiptPageKind(r.GetPage())})
+	return &pb.SetReceiptPageResponse{Outcome: toOutcome(result)}, nil
 }
 
 type billServer struct {

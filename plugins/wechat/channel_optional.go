@@ -24,6 +24,15 @@ func (c *Channel) ResolveAbnormalRefund(ctx context.Context, r sdk.AbnormalRefun
 	return client.ResolveAbnormalRefund(ctx, r)
 }
 
+// SetReceiptPage chooses what a sub merchant's payers see after paying.
+func (c *Channel) SetReceiptPage(ctx context.Context, r sdk.ReceiptPage) sdk.Result {
+	client, refusal, ok := c.Client(r.Route)
+	if !ok {
+		return refusal
+	}
+	return client.SetReceiptPage(ctx, r)
+}
+
 // RunSelfTest proves the account of a route without money.
 func (c *Channel) RunSelfTest(ctx context.Context, r sdk.SelfTest) []sdk.Check {
 	client, refusal, ok := c.Client(r.Route)

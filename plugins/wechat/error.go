@@ -23,6 +23,7 @@ const (
 	OpBill         Op = "bill"
 	OpCertificates Op = "download certificates"
 	OpEcho         Op = "self-test"
+	OpGoldPlan     Op = "change gold plan"
 	OpMedIns       Op = "medical insurance payment"
 	OpMedInsQuery  Op = "query medical insurance payment"
 	OpMedInsRefund Op = "report insurance refund"

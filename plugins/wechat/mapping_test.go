@@ -60,7 +60,7 @@ var (
 		sdk.RefundUnknown: "UNSPECIFIED", sdk.RefundProcessing: "PROCESSING", sdk.RefundSucceeded: "SUCCEEDED",
 		sdk.RefundClosed: "CLOSED", sdk.RefundAbnormal: "ABNORMAL",
 	}
-	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery, OpAbnormal, OpBill, OpEcho}
+	allOps = []Op{OpPrepay, OpQuery, OpClose, OpRefund, OpRefundQuery, OpAbnormal, OpBill, OpEcho, OpGoldPlan}
 )
 
 // ops reads the cell that names calls: "all", some, or "all but" some.

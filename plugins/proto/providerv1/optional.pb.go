@@ -129,6 +129,62 @@ func (AbnormalRefundTarget) EnumDescriptor() ([]byte, []int) {
 	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{1}
 }
 
+// ReceiptPageKind is what is shown.
+type ReceiptPageKind int32
+
+const (
+	ReceiptPageKind_RECEIPT_PAGE_KIND_UNSPECIFIED ReceiptPageKind = 0
+	// Nothing.
+	ReceiptPageKind_RECEIPT_PAGE_KIND_NONE ReceiptPageKind = 1
+	// The provider's own page.
+	ReceiptPageKind_RECEIPT_PAGE_KIND_PROVIDER ReceiptPageKind = 2
+	// A page of ours inside of the provider's, at the address that was registered with the provider.
+	ReceiptPageKind_RECEIPT_PAGE_KIND_OWN ReceiptPageKind = 3
+)
+
+// Enum value maps for ReceiptPageKind.
+var (
+	ReceiptPageKind_name = map[int32]string{
+		0: "RECEIPT_PAGE_KIND_UNSPECIFIED",
+		1: "RECEIPT_PAGE_KIND_NONE",
+		2: "RECEIPT_PAGE_KIND_PROVIDER",
+		3: "RECEIPT_PAGE_KIND_OWN",
+	}
+	ReceiptPageKind_value = map[string]int32{
+		"RECEIPT_PAGE_KIND_UNSPECIFIED": 0,
+		"RECEIPT_PAGE_KIND_NONE":        1,
+		"RECEIPT_PAGE_KIND_PROVIDER":    2,
+		"RECEIPT_PAGE_KIND_OWN":         3,
+	}
+)
+
+func (x ReceiptPageKind) Enum() *ReceiptPageKind {
+	p := new(ReceiptPageKind)
+	*p = x
+	return p
+}
+
+func (x ReceiptPageKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReceiptPageKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugins_proto_providerv1_optional_proto_enumTypes[2].Descriptor()
+}
+
+func (ReceiptPageKind) Type() protoreflect.EnumType {
+	return &file_plugins_proto_providerv1_optional_proto_enumTypes[2]
+}
+
+func (x ReceiptPageKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReceiptPageKind.Descriptor instead.
+func (ReceiptPageKind) EnumDescriptor() ([]byte, []int) {
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{2}
+}
+
 // SelfTestStatus is how one check ended.
 type SelfTestStatus int32
 
@@ -167,11 +223,11 @@ func (x SelfTestStatus) String() string {
 }
 
 func (SelfTestStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugins_proto_providerv1_optional_proto_enumTypes[2].Descriptor()
+	return file_plugins_proto_providerv1_optional_proto_enumTypes[3].Descriptor()
 }
 
 func (SelfTestStatus) Type() protoreflect.EnumType {
-	return &file_plugins_proto_providerv1_optional_proto_enumTypes[2]
+	return &file_plugins_proto_providerv1_optional_proto_enumTypes[3]
 }
 
 func (x SelfTestStatus) Number() protoreflect.EnumNumber {
@@ -180,7 +236,7 @@ func (x SelfTestStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SelfTestStatus.Descriptor instead.
 func (SelfTestStatus) EnumDescriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{2}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{3}
 }
 
 // DownloadBillRequest names one statement.
@@ -1330,6 +1386,104 @@ func (x *ReverseByCodeResponse) GetProviderState() *ProviderState {
 	return nil
 }
 
+// SetReceiptPageRequest is one choice.
+type SetReceiptPageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Page          ReceiptPageKind        `protobuf:"varint,2,opt,name=page,proto3,enum=paybridge.provider.v1.ReceiptPageKind" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetReceiptPageRequest) Reset() {
+	*x = SetReceiptPageRequest{}
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetReceiptPageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetReceiptPageRequest) ProtoMessage() {}
+
+func (x *SetReceiptPageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetReceiptPageRequest.ProtoReflect.Descriptor instead.
+func (*SetReceiptPageRequest) Descriptor() ([]byte, []int) {
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetReceiptPageRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *SetReceiptPageRequest) GetPage() ReceiptPageKind {
+	if x != nil {
+		return x.Page
+	}
+	return ReceiptPageKind_RECEIPT_PAGE_KIND_UNSPECIFIED
+}
+
+// SetReceiptPageResponse says whether the provider took it. INDETERMINATE: repeat it.
+type SetReceiptPageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       *Outcome               `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetReceiptPageResponse) Reset() {
+	*x = SetReceiptPageResponse{}
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetReceiptPageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetReceiptPageResponse) ProtoMessage() {}
+
+func (x *SetReceiptPageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetReceiptPageResponse.ProtoReflect.Descriptor instead.
+func (*SetReceiptPageResponse) Descriptor() ([]byte, []int) {
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SetReceiptPageResponse) GetOutcome() *Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
 // RunSelfTestRequest names what to prove: the route of one entry, or only provider, account and merchant numbers.
 type RunSelfTestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1342,7 +1496,7 @@ type RunSelfTestRequest struct {
 
 func (x *RunSelfTestRequest) Reset() {
 	*x = RunSelfTestRequest{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[13]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1508,7 @@ func (x *RunSelfTestRequest) String() string {
 func (*RunSelfTestRequest) ProtoMessage() {}
 
 func (x *RunSelfTestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[13]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1521,7 @@ func (x *RunSelfTestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSelfTestRequest.ProtoReflect.Descriptor instead.
 func (*RunSelfTestRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{13}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunSelfTestRequest) GetCall() *Call {
@@ -1394,7 +1548,7 @@ type RunSelfTestResponse struct {
 
 func (x *RunSelfTestResponse) Reset() {
 	*x = RunSelfTestResponse{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[14]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1560,7 @@ func (x *RunSelfTestResponse) String() string {
 func (*RunSelfTestResponse) ProtoMessage() {}
 
 func (x *RunSelfTestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[14]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1573,7 @@ func (x *RunSelfTestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSelfTestResponse.ProtoReflect.Descriptor instead.
 func (*RunSelfTestResponse) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{14}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunSelfTestResponse) GetChecks() []*SelfTestCheck {
@@ -1449,7 +1603,7 @@ type SelfTestCheck struct {
 
 func (x *SelfTestCheck) Reset() {
 	*x = SelfTestCheck{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[15]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1615,7 @@ func (x *SelfTestCheck) String() string {
 func (*SelfTestCheck) ProtoMessage() {}
 
 func (x *SelfTestCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[15]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1628,7 @@ func (x *SelfTestCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SelfTestCheck.ProtoReflect.Descriptor instead.
 func (*SelfTestCheck) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{15}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SelfTestCheck) GetName() string {
@@ -1528,7 +1682,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[16]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1694,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[16]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1707,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{16}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{18}
 }
 
 // StatsResponse is all samples at this moment.
@@ -1566,7 +1720,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[17]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1732,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[17]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1745,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{17}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatsResponse) GetSamples() []*Sample {
@@ -1616,7 +1770,7 @@ type Sample struct {
 
 func (x *Sample) Reset() {
 	*x = Sample{}
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[18]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1782,7 @@ func (x *Sample) String() string {
 func (*Sample) ProtoMessage() {}
 
 func (x *Sample) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[18]
+	mi := &file_plugins_proto_providerv1_optional_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1795,7 @@ func (x *Sample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sample.ProtoReflect.Descriptor instead.
 func (*Sample) Descriptor() ([]byte, []int) {
-	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{18}
+	return file_plugins_proto_providerv1_optional_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Sample) GetName() string {
@@ -1776,7 +1930,12 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\x15ReverseByCodeResponse\x128\n" +
 	"\aoutcome\x18\x01 \x01(\v2\x1e.paybridge.provider.v1.OutcomeR\aoutcome\x129\n" +
 	"\x05facts\x18\x02 \x01(\v2#.paybridge.provider.v1.PaymentFactsR\x05facts\x12K\n" +
-	"\x0eprovider_state\x18\x03 \x01(\v2$.paybridge.provider.v1.ProviderStateR\rproviderStateJ\x06\b\xe8\a\x10\xd0\x0f\"a\n" +
+	"\x0eprovider_state\x18\x03 \x01(\v2$.paybridge.provider.v1.ProviderStateR\rproviderStateJ\x06\b\xe8\a\x10\xd0\x0f\"\x8c\x01\n" +
+	"\x15SetReceiptPageRequest\x12/\n" +
+	"\x04call\x18\x01 \x01(\v2\x1b.paybridge.provider.v1.CallR\x04call\x12:\n" +
+	"\x04page\x18\x02 \x01(\x0e2&.paybridge.provider.v1.ReceiptPageKindR\x04pageJ\x06\b\xe8\a\x10\xd0\x0f\"Z\n" +
+	"\x16SetReceiptPageResponse\x128\n" +
+	"\aoutcome\x18\x01 \x01(\v2\x1e.paybridge.provider.v1.OutcomeR\aoutcomeJ\x06\b\xe8\a\x10\xd0\x0f\"a\n" +
 	"\x12RunSelfTestRequest\x12/\n" +
 	"\x04call\x18\x01 \x01(\v2\x1b.paybridge.provider.v1.CallR\x04call\x12\x12\n" +
 	"\x04echo\x18\x02 \x01(\tR\x04echoJ\x06\b\xe8\a\x10\xd0\x0f\"[\n" +
@@ -1807,7 +1966,12 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\x14AbnormalRefundTarget\x12&\n" +
 	"\"ABNORMAL_REFUND_TARGET_UNSPECIFIED\x10\x00\x12%\n" +
 	"!ABNORMAL_REFUND_TARGET_PAYER_CARD\x10\x01\x12#\n" +
-	"\x1fABNORMAL_REFUND_TARGET_MERCHANT\x10\x02\"\x06\b\xe8\a\x10\xcf\x0f*\x8e\x01\n" +
+	"\x1fABNORMAL_REFUND_TARGET_MERCHANT\x10\x02\"\x06\b\xe8\a\x10\xcf\x0f*\x93\x01\n" +
+	"\x0fReceiptPageKind\x12!\n" +
+	"\x1dRECEIPT_PAGE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16RECEIPT_PAGE_KIND_NONE\x10\x01\x12\x1e\n" +
+	"\x1aRECEIPT_PAGE_KIND_PROVIDER\x10\x02\x12\x19\n" +
+	"\x15RECEIPT_PAGE_KIND_OWN\x10\x03\"\x06\b\xe8\a\x10\xcf\x0f*\x8e\x01\n" +
 	"\x0eSelfTestStatus\x12 \n" +
 	"\x1cSELF_TEST_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SELF_TEST_STATUS_OK\x10\x01\x12\x1b\n" +
@@ -1821,7 +1985,9 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\x15ResolveAbnormalRefund\x123.paybridge.provider.v1.ResolveAbnormalRefundRequest\x1a4.paybridge.provider.v1.ResolveAbnormalRefundResponse2\xd7\x01\n" +
 	"\tPayerCode\x12^\n" +
 	"\tPayByCode\x12'.paybridge.provider.v1.PayByCodeRequest\x1a(.paybridge.provider.v1.PayByCodeResponse\x12j\n" +
-	"\rReverseByCode\x12+.paybridge.provider.v1.ReverseByCodeRequest\x1a,.paybridge.provider.v1.ReverseByCodeResponse2p\n" +
+	"\rReverseByCode\x12+.paybridge.provider.v1.ReverseByCodeRequest\x1a,.paybridge.provider.v1.ReverseByCodeResponse2|\n" +
+	"\vReceiptPage\x12m\n" +
+	"\x0eSetReceiptPage\x12,.paybridge.provider.v1.SetReceiptPageRequest\x1a-.paybridge.provider.v1.SetReceiptPageResponse2p\n" +
 	"\bSelfTest\x12d\n" +
 	"\vRunSelfTest\x12).paybridge.provider.v1.RunSelfTestRequest\x1a*.paybridge.provider.v1.RunSelfTestResponse2a\n" +
 	"\vDiagnostics\x12R\n" +
@@ -1839,104 +2005,112 @@ func file_plugins_proto_providerv1_optional_proto_rawDescGZIP() []byte {
 	return file_plugins_proto_providerv1_optional_proto_rawDescData
 }
 
-var file_plugins_proto_providerv1_optional_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_plugins_proto_providerv1_optional_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_plugins_proto_providerv1_optional_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_plugins_proto_providerv1_optional_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plugins_proto_providerv1_optional_proto_goTypes = []any{
 	(BillKind)(0),                         // 0: paybridge.provider.v1.BillKind
 	(AbnormalRefundTarget)(0),             // 1: paybridge.provider.v1.AbnormalRefundTarget
-	(SelfTestStatus)(0),                   // 2: paybridge.provider.v1.SelfTestStatus
-	(*DownloadBillRequest)(nil),           // 3: paybridge.provider.v1.DownloadBillRequest
-	(*DownloadBillResponse)(nil),          // 4: paybridge.provider.v1.DownloadBillResponse
-	(*TradeLine)(nil),                     // 5: paybridge.provider.v1.TradeLine
-	(*FundLine)(nil),                      // 6: paybridge.provider.v1.FundLine
-	(*BillTotals)(nil),                    // 7: paybridge.provider.v1.BillTotals
-	(*ReportRefundRequest)(nil),           // 8: paybridge.provider.v1.ReportRefundRequest
-	(*ReportRefundResponse)(nil),          // 9: paybridge.provider.v1.ReportRefundResponse
-	(*ResolveAbnormalRefundRequest)(nil),  // 10: paybridge.provider.v1.ResolveAbnormalRefundRequest
-	(*ResolveAbnormalRefundResponse)(nil), // 11: paybridge.provider.v1.ResolveAbnormalRefundResponse
-	(*PayByCodeRequest)(nil),              // 12: paybridge.provider.v1.PayByCodeRequest
-	(*PayByCodeResponse)(nil),             // 13: paybridge.provider.v1.PayByCodeResponse
-	(*ReverseByCodeRequest)(nil),          // 14: paybridge.provider.v1.ReverseByCodeRequest
-	(*ReverseByCodeResponse)(nil),         // 15: paybridge.provider.v1.ReverseByCodeResponse
-	(*RunSelfTestRequest)(nil),            // 16: paybridge.provider.v1.RunSelfTestRequest
-	(*RunSelfTestResponse)(nil),           // 17: paybridge.provider.v1.RunSelfTestResponse
-	(*SelfTestCheck)(nil),                 // 18: paybridge.provider.v1.SelfTestCheck
-	(*StatsRequest)(nil),                  // 19: paybridge.provider.v1.StatsRequest
-	(*StatsResponse)(nil),                 // 20: paybridge.provider.v1.StatsResponse
-	(*Sample)(nil),                        // 21: paybridge.provider.v1.Sample
-	nil,                                   // 22: paybridge.provider.v1.Sample.LabelsEntry
-	(*Call)(nil),                          // 23: paybridge.provider.v1.Call
-	(*Outcome)(nil),                       // 24: paybridge.provider.v1.Outcome
-	(*timestamppb.Timestamp)(nil),         // 25: google.protobuf.Timestamp
-	(*Amount)(nil),                        // 26: paybridge.provider.v1.Amount
-	(RefundState)(0),                      // 27: paybridge.provider.v1.RefundState
-	(*RefundFacts)(nil),                   // 28: paybridge.provider.v1.RefundFacts
-	(*Payer)(nil),                         // 29: paybridge.provider.v1.Payer
-	(*Leg)(nil),                           // 30: paybridge.provider.v1.Leg
-	(*Details)(nil),                       // 31: paybridge.provider.v1.Details
-	(*PaymentFacts)(nil),                  // 32: paybridge.provider.v1.PaymentFacts
-	(*ProviderState)(nil),                 // 33: paybridge.provider.v1.ProviderState
+	(ReceiptPageKind)(0),                  // 2: paybridge.provider.v1.ReceiptPageKind
+	(SelfTestStatus)(0),                   // 3: paybridge.provider.v1.SelfTestStatus
+	(*DownloadBillRequest)(nil),           // 4: paybridge.provider.v1.DownloadBillRequest
+	(*DownloadBillResponse)(nil),          // 5: paybridge.provider.v1.DownloadBillResponse
+	(*TradeLine)(nil),                     // 6: paybridge.provider.v1.TradeLine
+	(*FundLine)(nil),                      // 7: paybridge.provider.v1.FundLine
+	(*BillTotals)(nil),                    // 8: paybridge.provider.v1.BillTotals
+	(*ReportRefundRequest)(nil),           // 9: paybridge.provider.v1.ReportRefundRequest
+	(*ReportRefundResponse)(nil),          // 10: paybridge.provider.v1.ReportRefundResponse
+	(*ResolveAbnormalRefundRequest)(nil),  // 11: paybridge.provider.v1.ResolveAbnormalRefundRequest
+	(*ResolveAbnormalRefundResponse)(nil), // 12: paybridge.provider.v1.ResolveAbnormalRefundResponse
+	(*PayByCodeRequest)(nil),              // 13: paybridge.provider.v1.PayByCodeRequest
+	(*PayByCodeResponse)(nil),             // 14: paybridge.provider.v1.PayByCodeResponse
+	(*ReverseByCodeRequest)(nil),          // 15: paybridge.provider.v1.ReverseByCodeRequest
+	(*ReverseByCodeResponse)(nil),         // 16: paybridge.provider.v1.ReverseByCodeResponse
+	(*SetReceiptPageRequest)(nil),         // 17: paybridge.provider.v1.SetReceiptPageRequest
+	(*SetReceiptPageResponse)(nil),        // 18: paybridge.provider.v1.SetReceiptPageResponse
+	(*RunSelfTestRequest)(nil),            // 19: paybridge.provider.v1.RunSelfTestRequest
+	(*RunSelfTestResponse)(nil),           // 20: paybridge.provider.v1.RunSelfTestResponse
+	(*SelfTestCheck)(nil),                 // 21: paybridge.provider.v1.SelfTestCheck
+	(*StatsRequest)(nil),                  // 22: paybridge.provider.v1.StatsRequest
+	(*StatsResponse)(nil),                 // 23: paybridge.provider.v1.StatsResponse
+	(*Sample)(nil),                        // 24: paybridge.provider.v1.Sample
+	nil,                                   // 25: paybridge.provider.v1.Sample.LabelsEntry
+	(*Call)(nil),                          // 26: paybridge.provider.v1.Call
+	(*Outcome)(nil),                       // 27: paybridge.provider.v1.Outcome
+	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
+	(*Amount)(nil),                        // 29: paybridge.provider.v1.Amount
+	(RefundState)(0),                      // 30: paybridge.provider.v1.RefundState
+	(*RefundFacts)(nil),                   // 31: paybridge.provider.v1.RefundFacts
+	(*Payer)(nil),                         // 32: paybridge.provider.v1.Payer
+	(*Leg)(nil),                           // 33: paybridge.provider.v1.Leg
+	(*Details)(nil),                       // 34: paybridge.provider.v1.Details
+	(*PaymentFacts)(nil),                  // 35: paybridge.provider.v1.PaymentFacts
+	(*ProviderState)(nil),                 // 36: paybridge.provider.v1.ProviderState
 }
 var file_plugins_proto_providerv1_optional_proto_depIdxs = []int32{
-	23, // 0: paybridge.provider.v1.DownloadBillRequest.call:type_name -> paybridge.provider.v1.Call
+	26, // 0: paybridge.provider.v1.DownloadBillRequest.call:type_name -> paybridge.provider.v1.Call
 	0,  // 1: paybridge.provider.v1.DownloadBillRequest.kind:type_name -> paybridge.provider.v1.BillKind
-	5,  // 2: paybridge.provider.v1.DownloadBillResponse.trade:type_name -> paybridge.provider.v1.TradeLine
-	6,  // 3: paybridge.provider.v1.DownloadBillResponse.fund:type_name -> paybridge.provider.v1.FundLine
-	7,  // 4: paybridge.provider.v1.DownloadBillResponse.totals:type_name -> paybridge.provider.v1.BillTotals
-	24, // 5: paybridge.provider.v1.DownloadBillResponse.end:type_name -> paybridge.provider.v1.Outcome
-	25, // 6: paybridge.provider.v1.TradeLine.occurred_at:type_name -> google.protobuf.Timestamp
-	26, // 7: paybridge.provider.v1.TradeLine.amount:type_name -> paybridge.provider.v1.Amount
-	26, // 8: paybridge.provider.v1.TradeLine.refund_amount:type_name -> paybridge.provider.v1.Amount
-	27, // 9: paybridge.provider.v1.TradeLine.refund_state:type_name -> paybridge.provider.v1.RefundState
-	25, // 10: paybridge.provider.v1.FundLine.booked_at:type_name -> google.protobuf.Timestamp
-	26, // 11: paybridge.provider.v1.FundLine.amount:type_name -> paybridge.provider.v1.Amount
-	26, // 12: paybridge.provider.v1.FundLine.balance:type_name -> paybridge.provider.v1.Amount
-	26, // 13: paybridge.provider.v1.BillTotals.paid:type_name -> paybridge.provider.v1.Amount
-	26, // 14: paybridge.provider.v1.BillTotals.refunded:type_name -> paybridge.provider.v1.Amount
-	23, // 15: paybridge.provider.v1.ReportRefundRequest.call:type_name -> paybridge.provider.v1.Call
-	25, // 16: paybridge.provider.v1.ReportRefundRequest.refunded_at:type_name -> google.protobuf.Timestamp
-	24, // 17: paybridge.provider.v1.ReportRefundResponse.outcome:type_name -> paybridge.provider.v1.Outcome
-	23, // 18: paybridge.provider.v1.ResolveAbnormalRefundRequest.call:type_name -> paybridge.provider.v1.Call
+	6,  // 2: paybridge.provider.v1.DownloadBillResponse.trade:type_name -> paybridge.provider.v1.TradeLine
+	7,  // 3: paybridge.provider.v1.DownloadBillResponse.fund:type_name -> paybridge.provider.v1.FundLine
+	8,  // 4: paybridge.provider.v1.DownloadBillResponse.totals:type_name -> paybridge.provider.v1.BillTotals
+	27, // 5: paybridge.provider.v1.DownloadBillResponse.end:type_name -> paybridge.provider.v1.Outcome
+	28, // 6: paybridge.provider.v1.TradeLine.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 7: paybridge.provider.v1.TradeLine.amount:type_name -> paybridge.provider.v1.Amount
+	29, // 8: paybridge.provider.v1.TradeLine.refund_amount:type_name -> paybridge.provider.v1.Amount
+	30, // 9: paybridge.provider.v1.TradeLine.refund_state:type_name -> paybridge.provider.v1.RefundState
+	28, // 10: paybridge.provider.v1.FundLine.booked_at:type_name -> google.protobuf.Timestamp
+	29, // 11: paybridge.provider.v1.FundLine.amount:type_name -> paybridge.provider.v1.Amount
+	29, // 12: paybridge.provider.v1.FundLine.balance:type_name -> paybridge.provider.v1.Amount
+	29, // 13: paybridge.provider.v1.BillTotals.paid:type_name -> paybridge.provider.v1.Amount
+	29, // 14: paybridge.provider.v1.BillTotals.refunded:type_name -> paybridge.provider.v1.Amount
+	26, // 15: paybridge.provider.v1.ReportRefundRequest.call:type_name -> paybridge.provider.v1.Call
+	28, // 16: paybridge.provider.v1.ReportRefundRequest.refunded_at:type_name -> google.protobuf.Timestamp
+	27, // 17: paybridge.provider.v1.ReportRefundResponse.outcome:type_name -> paybridge.provider.v1.Outcome
+	26, // 18: paybridge.provider.v1.ResolveAbnormalRefundRequest.call:type_name -> paybridge.provider.v1.Call
 	1,  // 19: paybridge.provider.v1.ResolveAbnormalRefundRequest.target:type_name -> paybridge.provider.v1.AbnormalRefundTarget
-	24, // 20: paybridge.provider.v1.ResolveAbnormalRefundResponse.outcome:type_name -> paybridge.provider.v1.Outcome
-	28, // 21: paybridge.provider.v1.ResolveAbnormalRefundResponse.facts:type_name -> paybridge.provider.v1.RefundFacts
-	23, // 22: paybridge.provider.v1.PayByCodeRequest.call:type_name -> paybridge.provider.v1.Call
-	26, // 23: paybridge.provider.v1.PayByCodeRequest.amount:type_name -> paybridge.provider.v1.Amount
-	29, // 24: paybridge.provider.v1.PayByCodeRequest.payer:type_name -> paybridge.provider.v1.Payer
-	25, // 25: paybridge.provider.v1.PayByCodeRequest.time_expire:type_name -> google.protobuf.Timestamp
-	30, // 26: paybridge.provider.v1.PayByCodeRequest.legs:type_name -> paybridge.provider.v1.Leg
-	31, // 27: paybridge.provider.v1.PayByCodeRequest.details:type_name -> paybridge.provider.v1.Details
-	24, // 28: paybridge.provider.v1.PayByCodeResponse.outcome:type_name -> paybridge.provider.v1.Outcome
-	32, // 29: paybridge.provider.v1.PayByCodeResponse.facts:type_name -> paybridge.provider.v1.PaymentFacts
-	33, // 30: paybridge.provider.v1.PayByCodeResponse.provider_state:type_name -> paybridge.provider.v1.ProviderState
-	23, // 31: paybridge.provider.v1.ReverseByCodeRequest.call:type_name -> paybridge.provider.v1.Call
-	24, // 32: paybridge.provider.v1.ReverseByCodeResponse.outcome:type_name -> paybridge.provider.v1.Outcome
-	32, // 33: paybridge.provider.v1.ReverseByCodeResponse.facts:type_name -> paybridge.provider.v1.PaymentFacts
-	33, // 34: paybridge.provider.v1.ReverseByCodeResponse.provider_state:type_name -> paybridge.provider.v1.ProviderState
-	23, // 35: paybridge.provider.v1.RunSelfTestRequest.call:type_name -> paybridge.provider.v1.Call
-	18, // 36: paybridge.provider.v1.RunSelfTestResponse.checks:type_name -> paybridge.provider.v1.SelfTestCheck
-	2,  // 37: paybridge.provider.v1.SelfTestCheck.status:type_name -> paybridge.provider.v1.SelfTestStatus
-	21, // 38: paybridge.provider.v1.StatsResponse.samples:type_name -> paybridge.provider.v1.Sample
-	22, // 39: paybridge.provider.v1.Sample.labels:type_name -> paybridge.provider.v1.Sample.LabelsEntry
-	3,  // 40: paybridge.provider.v1.BillDownload.DownloadBill:input_type -> paybridge.provider.v1.DownloadBillRequest
-	8,  // 41: paybridge.provider.v1.RefundReporter.ReportRefund:input_type -> paybridge.provider.v1.ReportRefundRequest
-	10, // 42: paybridge.provider.v1.AbnormalRefund.ResolveAbnormalRefund:input_type -> paybridge.provider.v1.ResolveAbnormalRefundRequest
-	12, // 43: paybridge.provider.v1.PayerCode.PayByCode:input_type -> paybridge.provider.v1.PayByCodeRequest
-	14, // 44: paybridge.provider.v1.PayerCode.ReverseByCode:input_type -> paybridge.provider.v1.ReverseByCodeRequest
-	16, // 45: paybridge.provider.v1.SelfTest.RunSelfTest:input_type -> paybridge.provider.v1.RunSelfTestRequest
-	19, // 46: paybridge.provider.v1.Diagnostics.Stats:input_type -> paybridge.provider.v1.StatsRequest
-	4,  // 47: paybridge.provider.v1.BillDownload.DownloadBill:output_type -> paybridge.provider.v1.DownloadBillResponse
-	9,  // 48: paybridge.provider.v1.RefundReporter.ReportRefund:output_type -> paybridge.provider.v1.ReportRefundResponse
-	11, // 49: paybridge.provider.v1.AbnormalRefund.ResolveAbnormalRefund:output_type -> paybridge.provider.v1.ResolveAbnormalRefundResponse
-	13, // 50: paybridge.provider.v1.PayerCode.PayByCode:output_type -> paybridge.provider.v1.PayByCodeResponse
-	15, // 51: paybridge.provider.v1.PayerCode.ReverseByCode:output_type -> paybridge.provider.v1.ReverseByCodeResponse
-	17, // 52: paybridge.provider.v1.SelfTest.RunSelfTest:output_type -> paybridge.provider.v1.RunSelfTestResponse
-	20, // 53: paybridge.provider.v1.Diagnostics.Stats:output_type -> paybridge.provider.v1.StatsResponse
-	47, // [47:54] is the sub-list for method output_type
-	40, // [40:47] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	27, // 20: paybridge.provider.v1.ResolveAbnormalRefundResponse.outcome:type_name -> paybridge.provider.v1.Outcome
+	31, // 21: paybridge.provider.v1.ResolveAbnormalRefundResponse.facts:type_name -> paybridge.provider.v1.RefundFacts
+	26, // 22: paybridge.provider.v1.PayByCodeRequest.call:type_name -> paybridge.provider.v1.Call
+	29, // 23: paybridge.provider.v1.PayByCodeRequest.amount:type_name -> paybridge.provider.v1.Amount
+	32, // 24: paybridge.provider.v1.PayByCodeRequest.payer:type_name -> paybridge.provider.v1.Payer
+	28, // 25: paybridge.provider.v1.PayByCodeRequest.time_expire:type_name -> google.protobuf.Timestamp
+	33, // 26: paybridge.provider.v1.PayByCodeRequest.legs:type_name -> paybridge.provider.v1.Leg
+	34, // 27: paybridge.provider.v1.PayByCodeRequest.details:type_name -> paybridge.provider.v1.Details
+	27, // 28: paybridge.provider.v1.PayByCodeResponse.outcome:type_name -> paybridge.provider.v1.Outcome
+	35, // 29: paybridge.provider.v1.PayByCodeResponse.facts:type_name -> paybridge.provider.v1.PaymentFacts
+	36, // 30: paybridge.provider.v1.PayByCodeResponse.provider_state:type_name -> paybridge.provider.v1.ProviderState
+	26, // 31: paybridge.provider.v1.ReverseByCodeRequest.call:type_name -> paybridge.provider.v1.Call
+	27, // 32: paybridge.provider.v1.ReverseByCodeResponse.outcome:type_name -> paybridge.provider.v1.Outcome
+	35, // 33: paybridge.provider.v1.ReverseByCodeResponse.facts:type_name -> paybridge.provider.v1.PaymentFacts
+	36, // 34: paybridge.provider.v1.ReverseByCodeResponse.provider_state:type_name -> paybridge.provider.v1.ProviderState
+	26, // 35: paybridge.provider.v1.SetReceiptPageRequest.call:type_name -> paybridge.provider.v1.Call
+	2,  // 36: paybridge.provider.v1.SetReceiptPageRequest.page:type_name -> paybridge.provider.v1.ReceiptPageKind
+	27, // 37: paybridge.provider.v1.SetReceiptPageResponse.outcome:type_name -> paybridge.provider.v1.Outcome
+	26, // 38: paybridge.provider.v1.RunSelfTestRequest.call:type_name -> paybridge.provider.v1.Call
+	21, // 39: paybridge.provider.v1.RunSelfTestResponse.checks:type_name -> paybridge.provider.v1.SelfTestCheck
+	3,  // 40: paybridge.provider.v1.SelfTestCheck.status:type_name -> paybridge.provider.v1.SelfTestStatus
+	24, // 41: paybridge.provider.v1.StatsResponse.samples:type_name -> paybridge.provider.v1.Sample
+	25, // 42: paybridge.provider.v1.Sample.labels:type_name -> paybridge.provider.v1.Sample.LabelsEntry
+	4,  // 43: paybridge.provider.v1.BillDownload.DownloadBill:input_type -> paybridge.provider.v1.DownloadBillRequest
+	9,  // 44: paybridge.provider.v1.RefundReporter.ReportRefund:input_type -> paybridge.provider.v1.ReportRefundRequest
+	11, // 45: paybridge.provider.v1.AbnormalRefund.ResolveAbnormalRefund:input_type -> paybridge.provider.v1.ResolveAbnormalRefundRequest
+	13, // 46: paybridge.provider.v1.PayerCode.PayByCode:input_type -> paybridge.provider.v1.PayByCodeRequest
+	15, // 47: paybridge.provider.v1.PayerCode.ReverseByCode:input_type -> paybridge.provider.v1.ReverseByCodeRequest
+	17, // 48: paybridge.provider.v1.ReceiptPage.SetReceiptPage:input_type -> paybridge.provider.v1.SetReceiptPageRequest
+	19, // 49: paybridge.provider.v1.SelfTest.RunSelfTest:input_type -> paybridge.provider.v1.RunSelfTestRequest
+	22, // 50: paybridge.provider.v1.Diagnostics.Stats:input_type -> paybridge.provider.v1.StatsRequest
+	5,  // 51: paybridge.provider.v1.BillDownload.DownloadBill:output_type -> paybridge.provider.v1.DownloadBillResponse
+	10, // 52: paybridge.provider.v1.RefundReporter.ReportRefund:output_type -> paybridge.provider.v1.ReportRefundResponse
+	12, // 53: paybridge.provider.v1.AbnormalRefund.ResolveAbnormalRefund:output_type -> paybridge.provider.v1.ResolveAbnormalRefundResponse
+	14, // 54: paybridge.provider.v1.PayerCode.PayByCode:output_type -> paybridge.provider.v1.PayByCodeResponse
+	16, // 55: paybridge.provider.v1.PayerCode.ReverseByCode:output_type -> paybridge.provider.v1.ReverseByCodeResponse
+	18, // 56: paybridge.provider.v1.ReceiptPage.SetReceiptPage:output_type -> paybridge.provider.v1.SetReceiptPageResponse
+	20, // 57: paybridge.provider.v1.SelfTest.RunSelfTest:output_type -> paybridge.provider.v1.RunSelfTestResponse
+	23, // 58: paybridge.provider.v1.Diagnostics.Stats:output_type -> paybridge.provider.v1.StatsResponse
+	51, // [51:59] is the sub-list for method output_type
+	43, // [43:51] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_plugins_proto_providerv1_optional_proto_init() }
@@ -1959,10 +2133,10 @@ func file_plugins_proto_providerv1_optional_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugins_proto_providerv1_optional_proto_rawDesc), len(file_plugins_proto_providerv1_optional_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   20,
+			NumEnums:      4,
+			NumMessages:   22,
 			NumExtensions: 0,
-			NumServices:   6,
+			NumServices:   7,
 		},
 		GoTypes:           file_plugins_proto_providerv1_optional_proto_goTypes,
 		DependencyIndexes: file_plugins_proto_providerv1_optional_proto_depIdxs,

@@ -499,6 +499,114 @@ var PayerCode_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	ReceiptPage_SetReceiptPage_FullMethodName = "/paybridge.provider.v1.ReceiptPage/SetReceiptPage"
+)
+
+// ReceiptPageClient is the client API for ReceiptPage service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// ReceiptPage chooses what a payer sees after paying, where the provider shows a page then (点金计划).
+type ReceiptPageClient interface {
+	// SetReceiptPage is for the account that the route names, at a partner's for its sub merchant. May be repeated.
+	SetReceiptPage(ctx context.Context, in *SetReceiptPageRequest, opts ...grpc.CallOption) (*SetReceiptPageResponse, error)
+}
+
+type receiptPageClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewReceiptPageClient(cc grpc.ClientConnInterface) ReceiptPageClient {
+	return &receiptPageClient{cc}
+}
+
+func (c *receiptPageClient) SetReceiptPage(ctx context.Context, in *SetReceiptPageRequest, opts ...grpc.CallOption) (*SetReceiptPageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetReceiptPageResponse)
+	err := c.cc.Invoke(ctx, ReceiptPage_SetReceiptPage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ReceiptPageServer is the server API for ReceiptPage service.
+// All implementations must embed UnimplementedReceiptPageServer
+// for forward compatibility.
+//
+// ReceiptPage chooses what a payer sees after paying, where the provider shows a page then (点金计划).
+type ReceiptPageServer interface {
+	// SetReceiptPage is for the account that the route names, at a partner's for its sub merchant. May be repeated.
+	SetReceiptPage(context.Context, *SetReceiptPageRequest) (*SetReceiptPageResponse, error)
+	mustEmbedUnimplementedReceiptPageServer()
+}
+
+// UnimplementedReceiptPageServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedReceiptPageServer struct{}
+
+func (UnimplementedReceiptPageServer) SetReceiptPage(context.Context, *SetReceiptPageRequest) (*SetReceiptPageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetReceiptPage not implemented")
+}
+func (UnimplementedReceiptPageServer) mustEmbedUnimplementedReceiptPageServer() {}
+func (UnimplementedReceiptPageServer) testEmbeddedByValue()                     {}
+
+// UnsafeReceiptPageServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ReceiptPageServer will
+// result in compilation errors.
+type UnsafeReceiptPageServer interface {
+	mustEmbedUnimplementedReceiptPageServer()
+}
+
+func RegisterReceiptPageServer(s grpc.ServiceRegistrar, srv ReceiptPageServer) {
+	// If the following call panics, it indicates UnimplementedReceiptPageServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&ReceiptPage_ServiceDesc, srv)
+}
+
+func _ReceiptPage_SetReceiptPage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetReceiptPageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReceiptPageServer).SetReceiptPage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReceiptPage_SetReceiptPage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReceiptPageServer).SetReceiptPage(ctx, req.(*SetReceiptPageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// ReceiptPage_ServiceDesc is the grpc.ServiceDesc for ReceiptPage service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var ReceiptPage_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "paybridge.provider.v1.ReceiptPage",
+	HandlerType: (*ReceiptPageServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "SetReceiptPage",
+			Handler:    _ReceiptPage_SetReceiptPage_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "plugins/proto/providerv1/optional.proto",
+}
+
+const (
 	SelfTest_RunSelfTest_FullMethodName = "/paybridge.provider.v1.SelfTest/RunSelfTest"
 )
 

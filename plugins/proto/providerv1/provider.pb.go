@@ -54,6 +54,7 @@ const (
 	OptionalService_OPTIONAL_SERVICE_PAYER_CODE      OptionalService = 4
 	OptionalService_OPTIONAL_SERVICE_SELF_TEST       OptionalService = 5
 	OptionalService_OPTIONAL_SERVICE_DIAGNOSTICS     OptionalService = 6
+	OptionalService_OPTIONAL_SERVICE_RECEIPT_PAGE    OptionalService = 7
 )
 
 // Enum value maps for OptionalService.
@@ -66,6 +67,7 @@ var (
 		4: "OPTIONAL_SERVICE_PAYER_CODE",
 		5: "OPTIONAL_SERVICE_SELF_TEST",
 		6: "OPTIONAL_SERVICE_DIAGNOSTICS",
+		7: "OPTIONAL_SERVICE_RECEIPT_PAGE",
 	}
 	OptionalService_value = map[string]int32{
 		"OPTIONAL_SERVICE_UNSPECIFIED":     0,
@@ -75,6 +77,7 @@ var (
 		"OPTIONAL_SERVICE_PAYER_CODE":      4,
 		"OPTIONAL_SERVICE_SELF_TEST":       5,
 		"OPTIONAL_SERVICE_DIAGNOSTICS":     6,
+		"OPTIONAL_SERVICE_RECEIPT_PAGE":    7,
 	}
 )
 
@@ -2355,7 +2358,7 @@ const file_plugins_proto_providerv1_provider_proto_rawDesc = "" +
 	"\n" +
 	"HTTPAnswer\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x12\n" +
-	"\x04body\x18\x02 \x01(\fR\x04bodyJ\x06\b\xe8\a\x10\xd0\x0f*\x8e\x02\n" +
+	"\x04body\x18\x02 \x01(\fR\x04bodyJ\x06\b\xe8\a\x10\xd0\x0f*\xb1\x02\n" +
 	"\x0fOptionalService\x12 \n" +
 	"\x1cOPTIONAL_SERVICE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eOPTIONAL_SERVICE_BILL_DOWNLOAD\x10\x01\x12$\n" +
@@ -2363,7 +2366,8 @@ const file_plugins_proto_providerv1_provider_proto_rawDesc = "" +
 	" OPTIONAL_SERVICE_ABNORMAL_REFUND\x10\x03\x12\x1f\n" +
 	"\x1bOPTIONAL_SERVICE_PAYER_CODE\x10\x04\x12\x1e\n" +
 	"\x1aOPTIONAL_SERVICE_SELF_TEST\x10\x05\x12 \n" +
-	"\x1cOPTIONAL_SERVICE_DIAGNOSTICS\x10\x06\"\x06\b\xe8\a\x10\xcf\x0f*w\n" +
+	"\x1cOPTIONAL_SERVICE_DIAGNOSTICS\x10\x06\x12!\n" +
+	"\x1dOPTIONAL_SERVICE_RECEIPT_PAGE\x10\a\"\x06\b\xe8\a\x10\xcf\x0f*w\n" +
 	"\x10NotificationAuth\x12!\n" +
 	"\x1dNOTIFICATION_AUTH_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18NOTIFICATION_AUTH_HEADER\x10\x01\x12\x1a\n" +

@@ -147,6 +147,10 @@ func services(p *probe) {
 			_, err := pb.NewPayerCodeClient(one.conn).ReverseByCode(p.ctx, &pb.ReverseByCodeRequest{})
 			return err
 		},
+		pb.OptionalService_OPTIONAL_SERVICE_RECEIPT_PAGE: func() error {
+			_, err := pb.NewReceiptPageClient(one.conn).SetReceiptPage(p.ctx, &pb.SetReceiptPageRequest{})
+			return err
+		},
 		pb.OptionalService_OPTIONAL_SERVICE_SELF_TEST: func() error {
 			_, err := pb.NewSelfTestClient(one.conn).RunSelfTest(p.ctx, &pb.RunSelfTestRequest{})
 			return err

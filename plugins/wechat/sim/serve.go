@@ -54,6 +54,8 @@ var endpoints = []endpoint{
 	{http.MethodGet, "/v3/med-ins/orders/out-trade-no/{out_trade_no}", (*Simulator).medInsByNumber, "", false},
 	{http.MethodGet, "/v3/med-ins/orders/mix-trade-no/{mix_trade_no}", (*Simulator).medInsByMix, "", false},
 	{http.MethodPost, "/v3/med-ins/refunds/notify", (*Simulator).medInsRefund, "", false},
+	{http.MethodPost, "/v3/goldplan/merchants/changegoldplanstatus", (*Simulator).changeGoldPlan, "", false},
+	{http.MethodPost, "/v3/goldplan/merchants/changecustompagestatus", (*Simulator).changeCustomPage, "", false},
 	{http.MethodPost, "/v3/security/echo", (*Simulator).echo, "", true},
 }
 

@@ -30,7 +30,11 @@ type world struct {
 	byMix     map[string]*MedIns
 	mixed     []*MedIns // as they were made
 	bureau    bureau
-	epoch     int // rises with each Reset, so that what was under way then changes nothing
+
+	receiptLinks map[string]string   // of partners
+	goldPlans    map[string]GoldPlan // of sub merchants
+
+	epoch int // rises with each Reset, so that what was under way then changes nothing
 }
 
 // tradeKey names a trade or a refund: numbers are unique per merchant, not in the world.
@@ -108,6 +112,7 @@ func (w *world) forget() {
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.insured, w.byMix, w.mixed = map[tradeKey]*MedIns{}, map[string]*MedIns{}, nil
 	w.bureau = bureau{authorizations: map[string]*Authorization{}}
+	w.receiptLinks, w.goldPlans = map[string]string{}, map[string]GoldPlan{}
 	w.requests.forget()
 	w.epoch++
 }

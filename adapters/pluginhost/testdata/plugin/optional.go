@@ -70,6 +70,13 @@ func (c *generous) ResolveAbnormalRefund(_ context.Context, r sdk.AbnormalRefund
 	return sdk.Accepted(sdk.RefundFacts{State: sdk.RefundProcessing, Number: r.Number, ReceivedAccount: r.BankType + " " + r.RealName})
 }
 
+func (c *generous) SetReceiptPage(_ context.Context, r sdk.ReceiptPage) sdk.Result {
+	if r.Page != sdk.OwnReceipt {
+		return sdk.Rejected(sdk.InvalidRequest, "INVALID_REQUEST", "not that page")
+	}
+	return sdk.Accepted()
+}
+
 func (c *generous) ReportRefund(_ context.Context, r sdk.RefundReport) sdk.Result {
 	if r.Gov+r.Self+r.Other == 0 {
 		return sdk.Rejected(sdk.InvalidRequest, "PARAM_ERROR", "nothing was refunded")
