@@ -34,7 +34,7 @@ type page struct {
 	Payable, Waits                           bool
 	Where, Link, SignIn, Return, More, Check string // what else can be done
 	Code                                     string // of a problem, for whoever is told of it
-	PayApp                                   string // the origin of WeChat's page around a receipt
+	PayApp, Script                           string // the origin of WeChat's page around a receipt, and its script
 	Refunds                                  []refund
 	Orders                                   []row
 	Apps                                     []choice

@@ -215,6 +215,14 @@ func TestPhone(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Errorf("it ends with %v", err)
 	}
+	write(`{"sites":[{"origin":"http://127.0.0.1:8090"}]}`) // the page lists none, rather than nothing
+	at, stop = start(t, "--phone", path)
+	if _, body := get(t, at.PhoneURL+"state.json"); !strings.Contains(body, `"official_accounts":[]`) || !strings.Contains(body, `"mini_programs":[]`) {
+		t.Errorf("its state: %s", body)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
 	for text, says := range map[string]string{
 		`{"sites":[]}`: "names no H5 site",
 		`{"sites":[{"origin":"http://127.0.0.1:8090"}],"minis":[]}`:                                   "minis",

@@ -3,12 +3,16 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/paybridge/paybridge/internal/nodetest"
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
+	simphone "github.com/paybridge/paybridge/plugins/wechat/sim/phone"
 )
 
 // receipt is what WeChat opens in its frame: no cookie, no script of ours before.
@@ -54,7 +58,9 @@ func TestTheGoldPlanOfASubMerchant(t *testing.T) {
 			}
 		}
 		want(2, "服务商未配置商家小票链接", sim.GoldPlan{})(choose(third.entry, "own"))
-		w.sim.SetReceiptLink(partnerMchID, w.base+"/checkout/receipt")
+		if err := w.sim.SetReceiptLink(partnerMchID, w.base+"/checkout/receipt"); err != nil {
+			t.Fatal(err)
+		}
 		want(0, "own", sim.GoldPlan{Open: true, Custom: true})(choose(third.entry, "own"))
 		want(0, "provider", sim.GoldPlan{Open: true})(choose(third.entry, "provider"))
 		want(0, "none", sim.GoldPlan{})(choose(third.entry, "none"))
@@ -93,7 +99,7 @@ func TestTheReceiptOfASubMerchant(t *testing.T) {
 			return nil
 		})
 		header, page := w.receipt(third.mchID, payment)
-		for _, shown := range []string{"¥12.50", "清和医院 Qinghe Hospital", `data-style="SHOW_CUSTOM_PAGE"`, `data-payapp="https://payapp.weixin.qq.com"`, "/c/"} {
+		for _, shown := range []string{"¥12.50", "清和医院 Qinghe Hospital", `data-style="SHOW_CUSTOM_PAGE"`, `data-payapp="https://payapp.weixin.qq.com"`, "/c/", "https://wx.gtimg.com/pay_h5/goldplan/js/jgoldplan-1.0.0.js"} {
 			if !strings.Contains(page, shown) {
 				t.Errorf("it does not show %q: %s", shown, page)
 			}
@@ -116,4 +122,58 @@ func TestTheReceiptOfASubMerchant(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheGoldPlanInChromium pays at a sub merchant on the simulated phone, under each plan.
+func TestTheGoldPlanInChromium(t *testing.T) {
+	whole(t)
+	browser := nodetest.Chromium(t)
+	w := newWorld(t, sqlite(t))
+	w.addSubMerchants()
+	fourth := subMerchants[1]
+	for i, e := range w.setup.Entries {
+		w.setup.Entries[i].Secret = "file:wechat/apps/" + e.AppID + "/secret.txt"
+		w.setup.Entries[i].OAuthScope = "snsapi_base"
+	}
+	listen := func() (*httptest.Server, string) {
+		s := httptest.NewUnstartedServer(nil)
+		_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return s, "http://localhost:" + port
+	}
+	page, origin := listen()
+	w.setup.WeChat["payapp_base_url"] = origin // WeChat's page around the receipt
+	site := simphone.Site{Origin: w.base, Upstream: w.base}
+	proxies := map[simphone.Mode]*httptest.Server{}
+	for mode, address := range map[simphone.Mode]*string{
+		simphone.ModeOfficialAccount: &site.OfficialAccountURL, simphone.ModeMiniProgram: &site.MiniProgramURL, simphone.ModeBrowser: &site.BrowserURL,
+	} {
+		proxies[mode], *address = listen()
+	}
+	w.start()
+	p, err := simphone.New(simphone.Options{
+		URL: origin + "/phone", WeChat: simphone.Simulated(w.sim), OpenWeixin: w.sim.BaseURL(), Sites: []simphone.Site{site},
+		OfficialAccounts: []simphone.OfficialAccount{{AppID: fourth.app, Name: "Fourth Hospital", Home: w.base + "/"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, server := range proxies {
+		if server.Config.Handler, err = p.Proxy(site, mode); err != nil {
+			t.Fatal(err)
+		}
+		server.Start()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/phone/", http.StripPrefix("/phone", p))
+	page.Config.Handler = mux
+	page.Start()
+	if err := w.sim.SetReceiptLink(partnerMchID, w.base+"/checkout/receipt"); err != nil {
+		t.Fatal(err)
+	}
+	admin := "http://" + w.gateways[0].admin
+	nodetest.Run(t, []string{"GATEWAY=" + w.base, "ADMIN=" + admin, "KEY=" + apiKey, "PHONE=" + origin + "/phone/", "CHROMIUM=" + browser, "ENTRY=" + fourth.entry, "ACCOUNT=" + fourth.entry}, "receipt.test.js")
 }

@@ -31,6 +31,7 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"POST /control/v1/users":    s.controlAddUser,
 
 		"POST /control/v1/merchants/{mchid}/sub-merchants":           s.controlAddSubMerchant,
+		"PUT /control/v1/merchants/{mchid}/receipt-link":             s.controlSetReceiptLink,
 		"PUT /control/v1/merchants/{mchid}/keys":                     s.controlSetKeyMode,
 		"PUT /control/v1/merchants/{mchid}/apiv3-key":                s.controlSetAPIv3Key,
 		"POST /control/v1/merchants/{mchid}/certificate":             s.controlRenewCertificate,

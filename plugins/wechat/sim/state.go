@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,9 @@ type state struct {
 
 	// SubMerchants are each partner's, those that came while it ran among them.
 	SubMerchants map[string][]SeedSubMerchant `json:"sub_merchants,omitempty"`
+
+	ReceiptLinks map[string]string   `json:"receipt_links,omitempty"`
+	GoldPlans    map[string]GoldPlan `json:"gold_plans,omitempty"`
 }
 
 type stateFile struct {
@@ -131,6 +135,7 @@ func (s *Simulator) snapshot() state {
 			st.SubMerchants[id] = slices.Clone(m.SubMerchants)
 		}
 	}
+	st.ReceiptLinks, st.GoldPlans = maps.Clone(s.world.receiptLinks), maps.Clone(s.world.goldPlans)
 	st.MedIns, st.BureauRefunds = l.MedIns, l.Bureau
 	st.Authorizations = map[string]Authorization{}
 	for number, a := range s.world.bureau.authorizations {
@@ -166,6 +171,8 @@ func (s *Simulator) restore() error {
 			}
 		}
 	}
+	maps.Copy(w.receiptLinks, st.ReceiptLinks)
+	maps.Copy(w.goldPlans, st.GoldPlans)
 	for _, t := range st.Trades {
 		if w.merchants[t.MchID] == nil {
 			return fmt.Errorf("the state file %s has a trade of merchant %s, which the seed does not have: add it or move the file away",

@@ -113,6 +113,7 @@ func New(o Options) (*Phone, error) {
 			return http.ErrUseLastResponse
 		}}
 	}
+	o.OfficialAccounts, o.MiniPrograms = append([]OfficialAccount{}, o.OfficialAccounts...), append([]MiniProgram{}, o.MiniPrograms...) // never null to the page
 	p := &Phone{options: o, origin: own.Scheme + "://" + own.Host}
 	p.handler = p.routes()
 	return p, nil
@@ -310,6 +311,8 @@ func (p *Phone) cashier(w http.ResponseWriter, r *http.Request) {
 		switch r.PathValue("act") {
 		case "open":
 			return weChat.Cashier(ctx, c.Person, c.HandOff)
+		case "receipt":
+			return weChat.Receipt(ctx, c.Person, c.HandOff)
 		case "pay":
 			return struct{}{}, weChat.Pay(ctx, c.Person, c.HandOff)
 		case "wrong-password":

@@ -48,6 +48,23 @@ func (s simulated) Cancel(_ context.Context, person string, h HandOff) error {
 	return s.act(person, h, s.sim.CancelPayment)
 }
 
+func (s simulated) Receipt(_ context.Context, person string, h HandOff) (Receipt, error) {
+	p, err := s.pay(person, h)
+	if err != nil {
+		return Receipt{}, err
+	}
+	after, err := s.sim.ReceiptAfter(p)
+	switch {
+	case err != nil || !after.Partner:
+		return Receipt{}, told(err)
+	case !after.Open:
+		return Receipt{Plan: PlanOff}, nil
+	case after.URL == "":
+		return Receipt{Plan: PlanWeChat}, nil
+	}
+	return Receipt{PlanOwn, after.URL}, nil
+}
+
 func (s simulated) act(person string, h HandOff, do func(sim.Pay) (sim.Trade, error)) error {
 	p, err := s.pay(person, h)
 	if err == nil {

@@ -18,6 +18,8 @@ type WeChat interface {
 	Pay(ctx context.Context, person string, h HandOff) error
 	WrongPassword(ctx context.Context, person string, h HandOff) error
 	Cancel(ctx context.Context, person string, h HandOff) error
+	// Receipt is what WeChat shows after a payment in an official account.
+	Receipt(ctx context.Context, person string, h HandOff) (Receipt, error)
 }
 
 // Person is somebody who may hold the phone. Each has an openid of their own in every app id.
@@ -46,6 +48,23 @@ type Bill struct {
 	Description string `json:"description"`
 	Amount      int64  `json:"amount"` // fen
 }
+
+// Receipt is what comes after a payment in an official account (点金计划).
+type Receipt struct {
+	Plan Plan   `json:"plan"`
+	URL  string `json:"url,omitempty"` // of the page in WeChat's frame, with PlanOwn
+}
+
+// Plan is what becomes of the page that called pay.
+type Plan string
+
+// The plans. Only a direct merchant's page stays and is told.
+const (
+	PlanNone   Plan = ""
+	PlanOff    Plan = "off"    // WeChat closes the page
+	PlanWeChat Plan = "wechat" // WeChat's own receipt takes its place
+	PlanOwn    Plan = "own"    // a page of the merchant's or its partner's does, in WeChat's frame
+)
 
 // Refused says, in WeChat's words, why it does not do it.
 type Refused struct{ Message string }

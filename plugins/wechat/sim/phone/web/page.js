@@ -129,7 +129,7 @@
       if (word === "lost") { await network(true); return { word: "gone" }; }
       // WeChat tells the page only once the payer has seen this.
       const end = await sheet([["h2", "", text("paid")], ["p", "sum", yuan(bill.amount)]], [["done", text("done"), true], ["leave", text("leave")]]);
-      return { word: end === "done" ? "ok" : "gone" };
+      return { word: end === "done" ? "ok" : "gone", bill };
     }
   }
 
@@ -149,7 +149,7 @@
 
   function frame(url, about) {
     const e = document.createElement("iframe");
-    e.name = about.place === "browser" ? "" : ["wxphone", about.place, about.appId, settings.platform, settings.old ? "old" : "new"].join("|");
+    e.name = about.place === "browser" || about.place === "receipt" ? "" : ["wxphone", about.place, about.appId, settings.platform, settings.old ? "old" : "new"].join("|");
     e.title = text("phone");
     e.src = url;
     e.addEventListener("load", () => { frames.set(e.contentWindow, { ...about, element: e }); });
@@ -162,6 +162,10 @@
 
   window.addEventListener("message", async (e) => {
     const about = frames.get(e.source);
+    if (about && about.said && origins.has(e.origin) && typeof e.data === "string") {
+      try { about.said(JSON.parse(e.data)); } catch { log("warn", "receipt: " + e.data); }
+      return;
+    }
     if (!about || !origins.has(e.origin) || !e.data || e.data.wxphone !== "invoke") return;
     const { id, name, params } = e.data;
     log("info", `${about.place}: ${name} ${params.name || ""} ${(params.arg && params.arg.url) || ""}`.trim());
@@ -181,12 +185,59 @@
     }
     if (about.place === "official" && name === "getBrandWCPayRequest") {
       const { appId, timeStamp, nonceStr, signType, paySign } = params;
-      const { word } = await cashier({ appId, timeStamp, nonceStr, package: params.package, signType, paySign });
+      const handOff = { appId, timeStamp, nonceStr, package: params.package, signType, paySign };
+      const { word, bill } = await cashier(handOff);
       log("info", "get_brand_wcpay_request:" + word);
       if (word === "gone") return null;
+      if (word === "ok" && await receipt(about, handOff, bill)) return null; // the page that called pay is no more
       return { err_msg: "get_brand_wcpay_request:" + word };
     }
     return { err_msg: name + ":fail system:function_not_exist" };
+  }
+
+  // ---- the gold plan: what comes after a payment to a partner's sub merchant
+
+  const receiptPatience = 3000; // ms that WeChat waits for a page to say that it is ready
+
+  // receipt closes the page and shows what the plan says; false: the plan says nothing of this merchant.
+  async function receipt(about, handOff, bill) {
+    const { plan, url } = await post("cashier/receipt", { person: person(), hand_off: handOff });
+    if (!plan) return false;
+    log("info", "gold plan: " + plan);
+    shut();
+    const screen = byId("screen");
+    const own = (key) => {
+      const e = document.createElement("div");
+      e.className = "receipt";
+      e.id = "receipt";
+      for (const [tag, className, content] of [["h2", "", text(key)], ["p", "sum", yuan(bill.amount)], ["p", "", bill.merchant]]) {
+        const line = document.createElement(tag);
+        line.className = className;
+        line.textContent = key === "closed_page" && tag === "p" ? "" : content;
+        e.append(line);
+      }
+      screen.replaceChildren(e);
+    };
+    if (plan === "off") { own("closed_page"); return true; }
+    byId("heading").textContent = text("receipt");
+    const to = plan === "own" ? local(url, "official") : "";
+    if (plan === "own" && !to) log("error", text("not_a_domain", { url }));
+    if (!to) { own("paid"); return true; }
+    let ready = false;
+    const page = frame(to, { place: "receipt", appId: about.appId, said(message) {
+      if (message.action === "onIframeReady") {
+        ready = true;
+        log("info", "receipt: " + message.displayStyle);
+        if (message.displayStyle === "SHOW_OFFICIAL_PAGE") own("paid");
+      } else if (message.action === "jumpOut") {
+        const next = local(message.jumpOutUrl, "official");
+        log(next ? "info" : "error", "receipt: jumpOut " + message.jumpOutUrl);
+        if (next) { shut(); screen.append(frame(next, { place: "official", appId: about.appId })); }
+      }
+    } });
+    screen.append(page);
+    setTimeout(() => { if (!ready && page.isConnected) { log("error", text("receipt_late")); own("receipt_late"); } }, receiptPatience);
+    return true;
   }
 
   async function authorize(about, query) {
