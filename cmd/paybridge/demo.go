@@ -25,9 +25,9 @@ func demoCommand() *cobra.Command {
 		Short: "Play a payment and its refund without a person, and fail on any surprise",
 		Long: `Starts what dev starts, on free ports and in a folder that is removed afterwards, and plays: an order, its
 payment, a callback, a payment whose callback is lost, a payment that is cancelled and closed, a refund, a
-refund whose answer is lost, the same person's payment and refund in a mini program, a clinic's bill paid by medical
-insurance and in cash and refunded in both parts, and a payment and refund through each channel of configs/dev.yaml
-that is not WeChat. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
+refund whose answer is lost, the same person's payment in a mini program, reported as fulfilled, and its refund, a clinic's
+bill paid by medical insurance and in cash and refunded in both parts, and a payment and refund through each channel of
+configs/dev.yaml that is not WeChat. Prints each step with its number, state and time. Exit code 1 on any surprise.`,
 		Example: "  paybridge demo\n  paybridge demo --store.driver postgres --store.dsn env:DSN   # on a database that may be written to",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -234,6 +234,13 @@ func (d *demo) inMiniProgram(ctx context.Context) error {
 		return err
 	}
 	if err := d.await(ctx, "the order follows the callback", d.api+"/v1/orders/"+order.Number, "paid"); err != nil {
+		return err
+	}
+	fulfilment := d.api + "/v1/orders/" + order.Number + "/fulfilment"
+	if err := d.step(ctx, "the app says that it was fulfilled", http.MethodPost, fulfilment, map[string]string{"method": "virtual"}, &answer{}, "reporting"); err != nil {
+		return err
+	}
+	if err := d.await(ctx, "WeChat has the report, and lets go of the money", fulfilment, "reported"); err != nil {
 		return err
 	}
 	refund, err := d.refund(ctx, payment, "demo-refund-5", 700)

@@ -5,7 +5,7 @@ const assert = require("node:assert/strict");
 const { chromium } = require("playwright-core");
 const axe = require("axe-core").source;
 
-const { GATEWAY, CHROMIUM, SCREENSHOTS } = process.env;
+const { GATEWAY, CHROMIUM, SCREENSHOTS, PICTURES } = process.env;
 const KEY = "paybridge-dev-key";
 let browser;
 before(async () => { browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] }); });
@@ -133,4 +133,31 @@ test("both are refunded, each by the way that it was paid, on one screen", async
     if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/dev-routes-${width}.png`, fullPage: true });
   }
   assert.deepEqual(errors, []);
+});
+
+// The pictures of the README and the docs, as scripts/pictures.sh makes them.
+test("pictures", { skip: !PICTURES && "scripts/pictures.sh makes them" }, async (t) => {
+  for (const [language, locale] of [["en", "en-US"], ["zh", "zh-CN"]]) {
+    const context = await browser.newContext({ locale, viewport: { width: 1280, height: 900 } });
+    t.after(() => context.close());
+    const page = await context.newPage();
+    page.setDefaultTimeout(15000);
+    await page.goto(GATEWAY + "/");
+    await page.locator("#order-form button.main").click();
+    await page.locator("#open").click();
+    await page.locator("[data-act=pay]").click();
+    await page.locator("#refund-form button.main:not([disabled])").click();
+    await page.locator('#rows .chip[data-state="succeeded"]').nth(1).waitFor();
+    await page.locator("#routes-body .same").nth(2).waitFor();
+    await page.evaluate(() => { document.querySelector(".panel").style.position = "static"; }); // it follows the reader, not the camera
+    await page.screenshot({ path: `${PICTURES}/first-page-${language}.png`, fullPage: true });
+  }
+  const p = await visit(t, "alice");
+  await p.open("official|wxa000000000000001");
+  await p.frame().getByRole("button", { name: "Pay" }).first().click();
+  const ask = p.page.locator('#sheet button[data-word="allow"]');
+  await p.frame().getByText("Continue", { exact: true }).or(p.frame().locator("#pay")).first().click();
+  if (await ask.isVisible().catch(() => false)) { await ask.click(); await p.frame().locator("#pay").click(); }
+  await p.page.locator("#sheet .sum").waitFor();
+  await p.page.screenshot({ path: `${PICTURES}/phone-en.png` });
 });
