@@ -142,6 +142,9 @@ func LookAtFulfilment(rows Rows, number string, now time.Time) (d Decision, err 
 	case was == FulfilmentReporting:
 		f.Sent = true
 		return d.putFulfilment(was, f, "")
+	case f.Reports > 0: // a correction was refused; what it was to correct stands
+		f.Due = now.Add(unfulfilledAgain)
+		return d.putFulfilment(was, f, "")
 	case now.Before(f.Deadline):
 		f.Due = f.Deadline
 		return d.putFulfilment(was, f, "")

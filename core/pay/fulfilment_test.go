@@ -129,6 +129,7 @@ func TestLookAtFulfilment(t *testing.T) {
 		{name: "too early", rows: fulfilling(FulfilmentAwaited, nil), at: now, want: FulfilmentAwaited, due: deadline},
 		{name: "nobody said anything", rows: fulfilling(FulfilmentAwaited, nil), at: deadline, want: FulfilmentAwaited, due: deadline.Add(24 * time.Hour), alarmed: true},
 		{name: "nobody mended it", rows: fulfilling(FulfilmentRefused, nil), at: deadline, want: FulfilmentRefused, due: deadline.Add(24 * time.Hour), alarmed: true},
+		{name: "a correction was refused", rows: fulfilling(FulfilmentRefused, func(f *Fulfilment) { f.Reports = 1 }), at: deadline, want: FulfilmentRefused, due: deadline.Add(24 * time.Hour)},
 		{name: "the money went back", rows: wholly(fulfilling(FulfilmentAwaited, nil)), at: deadline, want: FulfilmentNotNeeded},
 		{name: "the money went back before it was sent", rows: wholly(fulfilling(FulfilmentReporting, nil)), at: now, want: FulfilmentNotNeeded},
 		{name: "to be sent", rows: fulfilling(FulfilmentReporting, func(f *Fulfilment) { f.Due = now }), at: now, want: FulfilmentReporting, due: now, marks: true},
