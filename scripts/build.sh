@@ -50,4 +50,12 @@ for path in $providers; do
 	mv "$bin/providers/provider" "$bin/providers/$name"
 done
 
+# The example channel in JavaScript is a plugin like any other, where node and its packages are (scripts/node-tools.sh); the program
+# that the lock pins starts it.
+if command -v node >/dev/null && [ -f plugins/example-node/node_modules/.package-lock.json ]; then
+	printf '#!/bin/sh\nexec "%s" "%s/plugins/example-node/main.mjs" "$@"\n' "$(command -v node)" "$PWD" >"$bin/plugins/example-node"
+	chmod +x "$bin/plugins/example-node"
+	cp "$bin/providers/example" "$bin/providers/example-node"
+fi
+
 "$bin/paybridge" plugin lock "$bin/plugins"

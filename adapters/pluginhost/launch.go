@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	startTime = 10 * time.Second // from exec to the handshake, and for Describe
+	startTime = 20 * time.Second // from exec to the handshake, and for Describe
 	maxAnswer = 4 << 20          // bytes; the longest answer that is read from a plugin
 	killTime  = 3 * time.Second  // go-plugin's way to end a plugin hangs on a frozen one
 )

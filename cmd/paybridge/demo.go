@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paybridge/paybridge/adapters/config"
+	"github.com/paybridge/paybridge/core/pay"
 )
 
 func demoCommand() *cobra.Command {
@@ -53,6 +56,7 @@ configs/dev.yaml that is not WeChat. Prints each step with its number, state and
 				dir: dir, flags: cmd.Flags(), public: public, admin: admin, logTo: logTo,
 				simulatorFlags: []string{"--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--refund-delay", "200ms"},
 				pages:          func(*simulator, string) options { return options{mount: func(*mux.Router) {}} },
+				change:         func(cfg *config.Config) error { return addScripted(cfg, dir) },
 			})
 			if err != nil {
 				return errors.Join(err, showLogs(cmd.ErrOrStderr(), logs))
@@ -281,6 +285,30 @@ func (d *demo) byCode(ctx context.Context, entry string) error {
 		return err
 	}
 	return d.await(ctx, "the refund succeeds", d.api+"/v1/refunds/"+refund.Number, "succeeded")
+}
+
+// scripted is a channel whose plugin is a script: the build has it where node is.
+const scripted = "example-node"
+
+// addScripted gives the demo the example channel once more, by the plugin in JavaScript, where the build has that.
+func addScripted(cfg *config.Config, dir string) error {
+	program, err := besideThis(filepath.Join("plugins", scripted))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	key := func(name string) string { return "file:" + filepath.Join(dir, scripted, name) }
+	cfg.Accounts = append(cfg.Accounts, config.Account{
+		Name: scripted, Provider: scripted, MchID: "9000000001",
+		Config: map[string]any{"api_key": key("api_key.txt"), "provider_keys": map[string]any{"key-1": key("provider_key.txt")}},
+	})
+	cfg.Entries = append(cfg.Entries, config.Entry{
+		Name: scripted, Provider: scripted, Account: scripted, AppID: "store-1", OpenIDKind: pay.OpenIDNone, Method: "04", LatePay: pay.LateRefund,
+	})
+	cfg.Apps[0].Entries = append(cfg.Apps[0].Entries, scripted)
+	return nil
 }
 
 // scan opens the address in a code and presses the button there.

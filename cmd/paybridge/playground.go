@@ -46,6 +46,7 @@ type playgroundOptions struct {
 	clinic         string // address of the example clinic, which the simulated phone opens; empty: neither
 	logTo          io.Writer
 	pages          func(simulator *simulator, adminURL string) options
+	change         func(*config.Config) error // of the configuration, beside the folder's; nil: none
 }
 
 func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, err error) {
@@ -83,6 +84,11 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 	}()
 	if cfg, err = playgroundConfig(o, p.simulator.BaseURL); err != nil {
 		return nil, err
+	}
+	if o.change != nil {
+		if err := o.change(&cfg); err != nil {
+			return nil, err
+		}
 	}
 	if p.channels, err = startChannels(ctx, o, &cfg); err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,4 +101,43 @@ func authorsModule(t *testing.T) string {
 		}
 	}
 	return dir
+}
+
+// TestAWholeChannelIsUnder300Lines counts what an author writes of a channel that keeps every promise: imports, comments and empty
+// lines are not written by anybody.
+func TestAWholeChannelIsUnder300Lines(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../plugins/example/*.go")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	lines := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := parser.ParseFile(set, file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begins := set.Position(parsed.Name.End()).Line
+		for _, d := range parsed.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.IMPORT {
+				begins = set.Position(g.End()).Line
+			}
+		}
+		for n, line := range strings.Split(string(text), "\n") {
+			if line = strings.TrimSpace(line); n >= begins && line != "" && !strings.HasPrefix(line, "//") {
+				lines++
+			}
+		}
+	}
+	if lines < 150 || lines >= 300 {
+		t.Errorf("the example channel has %d lines", lines)
+	}
 }
