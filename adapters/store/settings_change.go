@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/paybridge/paybridge/ports"
@@ -93,6 +95,11 @@ func (a *changingSettings) change(ctx context.Context, wanted []settingRow, acco
 			return err
 		}
 	}
+	isEntry := func(r settingRow) bool { return r.Kind == string(ports.EntrySetting) }
+	drop = slices.Clone(drop)
+	slices.SortStableFunc(drop, func(x, y settingRow) int { // an account's refusal names more
+		return cmp.Compare(map[bool]int{true: 1}[isEntry(x)], map[bool]int{true: 1}[isEntry(y)])
+	})
 	for _, row := range drop {
 		if err := a.drop(ctx, row, drop); err != nil {
 			return err
@@ -111,6 +118,11 @@ func (a *changingSettings) drop(ctx context.Context, row settingRow, all []setti
 	}
 	if row.Kind == string(ports.AccountSetting) {
 		if err := a.needed(ctx, row.Name); err != nil {
+			return err
+		}
+	}
+	if row.Kind == string(ports.EntrySetting) {
+		if err := a.open(ctx, row.Name); err != nil {
 			return err
 		}
 	}
@@ -139,6 +151,33 @@ func (a *changingSettings) history(ctx context.Context, row settingRow) error {
 	_, err := a.tx.tx.ExecContext(ctx, "insert into settings_history (kind, name, owner, generation, content) values (?, ?, ?, ?, ?)",
 		row.Kind, row.Name, a.owner, a.generation, row.Content)
 	return err
+}
+
+// open refuses to drop an entry while payers may still pay what was begun through it and come back to its pages, or while something
+// of it has to be reported in its app id's name (R37).
+func (a *changingSettings) open(ctx context.Context, entry string) error {
+	name, err := toJSON(entry)
+	if err != nil {
+		return err
+	}
+	of := "%\"entry\":" + escapedLike(name) + ",%"
+	const needing = `select number from payments where due is not null and state in ('created', 'pending', 'closing') and route like ? escape '!'
+		union select p.number from fulfilments f join payments p on p.number = f.number
+		where f.due is not null and f.state in ('awaited', 'reporting', 'refused') and p.route like ? escape '!'`
+	refusal := &ports.SettingsRefusal{Account: entry}
+	if err := a.tx.tx.NewRaw("select count(*) from ("+needing+") as needing", of, of).Scan(ctx, &refusal.Total); err != nil || refusal.Total == 0 {
+		return err
+	}
+	if err := a.tx.tx.NewRaw(needing+" order by number limit ?", of, of, named).Scan(ctx, &refusal.Payments); err != nil {
+		return err
+	}
+	refusal.Problem = fmt.Sprintf("%d payments that were begun through this entry are still open, or have to be reported as fulfilled (%v…). Keep it with retired: true", refusal.Total, refusal.Payments)
+	return refusal
+}
+
+// escapedLike is a text of which a LIKE pattern escaped by ! means every letter.
+func escapedLike(text string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }
 
 // named is how many of the payments that need an account are listed.

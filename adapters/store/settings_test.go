@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,52 @@ func TestR37_AnAccountInUseCannotBeDropped(t *testing.T) {
 		}
 		if n := count(t, s, "select count(*) from settings_history where kind = 'account' and name = 'main' and content = ''"); n != 1 {
 			t.Errorf("%d rows of history say that it was dropped, want 1", n)
+		}
+	})
+}
+
+func TestR37_AnEntryInUseCannotBeDropped(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		settings := settingsOfNow()
+		for _, name := range []string{"account-a", "account_a", "account-ab"} { // as like each other as names can be
+			e := settings.Entries[0]
+			e.Name, e.Account = name, "main"
+			settings.Entries = append(settings.Entries, e)
+		}
+		settings.Entries = settings.Entries[1:]
+		if _, err := s.ApplySettings(t.Context(), "file", "one", settings, at); err != nil {
+			t.Fatal(err)
+		}
+		without := func(name string) ports.SettingsContent {
+			c := settings
+			c.Entries = slices.DeleteFunc(slices.Clone(settings.Entries), func(e ports.Entry) bool { return e.Name == name })
+			return c
+		}
+		live := newPayment(addOrder(t, s, newOrder())) // through account-a
+		addPayment(t, s, live)
+		if r := refusal(t, s, "file", without("account-a"), at); r.Account != "account-a" || r.Total != 1 || r.Payments[0] != live.Number || !strings.Contains(r.Problem, "retired: true") {
+			t.Errorf("refused with %+v", r)
+		}
+		for _, other := range []string{"account_a", "account-ab"} {
+			if _, err := s.ApplySettings(t.Context(), "file", other, without(other), at); err != nil {
+				t.Errorf("%s: %v", other, err)
+			}
+		}
+		live.State, live.Due = pay.PaymentClosed, time.Time{}
+		apply(t, s, live.Number, paymentMoved(pay.PaymentCreated, live, "closed"))
+		o := addOrder(t, s, newOrder())
+		p := newPayment(o)
+		p.Route.FulfilmentDays = 3
+		claim := addPayment(t, s, p)
+		d := settled(o, p)
+		d.NewFulfilments = []pay.Fulfilment{newFulfilment(p)}
+		apply(t, s, p.Number, d, claim)
+		refusal(t, s, "file", without("account-a"), at) // its report needs the entry's secret
+		done := d.NewFulfilments[0]
+		done.State, done.Due = pay.FulfilmentNotNeeded, time.Time{}
+		apply(t, s, p.Number, pay.Decision{Fulfilments: []pay.Move[pay.Fulfilment, pay.FulfilmentState]{{From: pay.FulfilmentAwaited, Row: done}}})
+		if _, err := s.ApplySettings(t.Context(), "file", "free", without("account-a"), at); err != nil {
+			t.Errorf("nothing needs it any more: %v", err)
 		}
 	})
 }

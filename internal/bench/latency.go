@@ -11,8 +11,10 @@ import (
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
 )
 
+const createPayment = "create a payment"
+
 // operations are what is timed, in the order in which a round does them.
-var operations = []string{"make an order", "create a payment", "settle by callback", "get a payment", "list orders", "ask for a refund"}
+var operations = []string{"make an order", createPayment, "settle by callback", "get a payment", "list orders", "ask for a refund"}
 
 // place is a gateway on an empty or on a full database.
 type place struct {
@@ -148,7 +150,7 @@ func (b *bench) finish(ctx context.Context, places []*place, prefix string, coun
 	if err != nil {
 		return nil, err
 	}
-	err = byTurns(places, count, "create a payment", func(p *place, at, i int) (err error) {
+	err = byTurns(places, count, createPayment, func(p *place, at, i int) (err error) {
 		visits[at][i].payment, err = p.pay(ctx, visits[at][i].order)
 		return err
 	})

@@ -97,6 +97,9 @@ func run(ctx context.Context, cmd *cobra.Command, o options) (err error) {
 	if result.Hop, err = b.hop(ctx); err != nil {
 		return fmt.Errorf("the plugin hop: %w", err)
 	}
+	if result.Frozen, err = b.frozen(ctx); err != nil {
+		return fmt.Errorf("a frozen channel: %w", err)
+	}
 	if result.Databases, err = b.throughput(ctx); err != nil {
 		return fmt.Errorf("throughput: %w", err)
 	}

@@ -49,7 +49,16 @@ type report struct {
 	Machine   machine           `json:"machine"`
 	Options   options           `json:"options"`
 	Hop       hopReport         `json:"plugin_hop_ms"`
+	Frozen    *frozenReport     `json:"frozen_channel_ms,omitempty"` // nil: not measured
 	Databases []*databaseReport `json:"databases"`
+}
+
+// frozenReport is how long a payment takes to be created, in ms, alone and while another channel's plugin is frozen.
+type frozenReport struct {
+	Alone     float64 `json:"alone"` // median
+	AloneP99  float64 `json:"alone_p99"`
+	Beside    float64 `json:"beside"`
+	BesideP99 float64 `json:"beside_p99"`
 }
 
 // machine is where it ran.
@@ -132,6 +141,7 @@ const (
 	mostPaymentRatio  = 1.3
 	leastCallbacks    = 0.6
 	mostSlowerByStore = 1.1
+	mostHopOfCreate   = 0.08
 )
 
 // print writes the report for people.
@@ -145,8 +155,31 @@ func (r report) print(w io.Writer) {
 	p.row("through the plugin's process", "ms", r.Hop.Through, "")
 	p.row("added by the hop", "ms", r.Hop.Added, "")
 	for _, d := range r.Databases {
+		if share, ok := d.hopOfCreate(r.Hop.Added); ok {
+			p.row("  of a create on "+d.Database, "×", share, aim(share, "at most", mostHopOfCreate))
+		}
+	}
+	if f := r.Frozen; f != nil {
+		p.line("\nA payment created, while another channel's plugin is frozen, in ms, one caller")
+		p.line("  %-28s median %8.2f   p99 %8.2f", "nothing is frozen", f.Alone, f.AloneP99)
+		p.line("  %-28s median %8.2f   p99 %8.2f", "the other one is", f.Beside, f.BesideP99)
+	}
+	for _, d := range r.Databases {
 		d.print(p)
 	}
+}
+
+// hopOfCreate is which part of a create's latency the hop is.
+func (d *databaseReport) hopOfCreate(added metric) (share metric, ok bool) {
+	for _, l := range d.Latencies {
+		if l.Operation == createPayment && len(added.Rounds) > 0 {
+			for _, create := range l.Empty.Rounds {
+				share.add(median(added.Rounds) / create)
+			}
+			return share, true
+		}
+	}
+	return share, false
 }
 
 func (d *databaseReport) print(p printer) {
@@ -186,7 +219,7 @@ func aim(m metric, bound string, limit float64) string {
 	if (bound == "at most" && v > limit) || (bound == "at least" && v < limit) {
 		met = "MISSED"
 	}
-	return fmt.Sprintf("(aim: %s %.1f, %s)", bound, limit, met)
+	return fmt.Sprintf("(aim: %s %.2g, %s)", bound, limit, met)
 }
 
 func mebibytes(n int64) string {
