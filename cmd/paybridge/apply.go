@@ -103,7 +103,11 @@ func change(ctx context.Context, cfg config.Config, by, path string, body any, p
 		return err
 	}
 	o.name = by
-	err = o.send(ctx, http.MethodPost, path, body, plan)
+	return refusedAsSuch(o.send(ctx, http.MethodPost, path, body, plan))
+}
+
+// refusedAsSuch makes a refusal of the gateway's one that has the exit code of refusals.
+func refusedAsSuch(err error) error {
 	var wrong *problem
 	if errors.As(err, &wrong) && refusals[wrong.status] {
 		return &rejected{wrong}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -53,10 +52,5 @@ func setReceiptPage(ctx context.Context, cfg config.Config, account string, page
 	if err != nil {
 		return err
 	}
-	err = gateway.send(ctx, http.MethodPost, "/admin/v1/accounts/"+url.PathEscape(account)+"/receipt-page", map[string]any{"name": name, "page": page}, &struct{}{})
-	var refused *problem
-	if errors.As(err, &refused) && refused.status < http.StatusInternalServerError {
-		return &rejected{err}
-	}
-	return err
+	return refusedAsSuch(gateway.send(ctx, http.MethodPost, "/admin/v1/accounts/"+url.PathEscape(account)+"/receipt-page", map[string]any{"name": name, "page": page}, &struct{}{}))
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -167,6 +168,7 @@ func TestAReportThatAPersonHasToMend(t *testing.T) {
 			t.Errorf("it does not say why: %s", a)
 		}
 		w.awaitCount(1, "select count(*) from alarms where kind = 'fulfilment.stuck' and number = '"+payment+"'")
+		w.wantAlarm("fulfilment.stuck", payment)
 		w.fulfil(order, virtual, http.StatusAccepted)
 		w.awaitState(path, "reported")
 
@@ -183,4 +185,37 @@ func TestAReportThatAPersonHasToMend(t *testing.T) {
 		w.fulfil(late, virtual, http.StatusAccepted)
 		w.awaitState("/v1/orders/"+late+"/fulfilment", "reported")
 	})
+}
+
+// wantAlarm is what an operator does with the one alarm that is open: list it, in two languages, and acknowledge it.
+func (w *world) wantAlarm(kind, number string) {
+	w.t.Helper()
+	run := func(args ...string) (int, string) {
+		return w.paybridge(append(append([]string{"alarms"}, args...), "--listen.admin", w.gateways[0].admin)...)
+	}
+	for lang, says := range map[string]string{"en": "does not get through to WeChat", "zh": "未能上报给微信"} {
+		if code, said := run("--lang", lang); code != 3 || !strings.Contains(said, kind+"  "+number) || !strings.Contains(said, says) || !strings.Contains(said, "→") {
+			w.t.Errorf("alarms in %s: code %d\n%s", lang, code, said)
+		}
+	}
+	var all []struct{ ID int64 }
+	code, said := run("--json", "--kind", kind)
+	if err := json.Unmarshal([]byte(said), &all); err != nil || code != 3 || len(all) != 1 {
+		w.t.Fatalf("alarms: code %d, %v\n%s", code, err, said)
+	}
+	id := fmt.Sprint(all[0].ID)
+	for _, wrong := range []string{"x", "99999"} {
+		if code, said := run("ack", wrong, "--as", "ann"); code != 2 {
+			w.t.Errorf("alarm %s is acknowledged: code %d\n%s", wrong, code, said)
+		}
+	}
+	if code, said := run("ack", id, "--as", "ann"); code != 0 || !strings.Contains(said, "acknowledged by ann") {
+		w.t.Errorf("acknowledge: code %d\n%s", code, said)
+	}
+	if code, said := run("--lang", "en"); code != 0 || !strings.Contains(said, "No alarm is open") {
+		w.t.Errorf("after it: code %d\n%s", code, said)
+	}
+	if code, said := run("--all", "--lang", "en"); code != 0 || !strings.Contains(said, "acknowledged by ann") {
+		w.t.Errorf("all: code %d\n%s", code, said)
+	}
 }

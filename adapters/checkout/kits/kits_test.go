@@ -3,6 +3,9 @@ package kits_test
 import (
 	"encoding/json"
 	"io/fs"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/paybridge/paybridge/adapters/checkout/kits"
@@ -36,6 +39,25 @@ func TestWhatIsEmbeddedIsWhole(t *testing.T) {
 			if _, err := fs.Stat(kits.MiniProgram(), page+ending); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// A team that has copied the pages can tell which version it has.
+func TestTheMiniProgramPagesNameTheirVersion(t *testing.T) {
+	t.Parallel()
+	script, err := fs.ReadFile(kits.MiniProgram(), "pages/paybridge/pay.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(script), "\n")
+	version := regexp.MustCompile(`^/\*! PayBridge mini-program pages (\d+\.\d+\.\d+) `).FindStringSubmatch(first)
+	if version == nil {
+		t.Fatalf("pay.js begins with %s", first)
+	}
+	for _, name := range []string{"miniprogram/README.md", "miniprogram/README.zh-CN.md"} {
+		if text, err := os.ReadFile(name); err != nil || !strings.Contains(string(text), version[1]) {
+			t.Errorf("%s does not name version %s: %v", name, version[1], err)
 		}
 	}
 }

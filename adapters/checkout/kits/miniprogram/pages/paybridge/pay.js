@@ -1,3 +1,4 @@
+/*! PayBridge mini-program pages 1.1.0 | Apache-2.0 */
 // The native pay page. It is opened with a one-time ticket (?ticket=…) or, in the older style, with the pay parameters
 // themselves. Whatever the payer's WeChat says in the end, the H5 result page asks the gateway: nothing here is proof.
 const params = require("./params");
