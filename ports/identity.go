@@ -17,6 +17,17 @@ type IdentityProvider interface {
 	// tokens) goes nowhere.
 	ByCode(ctx context.Context, who IdentityApp, code string) (identity.Seen, error)
 	ByJSCode(ctx context.Context, who IdentityApp, jsCode string) (identity.Seen, error)
+	// SignPage signs a page's address, which has no fragment, for wx.config of WeChat's JS-SDK in an official account. It fails with
+	// ErrIdentityRefused or ErrUnavailable.
+	SignPage(ctx context.Context, appID, url string) (PageSignature, error)
+}
+
+// PageSignature is what wx.config takes: an official account's word that the page at an address is its own.
+type PageSignature struct {
+	AppID     string
+	Timestamp int64 // seconds
+	Nonce     string
+	Signature string // SHA-1, lower-case hex
 }
 
 // IdentityApp is an official account or a mini program as its identity provider knows it.

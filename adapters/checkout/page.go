@@ -35,12 +35,20 @@ type page struct {
 	Where, Link, SignIn, Return, More, Check string // what else can be done
 	Code                                     string // of a problem, for whoever is told of it
 	PayApp, Script                           string // the origin of WeChat's page around a receipt, and its script
+	Insured                                  bool   // paid through WeChat's JS-SDK
+	Parts                                    []part // of a bill
 	Refunds                                  []refund
 	Orders                                   []row
 	Apps                                     []choice
 }
 
-type refund struct{ Amount, State, Reason, To, At string }
+type refund struct {
+	Amount, State, Reason, To, At string
+	Parts                         []part // where it has several
+}
+
+// part is what a share of a bill, or of its refund, comes to. State is empty where it has none of its own.
+type part struct{ Name, Amount, State string }
 
 type row struct {
 	URL, Amount, Description, State, Created string
@@ -139,7 +147,8 @@ func (s *site) asset(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(f.content) // the payer may have gone
 }
 
-// weChatSDK are the hosts of WeChat's JS-SDK, without which a page in a web-view cannot reach the mini program around it.
+// weChatSDK are the hosts of WeChat's JS-SDK, without which a page in a web-view cannot reach the mini program around it, and one in
+// an official account not the cashier of insurance.
 const weChatSDK = " https://res.wx.qq.com https://res2.wx.qq.com"
 
 // show writes a page.
@@ -150,7 +159,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name str
 	}
 	s.keepLang(w, r)
 	scripts := "'self'"
-	if p.place == miniProgram || p.place == someWeChat {
+	if p.place == miniProgram || p.place == someWeChat || p.Insured {
 		scripts += weChatSDK
 	}
 	h := w.Header()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/paybridge/paybridge/core/money"
 	"github.com/paybridge/paybridge/core/pay"
 	"github.com/paybridge/paybridge/ports"
 )
@@ -222,15 +223,16 @@ func (s *site) orderPage(r *http.Request, v view, stands standing) page {
 	p.Number, p.Amount, p.Stands, p.State, p.SignedIn = o.Number, yuan(o.Amount), string(stands), string(o.State), v.signedIn
 	p.URL = "/checkout/orders/" + o.Number
 	if v.signedIn { // a link alone shows the amount and the merchant
-		p.Description, p.Created, p.Refunds = o.Description, clock(o.CreatedAt), refundsOf(v.lang, v.rows)
+		p.Description, p.Created, p.Refunds, p.Parts = o.Description, clock(o.CreatedAt), refundsOf(v.lang, v.rows), partsOf(v.lang, o)
 		if !o.PaidAt.IsZero() {
 			p.PaidAt = clock(o.PaidAt)
 		}
 	}
-	e, found := s.entryFor(v.visitor, r.URL.Query().Get("entry"))
+	e, found := s.entryFor(v, r.URL.Query().Get("entry"))
 	if found {
 		p.Entry = e.Name
 	}
+	p.Insured = o.Bill != nil
 	p.Return = s.Gateway.ReturnURL(v.rows, p.Entry)
 	if payable(v.rows, s.Gateway.Clock.Now()) {
 		p.Expires = clock(o.ExpiresAt)
@@ -267,7 +269,28 @@ func refundsOf(l lang, rows pay.Rows) (all []refund) {
 		if !f.SucceededAt.IsZero() {
 			row.At = clock(f.SucceededAt)
 		}
+		for _, leg := range f.Legs {
+			if len(f.Legs) > 1 {
+				row.Parts = append(row.Parts, part{l.say("leg_" + leg.LegID), yuan(leg.Amount), string(leg.State)})
+			}
+		}
 		all = append(all, row)
+	}
+	return all
+}
+
+// partsOf is who pays what of a bill.
+func partsOf(l lang, o pay.Order) (all []part) {
+	if o.Bill == nil {
+		return nil
+	}
+	for _, p := range []struct {
+		name string
+		fen  int64
+	}{{"part_gov", o.Bill.Gov}, {"part_self", o.Bill.Self}, {"part_other", o.Bill.Other}, {"part_cash", o.Bill.Payable()}} {
+		if p.fen > 0 {
+			all = append(all, part{Name: l.say(p.name), Amount: yuan(money.Amount{Minor: p.fen, Currency: o.Amount.Currency})})
+		}
 	}
 	return all
 }

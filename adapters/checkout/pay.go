@@ -16,10 +16,12 @@ import (
 	"github.com/paybridge/paybridge/ports"
 )
 
-// payRequest is the body of POST …/pay: where the page's script found itself to be, and the entry that the page was for.
+// payRequest is the body of POST …/pay: where the page's script found itself to be, the entry that the page was for, and the page's
+// path and query.
 type payRequest struct {
 	Place place  `json:"place"`
 	Entry string `json:"entry"`
+	Page  string `json:"page"`
 }
 
 // payBody bounds it, in bytes.
@@ -29,6 +31,17 @@ const payBody = 4 << 10
 type handOff struct {
 	Kind   string            `json:"kind"`
 	Params map[string]string `json:"params"`
+}
+
+// insuranceCashier is the kind of hand-off that a page opens through WeChat's JS-SDK, which has to know the page.
+const insuranceCashier = "wechat_medins"
+
+// config is what wx.config takes.
+type config struct {
+	AppID     string `json:"appId"`
+	Timestamp int64  `json:"timestamp"`
+	NonceStr  string `json:"nonceStr"`
+	Signature string `json:"signature"`
 }
 
 // pay makes the payment of an order, or goes on with the one that is there: however often it is tapped, one trade. The payer
@@ -51,7 +64,7 @@ func (s *site) pay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.place = in.Place
-	e, found := s.entryFor(v.visitor, in.Entry)
+	e, found := s.entryFor(v, in.Entry)
 	switch {
 	case !found:
 		s.refuse(w, r, v.app, http.StatusConflict, "entry_unknown", 0)
@@ -69,9 +82,21 @@ func (s *site) pay(w http.ResponseWriter, r *http.Request) {
 		s.refusal(w, r, v.app, err)
 	case a.HandOff == nil: // the outcome is unknown: the same request goes on where this one stopped
 		s.refuse(w, r, v.app, http.StatusAccepted, "unresolved", 2*time.Second)
+	case a.HandOff.Kind == insuranceCashier:
+		s.toInsurance(ctx, w, r, v, e, in.Page, *a.HandOff)
 	default:
 		answer(w, http.StatusOK, map[string]any{"hand_off": handOff{a.HandOff.Kind, a.HandOff.Params}})
 	}
+}
+
+// toInsurance answers a page in an official account with what opens the cashier of insurance, and what makes the page one that may.
+func (s *site) toInsurance(ctx context.Context, w http.ResponseWriter, r *http.Request, v view, e ports.Entry, page string, h pay.HandOff) {
+	signed, err := s.Gateway.SignCheckout(ctx, v.app, e.Name, page)
+	if err != nil {
+		s.refusal(w, r, v.app, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"hand_off": handOff{h.Kind, h.Params}, "config": config{signed.AppID, signed.Timestamp, signed.Nonce, signed.Signature}})
 }
 
 // handOver answers a page in a web-view with what opens the mini program's pay page. Who pays is found out there: whoever may
@@ -131,6 +156,8 @@ var turns = map[string]struct {
 	pay.CodePaymentFailed:      {http.StatusConflict, "payment_failed"},
 	pay.CodePaymentDisputed:    {http.StatusConflict, "payment_disputed"},
 	pay.CodePayerNotAllowed:    {http.StatusNotFound, "not_found"},
+
+	pay.CodeMedicalAuthorizationExpired: {http.StatusConflict, "medical_authorization_expired"},
 }
 
 // refusal answers a script whose wish was not done.
@@ -140,7 +167,12 @@ func (s *site) refusal(w http.ResponseWriter, r *http.Request, app string, err e
 	var away *gateway.TurnedAway
 	var down *gateway.Unavailable
 	var byApp *gateway.RefusedByApp
+	var first *gateway.AtAppFirst
 	switch {
+	case errors.As(err, &first): // the script goes there
+		answer(w, http.StatusOK, map[string]any{"go_to": first.URL})
+	case errors.Is(err, gateway.ErrNoMedicalPart):
+		s.refuse(w, r, app, http.StatusConflict, "insurance_not_online", 0)
 	case errors.As(err, &byApp): // in its own words, in either language
 		words := [...]string{cmp.Or(byApp.Chinese, byApp.English), cmp.Or(byApp.English, byApp.Chinese)}[langOf(r)]
 		s.tellWords(w, r, app, http.StatusConflict, "app_refused", cmp.Or(words, langOf(r).say("app_refused")), 0)

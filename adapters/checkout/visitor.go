@@ -191,12 +191,12 @@ func (s *site) sessions(ctx context.Context, r *http.Request) (all []visitor, er
 // mostSessions is how many cookies are looked at, whatever a browser sends.
 const mostSessions = 10
 
-// entryFor is the entry that a page pays through: the one that the request names, or that the payer came through, where it
-// is one of the place's.
-func (s *site) entryFor(v visitor, asked string) (ports.Entry, bool) {
+// entryFor is the entry that a page pays its order through: the one that the request names, or that the payer came through, where
+// it is one of the place's.
+func (s *site) entryFor(v view, asked string) (ports.Entry, bool) {
 	method := gateway.MethodOfficialAccount
 	if v.place == miniProgram {
 		method = gateway.MethodMiniProgram
 	}
-	return s.Gateway.EntryIn(v.app, method, cmp.Or(asked, v.session.Entry))
+	return s.Gateway.EntryFor(v.rows.Order, method, cmp.Or(asked, v.session.Entry))
 }

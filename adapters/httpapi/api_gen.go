@@ -1060,6 +1060,28 @@ type OrderRequestCurrency string
 // can. `paid`, then `partially_refunded` and `refunded`, follow the payment that `settled_by` names.
 type OrderState string
 
+// PageSignature defines model for PageSignature.
+type PageSignature struct {
+	// AppID wx.config's appId.
+	AppID    string `json:"app_id"`
+	NonceStr string `json:"nonce_str"`
+
+	// Signature SHA-1 over jsapi_ticket, nonce, timestamp and address; lower-case hex.
+	Signature string `json:"signature"`
+
+	// Timestamp In seconds.
+	Timestamp int64 `json:"timestamp"`
+}
+
+// PageSignatureRequest defines model for PageSignatureRequest.
+type PageSignatureRequest struct {
+	// Entry The official account's entry, with a secret.
+	Entry string `json:"entry"`
+
+	// URL The page's address as the browser has it, without its fragment; below one of the entry's return_urls.
+	URL string `json:"url"`
+}
+
 // Payer Who may pay an order. Policy `first` when left out.
 type Payer struct {
 	// ID The openid or the app's user id; with policy `named` only, and then required. 1 to 128 characters.
@@ -1659,6 +1681,9 @@ type CreatePaymentJSONRequestBody = PaymentRequest
 // CreateTicketJSONRequestBody defines body for CreateTicket for application/json ContentType.
 type CreateTicketJSONRequestBody = TicketRequest
 
+// SignPageJSONRequestBody defines body for SignPage for application/json ContentType.
+type SignPageJSONRequestBody = PageSignatureRequest
+
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = RefundRequest
 
@@ -1730,6 +1755,9 @@ type ServerInterface interface {
 	// CreateTicket Hand a payment over to a mini program
 	// (POST /v1/orders/{number}/tickets)
 	CreateTicket(w http.ResponseWriter, r *http.Request, number OrderNumber)
+	// SignPage Sign a page of yours for WeChat's JS-SDK
+	// (POST /v1/page-signatures)
+	SignPage(w http.ResponseWriter, r *http.Request)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber)
@@ -2097,6 +2125,20 @@ func (siw *ServerInterfaceWrapper) CreateTicket(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// SignPage operation middleware
+func (siw *ServerInterfaceWrapper) SignPage(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SignPage(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetPayment operation middleware
 func (siw *ServerInterfaceWrapper) GetPayment(w http.ResponseWriter, r *http.Request) {
 
@@ -2455,6 +2497,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/payments", wrapper.CreatePayment).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/tickets", wrapper.CreateTicket).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/v1/page-signatures", wrapper.SignPage).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/v1/orders/{number}/fulfilment", wrapper.GetFulfilment).Methods(http.MethodGet)
 
@@ -5216,6 +5260,162 @@ func (response CreateTicket503ApplicationProblemPlusJSONResponse) VisitCreateTic
 	return err
 }
 
+type SignPageRequestObject struct {
+	Body *SignPageJSONRequestBody
+}
+
+type SignPageResponseObject interface {
+	VisitSignPageResponse(w http.ResponseWriter) error
+}
+
+type SignPage200JSONResponse PageSignature
+
+func (response SignPage200JSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage400ApplicationProblemPlusJSONResponse struct {
+	InvalidRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage400ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage401ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage403ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage404ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage413ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage415ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage500ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignPage503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SignPage503ApplicationProblemPlusJSONResponse) VisitSignPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPaymentRequestObject struct {
 	Number PaymentNumber `json:"number"`
 }
@@ -6584,6 +6784,9 @@ type StrictServerInterface interface {
 	// CreateTicket Hand a payment over to a mini program
 	// (POST /v1/orders/{number}/tickets)
 	CreateTicket(ctx context.Context, request CreateTicketRequestObject) (CreateTicketResponseObject, error)
+	// SignPage Sign a page of yours for WeChat's JS-SDK
+	// (POST /v1/page-signatures)
+	SignPage(ctx context.Context, request SignPageRequestObject) (SignPageResponseObject, error)
 	// GetPayment Read a payment
 	// (GET /v1/payments/{number})
 	GetPayment(ctx context.Context, request GetPaymentRequestObject) (GetPaymentResponseObject, error)
@@ -6974,6 +7177,37 @@ func (sh *strictHandler) CreateTicket(w http.ResponseWriter, r *http.Request, nu
 	}
 }
 
+// SignPage operation middleware
+func (sh *strictHandler) SignPage(w http.ResponseWriter, r *http.Request) {
+	var request SignPageRequestObject
+
+	var body SignPageJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SignPage(ctx, request.(SignPageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignPage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SignPageResponseObject); ok {
+		if err := validResponse.VisitSignPageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetPayment operation middleware
 func (sh *strictHandler) GetPayment(w http.ResponseWriter, r *http.Request, number PaymentNumber) {
 	var request GetPaymentRequestObject
@@ -7227,253 +7461,260 @@ func (sh *strictHandler) RetryRefund(w http.ResponseWriter, r *http.Request, num
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Lcxs3kj/+r+DH31XZVkY0SUl+UHV1pXjtRLvx42znfJvQR4IckMRqCMwOQNHcxPu3fwvdAAYzxJCU",
-	"YjtOild1G0uaGbwa/fx09y+tiVzkUjChVav/S2vOaMoK+OeTOc0yJmbM/JAyNSl4rrkUrX7re7kiWhK6",
-	"1HMmNJ9QzdqtpKUmc7ag5nG9zlmr31K64GLW+vgxab1mulhfTDUrNj/3bs4EoeqKixmhM8oFWdA1mbMs",
-	"TwgXRLGJFKlKCNUkY1Rp0q2OtuCCL5aLVr+buJG50GzGitZHM3ZOC7pg2q7rZZGy4sVyMY5N5e2cEWke",
-	"uKOIgGfMUNz8Kad63kpagi7MAPjHVtIq2D+XvGBpq6+LJQun9R8Fm7b6rf//frnF9/Gv6r4d38zuFV0v",
-	"mNDbZpTjI19uTq/ZdCnSbVMq4IkvNaOP5gsql0IxOMNvZbp+K+UPtEDynEihmdDmnzTPM0ORXIr7eSHH",
-	"GVt88w9l5v3LnqO+wrdw2M2Vj2W6JlyRzAxeED2ngjw4JX/j37bJE5kyMjJPDLWUQ3hk1G59TFrPZDHm",
-	"acrEl57uFVuTjE6uFNFzRtRE5szMWRM954pMaJYRwViqyN0R/HG44EpxMRvdg3lfCs0KQbMvOe0LMqXL",
-	"TJM5K1ibvDOTXVFlOARLkTXQa0bmNM+ZYGmfKCZSWN01K9ZE0YUhz38umdLITty5cLuWUXsgcG3XNOPp",
-	"a3z2BitkH+giz5AU6UIu8Y1rmi0tNabIg+DzQzuXllmmpjxr9e1LZLFUmoxZwNhaSYsVhTSc6udfyuej",
-	"D045y1L/sdbH9+YKKk3FxIy+LEQ/p+txwdMZ69s59B9Pu5MH007KHo67p+kJfURPp73pg2ln8nDcpT1m",
-	"+Kqmeqla/dNOJ2lprjPmrzzuKVdkQbOpLBYsbXmOWx3P7li/vgdw2p+ErmOzOScj3L0RMQxIEUYncwL7",
-	"1CZvmEiNhOGWKsiECiE1yJmSQirTxav7QupncinSL3xzC2bWJiRRy8ncstmEyMIsgCtChdRzVhCa53eU",
-	"m7+Qejg1c8WZGzauWHpLymYfJoYxxEgbuf/QPjG08imk8F6n0yFPXvwdb21Cur0z/DljU03k1Mk00ul2",
-	"O51ep/egc9Lpdh6fdDrdbu/k8eNOp9PtnZx2Wp+aqh+XVP1c4iYjZwFObhi7naEuJe8uMm/Yj09D7cAA",
-	"2QeutCKpZIYmNKFZJleE63MyMmcyIoquFVnN123yjus5GYHCdQwa1yiJa1dGaAcKX/BG02zt0/cDbQ4m",
-	"/KMIdcEvelNeSCPi4GLAvhC4wUQK5i7Fsjq5UW3Z7969O74IHti19lIvdku/pjyj4+yLayJ5Ia95argC",
-	"14rQycTIAfwhz5YzLsymGCpOqaZjqpDWV3TdJi+knhuCmFKesZRMga1sk6QDgbRDzaFXqSvYZ7cTIGE/",
-	"HXGpZZ7LQrP0OUs5fQs38fdR+gyJjcLRzCgjY6X8+PbZ8aNyK/yUhwsz56FhH4Ype4aAeizPQLOiacrN",
-	"52j2qpA5KzQ3LHhKM8U2laO5VDnXNLujyJhnWZ+sDIPgQi0LwyUJtWeY0zUrzP8m8Ctzxqu5XLRJaOSM",
-	"4KmRWdvIyMx0ZN4V+ArXaiBGqF/AIzN5Tb4himVT8g1B+fMNmVA1J98QtwZFjknB0uUEfmiTS03mMksV",
-	"yVmhzBKBHPtWjCktC5YSJibFOtcsNeMOhGDXRrQJtWIFS5GY8mBnfmlN5lQIlg2FbDCZ7N24o4h91IvQ",
-	"FchWs0NuJ8mcKuAYraS1oB9+YGKm563+SS+pW7JJa8L1esjT3aMaQrBSxLxjxuWTuSMi82tB8czd0DnV",
-	"RkFt9Vv/93Pn+PHF8U/0+F/vf+kmjz7+RysylSnDvdhG14bCnpnnPqIc5XqJ89392mXw+MekBRQz1Pby",
-	"RUQUVySnHAgN7HZd3ZCVLFIjiMjo9dPvhq8u/j4y7Gn0l8sL/Km+AxfHP703/zN8/0snOenGtyCnSul5",
-	"IZez+eas/vrm5QsgezOT8n6MlwWjy4SYd0Hsw+tmZkCSbXKhyUIqTXqd00dkvNZM1QjD/CE6mXUzdwt3",
-	"9hXcBHgF/3WDdz6GxvTP4amUtFk9aksofrD3fupy/A820WYeZoQnc2q9PTdgRy8F8zffnKe/+e2NK1ta",
-	"StVPXAqy4EIWZCm4hq022jzV6MZ5cIp7bz08Hf9/yVa/j/tNZLBGunz2+unld9+/Rbr8/uWbV5dvL34Y",
-	"vn76lx+fPL0NedaOyh6S3YamU3hmL/UNzgDccUZI8SwztzDlZm0pXMLaztZOxLHs5htN09TcEVlKlDvm",
-	"mhcatmxaMD6ba/D+aLbYixtZMvsIp3qJb/U6fjdoUdA1MFqq5g3zgsXCLTbm8DVTlQnehoI6MQqayevN",
-	"CbwyLG68huGM0v/JRgNx2jweSlvPxT7ZsKWobiYCTa+YIHI6jVMBJSlXoHw6gVeqKJ+FNIwC0rBT00Iu",
-	"cJZO2wgUI9SQP9nWaanRMVadx15K0idic3UWAzNqYi2XVfl/Aw7zNjjTTTaCzt76NlyoYOuvhFwZ+VoT",
-	"pN3eI1if/zkiVUWDF/pSO+czCdXfiA63dYDaDsJa/KBNO/nKi+0bikqkSnNpYjqJ3SY9Zwuj1Utwe+qC",
-	"GbOV3B3hy6N7Rkd2aqySCwbGCcsUXE0FGg8lBcuo5tcsGQjzJfjLXavt34tq1LRIhzcXmpd/GT65eP2X",
-	"7fLxwUlcfePpUGwJMtjjlTi8mSCYE47nzxmZUc1WdB3YD1Jk6xoNPDjdTWRREoY5GCM4nMFNKThOYOXK",
-	"k2Dn4/QmQhf1VoKrnigTuljHVwV/MiSmGKF5TjiajDJnwogblkkxM1K1vpMnO3cSP7GL27/Mmbj8i3l+",
-	"qVgx3P3Cj4oV5oXabrq3E7tYP350J+GSYWzrhnfXqx0bV3ZGrxkZ08nVbnUL3xhaZ2GT5YpP+ciaEakb",
-	"fHOTosOr9/8d//v9N9H7FtVo3sovpsy8lZ9RjzELYOmQ6oYIc6A1wqFxDedWmUFKNTvWHK5osN+nnchm",
-	"xrUQu5ufXf2oXYQN2qruSOw6PFkWBROTCIe4fPOSnPa6DxNjHDNGlnnOiuMJVYxkzNAZELeNFbT6rScv",
-	"/h7h/r80MP2n1yxmBr6RC4ZOSQhPuvAeXKtrVihjYHbxNiiCbKFNLvyf0GU0AQ1SwTMLRgUXs3Nz0Au6",
-	"JuC/hGCQsfHFQEDohKzYeC7lFbgvuBBo7UjB3JdjsjKleqdHEZb5F/MgCLrNBb+AEJUhFmYeBbltFnGO",
-	"kVojd3gK6rf7EZ/DmGblANi1HgLNVAIpnTCQcjbstqJE/M8lg9hKTL/KM2oIdyHhVOwElDsE8D0kqHJ3",
-	"E7Liei6XmlAyo3mcyrcb7HzBlKaLvOH+cgwDrwquNRON13ZjiU6n2XlY4Fj+mLTswW9O4+XUBtGB+EDo",
-	"mNX83H2/835yHyotvx8uOTiJBMkrdmVLmmpGriShAxhCbOCWMbzABf4dJRn7fiyXaMXpOVuTldEpV/Hd",
-	"rl4BGGuvbQXAjfWPLezV3/nSKxdCc3xsr7esbI86yZo39KVbSpO/atu4z43EB39FJhUbFoyqGOm8m6/N",
-	"lsJD5ubgv9JzQscKzsiIxRVXLCCrFs1zuOY5LOR9zBsd8PBts/S8vmJQ7YO9McfGd0hVF2ngaeJcI6En",
-	"PJOTK7/QpdA8gxjD/je4YFNWxLmUIXvk43IlUFl3Hl849Xac6WmdsXQ4Xm+3OyoxYLw84OHmumE5NQ/+",
-	"+19OenEZqPSWSKNXks0C3sCTG1ZECaxyW+M+6j2MAXU0kv4rih7fmuFw7fCANf6XpUxpMuWF0ueELXK9",
-	"RmahS7gCinDBVnt7flAfqDh9up2I10ewD3pI4xDCC3Xlz908R3I6YyCRCNcJEXJl7lxGdZQiaptrl18Z",
-	"ccsOeqbWCNxr4rvnhsRGSKeGsEYJEq5gNWKTU7DoDXOrPTKTTHk19rfxr1uwkp0WppUiC5oyF2iJ3sib",
-	"86Q1K4YNDjhvrCFfAmUf49YTucylUHVTrXabMTJ5JeRK3EKNcZyvkSJcQDK6Ee7tfUKMhuPx1LEpXdCU",
-	"bV/J7diQpXDLiJKWWk4mjO00tT6vUGjih84N4E/hVmyx9BHsF8J6V7mKjeS1mvOMgYeqvh0QuplQQTTL",
-	"slsQ3W0ur7dMmyi10KjpI6fx0950gfDr3Su3MXcnJgS7xSpvyiVkwWc8qoxJi/lC4Ms5UYwRPPSq/sWN",
-	"Nr5EuIehoQz/w4UZN2PwA/tgIbLv4zHhfXTegLPdmgGgfLghB9iiWl2g5Unz3PlLKoKoFGrOCQtcfmyY",
-	"PgQ/uCZjNuNCoRwe/Xt0ex6EZ3NTFrSQwtg01BHnl2NDJW4wVNAsPZYsaTcnetuMt3AeknZFhQDrz/4C",
-	"bYxRnwgJMQIEemuIBgAOVqzJQhasDTAgM+G239lRUv7SficZCP8rBI6N+qCJGK13kWvCRArTQQIJvtUP",
-	"joNbfcU/5j8Vng0QmWLpQBiyKxgqE+VLfmmVl5xfb5mfE2qUUOK334xbQLC6nJ81A+RSK56yUZ9QMRCG",
-	"31MtC6IoD4jc0pIhEzN9j78FOJ37ovXCpUv4mLsogQZEtTsLz38ShDyNPFsdWa47p3BWY3ezWUoanNDn",
-	"RNE1UdI8zrVTyTF2mwISEpCuC6N7yAXrW2QV6X34gJFzqezk1nJJUgkIJcMz0Pfl2GFJZS0LB7LHUBJ8",
-	"eebB7zYewhP3LsrKSxWiKH/234ifXfmH8gii/PgZZ1n6tChkxOB34OWmMPiqkGLmjIooL7OQ/Kgrjeo5",
-	"+Fm4sDCFXGZ8sjaE+s8lK9bEpyndUWDInmMmycgbNqu5zNhu8wUn4bHYMdbybJlNeRa3W3y+haEcDCaK",
-	"0LPEtSIFy2WhDe28Y0/mVLdj0cSCR5O94IU7KhBc9tnojk5kUbCJxRRHPF6CEfsIl4DeNkwD0MBjZgxR",
-	"w9eDD4+lzBgF6FXKaJpxEeGu34KYABeYmstlluIdRDxnTaXhGrgq3Jgx29+lURkxFjoHitsYdMym0oIX",
-	"jVwGFkXFGozuOEXCSWe7JKX/mJK1sfZf0oLpudzppytJ7zk+76CFNzL+bqZTgSyJW4prS8FO3oC7wBB9",
-	"zmSesfC0gSBSDmfdoEtZyG/jVtuxNMQb9K132qtM1SFGdEW59lLRnKmRIYY0q4Ri5JWZKhezUd9Nyshl",
-	"uDJaZql/BL7mhBHAgLwUBvlr5LPbFFSjR3a3R8guAFLuc24QZOlvVRtTVsSmluAFbeJA7OhQwAUNBCTF",
-	"pEu9rooouwMtdxhmw8qDsVICBUk5cFRQ6IJOrriYNQIUXu5iXlEndKgaei3Q87jtvPq5v2Bx/J91dzCt",
-	"8JCueaGXNAP9D91yXBE153nOELwBooySa64M1VMykctCMfOvKas4otmHvGBKmTnTBRtOuDY2tv2+WROf",
-	"XA2XeVzi+vnfDsXQLEnAqrBTGyWkWbLAYt88M5T009uXMQRHFHo9PH7/Szfp9hrg11tZOOoMIEgTQ+8r",
-	"UcEoGlPEik7SNX/p9jpkMqcFnWhWqPPSgX1HkeDLyIcwQ2m5iabqbIMF/N9g8KHTOR4MPnSng8GHh9P3",
-	"R//xafl4wSaMX7NimM9lTLDCiQXnQt48S6zpii/eUQReTcgC9ePxUlsbXZGMKvPDsiApn1mARQjKfrBx",
-	"jN8cv/+lk3Q7HweDo196Sbf3Eb3yp/ED3XnlqxS3Nx1tI6Mak7B7H+MD31ORvpxOd7k7wajlhnt6a28m",
-	"gRPndH2OXhwLzrdWgJyS0auXb96S+9fd+0Bz6v4vuAUf71tupSw3N68PBPqxwtgIV2SUY4LlqE0u3BTA",
-	"pvA5a8aigLdGV1ykNmVNSZJnlItsHQu0mwe3rNgOAyNYvbxPRis2mVM9/IeiOR+Ru+8Y/8DFX998Czl7",
-	"hj9+W1CRvnvyiq4tS7qX+LcWXPC8kLOCLsDgdb9mKRdmF0bBA8Oczlj9dwVLuWHn5vfu38NlYeTh6J/F",
-	"ELL1EjIykn6YS6VhFJrnQy6u5RUb1Yw13JWIX6mgiy1A8V928Cuj5JrNPbcm5oxfM8+i7Lb6jIhWhBwx",
-	"URY8JvFwTJgvpudc3dKlAhTg11sdN3ZNLlMmtJFPm85bs8dNdsR0yiecZg6kY0SFOVRiTzWq790U6nbN",
-	"Cj7lTaYMygWj3yg+E0YTFdby48rocucI8Qw1O6uxx+yb2i7atfs5B5OJbeIPUl4t833ldXUtTzn4RUYW",
-	"mjcCBW4E2ptzTsEcRptG458UsLixvc9Zyic0+7QYRE8rHvYx9Za70/TGPMswQRiAOiL4FLj70eocKVZw",
-	"mg2FHBGaSWF40AV4A4d0qefw+wx8/gsulpopJ14UkWLC+t5YMjRq0QuhwDFDLHAL4IOy4P+CVLihfXgU",
-	"EwUzJoeZxLTLqHlVsEC/4qpPDE1wvUxZklEN/6jF6I//ywjpNojnRx+T6o9RFQF2c0+QIbj8PE7q1jDD",
-	"YNt3AEYre9ne/PSOi2AGwnSyJi7pR/IruhnK2tNV/PNBYmsVgbHMM0lTlhqzZDMX72b463IO76M3U1MH",
-	"7msSrMHgZ51OTMduUKy3IVcKtqDFlUqsIEYXswVl0YL1CfVJicALOVMJuWJrAOOBBXHawVzFhEC1BviD",
-	"fWkgzjr2r5D9uzYqoZZESO86b5MXkig2KYz1aK6zMxkdkDUhecaoYn0/J5e7G0wT7+2Cfgh3LMjgCTYa",
-	"YAcbZPC8jB16G87GSMjdKUOJ+OTF3+8l1mwq4bIVRGS3d9b5RHmETVWQTnrWDrFufbpgoac0RN+5SEAV",
-	"tLkLsHkTPJEVT9FrZQSWoTIUlUuRssChckdZcQqZFT4hOwHLiwtDIpmc7U562A9/7pF2WwEbcsUgi6VN",
-	"LheLpabjjFUMQfCb/Ha8y5xNruQSdPNGeSLLkggwt34Y8LRX1xgBLrt7ykWqjGluZCAi3WFXJUTqzIZS",
-	"EVU2uRgIWlE54RZmTGM+EITsNFZEutRmC9YlMPjcKEaAf55bBxuzyGJbaMghQhesmMyp0G1yAZ7H0JQr",
-	"3YVW2bIQpDUrFEATxkbzaDBHbgV+TKCUAqbbOsn/mwGRmC3VLKADRNL+DtfbwCu2uofebHiEohYGrlRF",
-	"V/MjBKudqmUPKKc8vZHHnu4DZfdS8Q+JHt0rLf8VPIT4i3Q50Q2ZcG9X0nF9K55KET6ZSz5hURhoA9eu",
-	"gC92wB/sg/CWXhYizrYwcmQIHPSIavhCSMHM374gJtbwqkpmxteMkq3e2RopODqqXMoKv4npkzC5OMgW",
-	"wKWTZaHkTfGsJY/ECwSOUfNAu9FkiYB5X7DVNjCvUfAcTGsvGK+H+W+F8caCIqp5624XMtgK06vqGXXE",
-	"2m20zk+iZo5tKaBdOfJ1cZQyKJbos7DimVznRMuUrtH9++TF3301GgQ21IMKTt6aT76/aegjIttcjOMh",
-	"GiFmk6FeErlLyZM5F0yxMvoBcUZFTu4lRheZSKELmQXBkQ1l9OGniHrcStT2yZjpFWOC9Cq+kIckhUzs",
-	"Qi6IkKvE7QaWsm2THpnLZVE+UJ7AQAAuHPAHxmzIGbVc1mY9czgkiN6xLCNUXSnPKSBJDG1zUNNu5W+4",
-	"jVLwW0WsI+FOZ4OCd0tc3B6lAZyCHBEZv2qTTmeTuH8/6VxzUt1RZFzIlWIF5idK9JavaJGqc4C2uBWn",
-	"acGUYipIJAAVHaoA1i/EWbdXWeRc61z9V//+/eAu9Dp4F77ZHZIKZaeXmeG6Gpn3mwaYgjGGRv2KykpG",
-	"xiRAPEIF0WcskjUDqNFEiikvFhUUnfmGsYwCJGMN9DgQEyoA4OjyK4T5odCcZtl66KB11jXtf0zIVEKJ",
-	"xQ1tZ1RqSrbMaA0llzPzo12P/ZeFv3EbyqgNHiTrRtntK3e9buQtlkBVuDuWK5BXgDkjI5D6o8jdqMjR",
-	"xmgJuhIs18H7uDRkzNNzVFJyO44tKWfEjs9LFMSRl5cLj7ax91v6GnAKezEl3JUNyrdfiNF3+NomgeOq",
-	"+wHSH/QNhEHzdNR2B9D3hvtELphCZcywNovgoGItBQsem9vKIRkXV1WygzGhKnABtYbx1SZyikP/XgZY",
-	"XrhwWcYmuowiuFJphjUBAzL6vSKFXGrA104L+S8mvKDkpZld08/Q77Gt4IZlfNZBgmwP1AIPEYoquzf0",
-	"AdE8b6JxG2TCiBNo3xOaZRBdiQMVvx7HA1f5MoqYLPVfx14hBA8qFk35RCusJemrbZ8T6krWWDRywZTM",
-	"AGQdR1V+soywORXpUCLeYdvKHSziY9LK2Ew157JY4bmQ18y6GRaKZddMnVsC54ICChd5vS0JmRhSvOJG",
-	"NiiWTUd7m0P2kv3Aghz0MpdxMZk3EZ7z0TmLG7UbPhOlnhdUkvjNmXQ3x15+wsS7qnV1SMP706ThObBj",
-	"JB3PMX93CRwXLj0znoHFnTRwzXd6XoL791sz+5tASEYy2JwWc8CJZRHk7oSq+T1wa5dJHaFZDZVjwgS8",
-	"mJTO2Gy4vWxIxjAbgQus+WyzKz4tPWds9vmpuUZGdumJA/94KsBPbznu22rKOV1HCjaV0JAGuM4+YbWY",
-	"ivv5Y211P1tzVSy7c7cE5wJSbMjz7ZtkDdiEXL66PjUX4/LV9YOwErPZLFcj8ByK2nmKVGRlpKHRh3HX",
-	"hNTE1v7uEzoQ1kkCgDlaGKsYU7N8MNq7O84iAM1n9HjabzfYEFu0mVBNDeJlIQKFcHFeZuq7ZZp5LhW7",
-	"UUUvxJF2jh+3h8cNU12UmKLtXht87AZOm/JebRRKgO3ZQlRNHgDLu0d9Y/csuNYshW4vSVU7NVsl8T8e",
-	"Pwp2kYOa1pwFdDJhuWa2RgIew4KuByKHJL2buBgYxihDfwK6/u5o57QInQ5hDuNA+E+nbMoF1yxbu/yS",
-	"NhmFaZHo/HgOQmRCBWqnGdWsHz4HO2D9EWZQzDzEMHjFCLT7CrWeYYfijgifXFcm3kXtRF/lspYnh/WF",
-	"m3K70KgoewxxUKStHYHMLow3W+TpnC1gM7ENh3nBIwgtZkVpuibKmME0gyM1vAEcqwiQLMUTWmrwyfGa",
-	"IIAtaq1wBIv6/L+4o0OZr6C/3I/lK3Xade1tF3h8asQq+G21EIPFJP6MopfT9jqIxump76yzsrlDkAd4",
-	"9/WzJ+Tx6dnDe5FcP2gKs1d/hSfm0Y/JnqmWVKRokGpJUhnmZcWj5bZzUhy2X+/tkwTdgXy2LIy791kG",
-	"yaSR0yzb1tQnFO9i41Ea/3tshfHxZTWYvyx4k8K1bKDg79++fUXwgXYYmTp7/DiwoE478QLH2Ccn9l1o",
-	"b8AFFIKNB5TjAfR4/xy/dPPZ3UuOF1bH2frt8EQWnESCtLrlUjyxtFwLaQEIyRIgwnNUeyAG4lfciF/t",
-	"FpNfXdVB8utA/Hp8fOz/3zy7QYPkV3La6Zi3GltYQWlOKFpI8Bv1djbwjS751aiP2Pvmiq3ts9WObvDk",
-	"CfkVvhnrC4cvlU2k4IVT/HTQhQoKysmlZgDtrjSisp/ANJah+RKEKNw0z+zg6DG0aCP4Mr5hX0cUKpYz",
-	"MK89tq+hF9L2mTh36fUVh7w5akarH7ISPP4pV4dtQa+YrRlg+F39fb9/Gx/ApEn8TOU1B2kqX5OSZNzM",
-	"lRhr2veaKgsy4OvoY9nYvI2R3c47Ldu+XbBrLpdqaD25w6WwTrvgO1QQRouM49suhSdcyjmhtSSOStOf",
-	"cqrm5aHVfyrzrJdyqKDT8fPTgH7KXXcfdX6AYNp+ths+yw235jbfZW0gs9VVanPo15VPewUJMYG81ZlE",
-	"fK6j9W1Idv/FjIXGgXuYNZV0wJ1PHLIeYwcrm1SIOHp34Fbur4dGe834RNfIBXSYOyrcDLfnXsXCwKlL",
-	"NMkwP5ks88hGAXlAk6fqaQd+U69W+jvKde1m+qjisGDLjdtZVu0ANyzM1Zp85fuRjmvlVxbNrd0qH8jY",
-	"TA2dMClfV3RtlL6R+fOIzOWKLAyX8iWejOUH6oOrkhRuQX0ApC+pFN/YNd9GtZaIEenzBodiqcXuamWg",
-	"pQCXTHhZ7GNySuwfHR7Ue+BZphha4ZVvaSmHCyrWDRcaw86Gd8M240s2Ph8koGx80hg28U/eUcgSM77g",
-	"CPR1HzUEYDv1VL5n9hTKwtDmTQULyQEn3JV2mN6Nr6EY2fU5lHnYOBWdPiu6Bs1gzDHdEr9jgRqKp4zc",
-	"dTVl1L3NYelYGGUna9jrSga/dyTYk0V+hLUnSMoyfs0KW/4Cma7yy+U6OOzNCZmZyKm5denGvfYdtDxV",
-	"wpN42LG1TRjPNSRHDl2hgPjiamQOH7SvY8ytFvGIjIaydpODK2o9Mj56yRXx1TAgUcl6MsGWx49NfVLz",
-	"EM52uKLBHajyIS8vXXUB4gzehSwl3C4BGow45SKkAmtMzwMJ5KqQ+DostfIn+Mla+2Hzwe6JY4lBu2Kv",
-	"T0Z71cFrZygKSb3jnZM8rqEu+ZWcgR5Lg9a95yV8iVW78npF1vcLhA+YSSpfBdz2Kmz+SsOmBu6QzQ68",
-	"NeUZ2ogHKrItCwHab8tlwoeamAttDMMqSEPvWKnoi/5nh1d30bPq97boa2W1iKF32dSVo+BX7hK0vDcw",
-	"rpS0vOOj1Blqn/FCPgTPWlHt0SqR/q8xqVr5dUUWln+x8qn8hZNA1d/Y8nsxEVD9dcnLq793zNYetOV4",
-	"LVu6oMa0/AEGGxvjENVfwzVuJa3qNQTai100ME9tAUGgT99NNOaSe32TSsj9SgroUvB/LsFdZR5LKqX8",
-	"gr/Zs0x8OXobwXhwWsNuJlCHZROeafTujFHotTz698gVsK/kzFivpU+Fev30u+Nep/fguNPpdG/iGP+/",
-	"f2/AO/dGfJZFPms5aOCNnUmzAND1zE6AB9NtjY2johWrg4o++ze9214xtBoXd9k6+9YP7VdrNA7EprpX",
-	"w4fuWWR0T4iLL233eXEucbhHdWORio2inrFZTU/f282HhNKA5IAqG8C7xZZKMN4UhU7uqXSFvCyc2BpM",
-	"9XSN5rJenxnlsW/h1D4Z0ZyPzh0U0FUCxQqgCRmzCV0qRqhFPnt02YpavUtLSe6OfInV0b0EQyjIs+Y0",
-	"dZ6Vu6PM/j3wGZhDtS2M747Koqyje+dk5MqyjkgT+X8VZV6Zq0W4NSYPKR4umkRsha3mQmUuceMT4gBu",
-	"WV02nhC4mSIQz1TC4FDDp6FkUDpsBBO+g4iNsxzc8yWAsKlJrTqU0P26Sug6MFEsiyvABfnquvsBhEqu",
-	"vneZ7+c7kWtlOq33GliXC1e3ALE1YYCC3gKGObDZJyKLJhxOM+7G7+LtisXUpLWcWkULnWo0FNW/azPh",
-	"7QdRGEH46bBfTaewpXMwHsNnyJZrVlGrypRhBNGUuXNfuWJlY6yYb+C62n2q41HRCo1lwAAYqEUPIB64",
-	"X/p1nTc3WG3Z9l4QmmVt8oNNk0jMjz5gXC4GXh4IrG39tuLSB3peUbNrnj/akqvrIKfHev59tWeuUU+5",
-	"mZLqiKDaRRd20KVlbmqx+wvqsj36o85nyOZ71Lld+t5tkrV2Jzo1X7XdyCZw2hrKWzOALBVywpTFHykw",
-	"I40iO5ZLjSXYasggXSkJBqgnDzIqYUUDYX0VlRrpv6k4eqwqOnFu14G4SVX0OILJrQMzruxcG3FMftsq",
-	"cKUAw+Sdb/WS4DE9/S2fXDEd6Xi0M/tTBzWtXFX2lLEFu0G9hRvnNNQo1L9fSVeNESmu85O3jQ3rk9xR",
-	"iHtMXHExrB500wJse0MK3/IFc/W6NycchXCF/ar2tvbdOE9hJh93JLC7sbfN+Knb0Jrc3eJG8b0d9veg",
-	"GEM7CunaiZuaFnIRP28MoKGvomqhof9rVUlp2vjwluqdC3nN0r4N3wS9JrBq5hTQJ0aJKh2rFS1qs5iy",
-	"7RIYumKjHOCmnhMtt20NxCCChp1UkZHZTptaWUYzzD5ljBaCpZXyWrAPu4tHQ60Ji4b3FpKWLXfuMfKz",
-	"MMF9W+aBdqKCZP0QsW5kfF5wgcWYNPugb9MHW7HJsuB6/cbssi/K+Te2jqciVvK9L15dQr2zPhldhEGN",
-	"PvmW0YIV5G9P/z5qk7crCaUrEAnlzbE1KSTAZclTo+dB9NbWx52zgUD4U5lHHlaTzel6RO5ioQoHx4CS",
-	"uPeAVGkakCzWunTBFSvUgKYAeAoTLc96rnXe+vgRoILTCJldkPFSGXVKEbVWmi3IXSrIEc3zo3uAVzLz",
-	"IUdHMLejowSgHopQcnRk53h0ZI+2krpp27ceHVnmZV6FHk4DYfb76MjImWM5nR4dVVQ/X1oYYSlm7SpA",
-	"JIXeEky3dsjm0sAbr2F6uF1HR0ROccxqozzrTB+IgTg6ugBVTB0dwblCD4yIHcILb3/0SWB/JEQZWj7r",
-	"mFl1e+2zDlkvqbCQYvNFLK2gNOnCqqgeCFBvA/OD3O12OmTBs4xLAe/fcwU0jEGxJn998/KF0fIVK2xt",
-	"a0XYBzrR2RpG8vVUyNRcKC6FsqszMsKt7fWzJ+Tk5OSxE6j/gvxDewILPikkelFdG5ERhkxOjjvdt53H",
-	"/ZNOv9P5pvOo3+mM2uTCYoTMh7kgP759YkdE1ubGvEUVO4vUt86zlGo6porZzauonHbE1xDAdfXn6ZQd",
-	"HZXNgsWazBmF5PSLIFIP6czWExaghUbkbj2O5eJU9xI/w4HY8eJGkOteuFb7sk2Zf+t4uwv825C+3V8P",
-	"zBoI9oErrc5rOIEyM8hGrwOd+7TzOAKFahOIZhMKmJhjtDnJuJBXTJjPChvuN2cyEGcfPiRllTogx2qY",
-	"HNpF27skjAU7kQvmDViXWCGMnXJ0ZH7V6/SsvzGMrfdrucEAnvTZGwDV5llmFGPFoJR0eyBeM1ppRZwE",
-	"7MKGDCxNQWtONIkcasLOGdpgGXLVLMtwDk476pNcKo0du0tJ4Rp634VuFPYnZSMHuQT4x3hNRt89xZLn",
-	"2O7TZRnA5pjTRKYgxYSd2w5J1jtladRfEpTH9qOui/Oo1g7bEDc2/wSb32+lLpa+4TIG6mzH5T7w12C/",
-	"DKk6Fwq8hf2ZzBZZ7LK706MQrmEh1t/8Q0kxCmH85JUFMpOUTTi6nUe2OjnytuaW6gOB6iTOcYRA61Gb",
-	"vGArAESroNeUNrZcmQZV6zDlLpuFqON6frRoNYt7NrRVa5GEfM3avkZ+KWnRPmTBlcpZhkMaAodVKJ4x",
-	"obM14TMhofSEY5CQIBT0hu/bR7a3xcLbFCKfkQyOjkpQE/ADOLe1XPYBSi2FlRgQO4bvWCONjGVqxIYV",
-	"SSCCLE7H+1eMmGmTp/ABW0vZSZtRmDQw6psRC5VUWnnbMP5AVNW60cXxT4Qe/4t0jh+TNhmS41GCpcbN",
-	"BkJAAstO/vdSaub7i5ktMVfVQkzBO4D6TsYnTKAtgprQFNp3tC5yOpmz4167Y5RYCipR8DuISSwW1JhK",
-	"WD9GJV7XsgqHxRmaAzWCo57FjekKrVd0bWv9X7y6DPqt91vddgdHMpoSzXmr3zppd2FCOdVz0EhLloBV",
-	"p/U2Ddo2xB+zOTfij2A9t4TIwPJMSuaPTFeXPGrGtGqTb9mMC88wRmBUjBJMDx2IUdmGeIS4NeSoMyDv",
-	"lSyuAM+GSpk5Equ7IhetNn+5ss1fDCOBe8E9w4HLDQpzeyAMt4KKcDBMxU252egZTh1pgEtxmbb6rR+4",
-	"0k9dG+Xy1rb6P8f2srrCabk+Z3m6EjVOwYAbAJExYSPk3HwLmERJXNi52SrgtFa6uVvt1nG38+vP3ePH",
-	"77EiVCfpPvx4L5pWG3WLmMtqSUFLdzXNMTRNDXCulan5Ili9WuHik17NKb7dGf7xvbEcVS6FQgur1+lg",
-	"khaoI9bmqqD5zO/KiezRmn/G0GypmytwZnJqt6JtLtopjh77qJ/l/UvE6QWe69NOd/drP9bAfPDeye73",
-	"ngFWN2WQAni23wRt7B9eONlrah7HFVq+cAGczftzy4jP1ntzZCXreyWzjPgW5JrOVNCT/L35mOFQZbLf",
-	"/bH1shhdKOLB93c3rCGELl3BU5edWbG1lwqS1C+yzGdAWt2nTBgwcsqCoox6W6Zh9gciKBhkbQq0E5eu",
-	"1JnLoEVDR6zt8AtfI4oXJDPC0wyLljfOE8qUe6kLdY7NcNjXzAaVyBs6ZZjvYewOtCtwsbaaz56JEF7H",
-	"P+08HohYnoWZrdOPHFwnwg2/5SL1eZ/o2GFKfyvT9R4306Lk4C7nVHP7aEkw5t7Br83yyMTIGRulrxea",
-	"xvYpSxZ4eVvumePyGVf2oCV/zJ89Wj5fXvz15fB5L/8w7v7343+9+Mc79uaBbAXpqm5ex6cPu11kDfvx",
-	"E7Mx/tZXfV5Gxf34GVmZTW6O8DFfuCDB0vb1jF+o2PjHYG6nnce733ht0a7m+e4eIxi6fSvlDwBrhZfO",
-	"9lmOB78+Zymn0Nf492a/7kbXWfATmmXoD8BObUaZdgXuAp4cJFzH+HIGTXSaOfMzqBUfDFMy4GrzHGOY",
-	"xfrnkGcScqsUQkLN7W9uH0RkgfblGF4Cswvqxi/wbc9UEeoU8L5TV3iDEmgT5kwtIR1btT5TrG5va31E",
-	"tUIpr37Mb80J97vY1d5Ffxyu8kfhKKe733ghNZDmgaV4lvIDZO/Zu77Md3CRsmb3DvtTWjtZBMW80ZU5",
-	"AzcCuhDbUfsMbexd9tlLhza3Xrupy9KyTssmC6cC1tvr7lSQGdFpOFXQqmi+D0hsfAcQ3G/sahH5bYOD",
-	"Q6Tsauf3t0xmCL3ynX6n9Mo3zNTjFDfM1VvUb44bqKOg2PwOC9tl3GEpUqgqD0U+zVzQqwf6LhCXWPvl",
-	"RxeGxe0bDPDe2YM9Sx79+z+PG2pcNRrj9rD+1MZ42VtgqzGOW3Ewxm9ljP/APTEFLNt1LYAqwzHV7rkL",
-	"zgZmsGP+rmQ1hktHJZAHIxA+2ZYrMjHmqnCxkfG6kr1C3vhg1ECsXGfdWowJDFQktiSsHNDrdIh/Byfp",
-	"un0a6yb0uImU2OtgG4sNBCLqadmAKKbsPQG29tJjt29r8xZsxpUufN+/0PCdZFzwyR0jjsqHyJQB4ZfR",
-	"3tDudWhX7BBWPbbXta8kxKXmEUio5IK1qgXyU5bTQmPqh8/jO/YPV4GJtTS3G9jJlV4YX1iltX094hot",
-	"kg4GPgnNzBVygDBdi5sCB+ohK/kNx99wkGFuWkUCdzEu3u72Tn4K8wXi/TL2o4AQLVgZ7AQH++nGVOJQ",
-	"Sfs1hbN1+1yFc1vze6OzArZTaCZAnyGANetvSo/baaIEhh0cJX94qyanGwbNc6iXZCVcTDZWTBnfUDyw",
-	"aari4jumS1nx+7GyUAr+SS3yr07JApTINlLaMFFjUykfwXN2EM73cUK8D7hxdKrf/tvbFUC1LFi0XUmg",
-	"dfkaohfQUzksx2UzX+vFrYDb9wGl47NJgpqjc6pcHVOWtkmtELhhy1OqtIUkVSqqOVifQ2v5Kqi1QEhQ",
-	"nq1NnmCxC0LddN26vKLZJm9hN4QkZhOiuqJ59Wu4/n7XrbbS+x0G52J2Hq8B5I8Vc0rg3rg4P1oJxsRF",
-	"OB3sXoDfapqfffo+PIpPwiT/hJ7IG8r4r03iPrFX8aYi936AiG/yKH5vOx3Bq3dcoSRgROjcD9CZIXLQ",
-	"1kH23GGjHhMWwMa4K5bJDqo+DkS61GvAC5sXBOYKxRjEd0w/K1fxGXlEMErDXS235s/qsf8j3ZNGfWIO",
-	"MazAGPG1vz69hpE0Yy+Ikh5kvHY+9BLD5fL7PB4ULhT0vi6bxZX3BgDX5srcDQuHpXStfOEMV0kAK4WB",
-	"NqulLSbmgJ1XjOVBJyVMta7ldkEfE4vaL5P6z4MichCuRO8qVwMRXuEAjykgzGV+X2I+XTKChdDbvkAq",
-	"OCysi94Aveal42kggutIXlaA17YwWrC5rlJbAkfQdyXWtFNPoELaXWBjG3XZ7sXYEnKL3+7jymkxYVnV",
-	"u/XtGsoMFgWHj3u/h/tVv/Xmma9R1uq32Ie8YEq1fGmMYpjPpTDmfffR46Ojo6Nu7+TUEH9BJ1dczIbe",
-	"6fDmGfgWHjx89LgDl+2aK15DmbwIUIRzQBGGk/KzuOaFXpprvr8zoWS5v5OHayfPr0IeEVkkC8zgRWux",
-	"rAGIPrBPrj5un+Ol9uB7N5ODJvjpJNzB2/Nmo5rmTpHaoIw6RPfnsrwvlC1p7vrwlHYz5DCBXEOodD2D",
-	"J5Lp5pIEJXRnxeS/QBWeUzUQQWk4WyW6bGxaCZOSC8ibQSFW9ZHbdq44ACsqsRr7JNXQ9AKGcfU/XaJe",
-	"Qgom2IqlHvAPdcbGjNztdTr3zh3QEkE+OJgsXKMajTav3TYsCx6MFXM/WCm5tda40xrQWkilYPfamFtU",
-	"9of02UcDsWa2RMiYTYLeOhMKBe22lVJtjj69CtKDbyubHUDyoqwzVd6LS4A81XGWhuoo1HwspXbZKKnV",
-	"65y0O+1u96T90LdIiwIxvad/P0TmxxsI3VrXpy8Nk7Lnss0dcqcsJF2NL537tjLhFbhleClyumWEyf0O",
-	"AyzHc6lyrqFOZzX4ZNuItlYfaKfyf93WzshUtzky5ft42jINWyglrCyBWfetFZvMqR7+Q2F5O2CkLuX6",
-	"snG2wmjGb7TRCs/+9qj34PTyh7d/e/J998GT/+6ddXpvLh/99OL52+cPHv7PG/jo5MoQer+VFyyn6yFP",
-	"/3P1odfpnnY7vYe9TufxyeOzs17vwdlD+uBx5+TR496js24H823Wb/jMnLh8/Th99Go5F5eTb/7+06PJ",
-	"t98/e7KaznL6t8ez9OE1bSUtxWfiLca0Xr+5gFSfBXuj6cJcp+7Dh72T3qMHna4hAaz4C7xnIzjXO4Pg",
-	"nC8Y9HM9imi3ztZockWf3M8uWuZ6KxkhZBt5trqPw0300bxutxbN64bRvI4vbrZf4M+3tLSHe+wOd2Nm",
-	"N2YEWyCLWD7JhvO2Xr7el2IQoZPcpaCeN0kPn8PuJFg96/WgKh9U5U+nKr/MmSiTyQPN2Gu+jbqxhqo9",
-	"n081tkmDYtPbs2Lj42vOVkZ3Rb8u9Pa2FSX0Zukfc3VyavMDAZnEQ3UU9U3QjQG3SHBpBFqVnle6Zdgu",
-	"4a6sDLWV/7G6Eo6NLyc2BRqzmCK95qzyPhBcoe8IPoRmi7EKUJfHLptmImJjYW1y4Waa8WujETMoerfU",
-	"zH5yjgnnkzmbXMmlbdRBs2wgYBxfurNZJ7UlqH6LSmqmbLO3q+roy4gjz7Xg3cj8Mc8d2+duIjGqtaX2",
-	"0hy7n0ww2N1rkAuOUCQAkw8M+cCQW/3W92Dsl5VMrjFfsXpRtvJp95sYiqVZOfFQElQ0MIn+0vEi6fWR",
-	"czJSazEZAS9px0JfoRn7+1hkvg7rARHz5RAx23WIm4as7AnXYTEbtH1bYEz9+01ayBPna+LKl4Ov+ZjO",
-	"g2iQ0kbCGz0k7BbXrsJfSBP65WIgfNHI8mKG8ep4a7N+2bhsX/jK73tJX1QBRlx7ZNG5K8kVVONcNYGC",
-	"fk9D7gB9OYT0t0Nf9jKqNhmarRvzGVka+CBUWM8qDDD0Oj13CVVZXwwbZMQ7yQQ9CjZ53ECUJaRKbwcP",
-	"bgX0fINSPfbOB6H0aG5IrKZZuZiBqKBi8VvLRaVCO+RgYHkeLLhke0NVUlYabaLXrnjnbwqh13zzZ5D7",
-	"4bp1xnJAzjqdsvR16yLPJRca24tSMWE2stUIoD9+faMkjmqN9r3spt4tNyG+0kZPdA+zFNtnUT/0hq8U",
-	"PtbkHHWlm81tCfygvagf9PRRr3ty8rB3Mz+o607Tcp5t23tlH3frbzvtyDJvev5NktDpG4FH8yDRDmbw",
-	"rY0KoLUNswJlU0SOOhm5RYwaI/XzyVAft/eqX8SdH8a/N8P33tSGGPGKFqlqk++kTOv67kQuXKsGW4wZ",
-	"AgXwMxoQC4Z6Zq/TqbsYQ80U5wCNu6oQgEoXZIDHuUfLupDqiosZGjLlEDZRAMtCrJnu+6g9hDJq+8BV",
-	"2IMWM7fLVIA7ymc/U0UyqXQbumzGFwTvwz5mWNhXEq4T14ZzDyvozVpMvhpPhctO9ceFO8q1T+z5Hawc",
-	"VKPMYSCduuT7qMXjCAZgIwdD5w/qybmwJTL98Qq5uqH5ooPGB1GnIxYE1QUVimNh4E1uacwTy+Pr1Slt",
-	"uUhFoJT8Ngekb8HwGa+3H6PJxe+XqQ7eyC/ojawUXkb/+ZdwT1qa3St/NLAiPxNx7qXCH1JIfzeHuW8C",
-	"sqnW3pQe8ah3keN9YxzfL5u53Vg9rg3TpB3b0DPAz7yjRW82GbM6Xflb7Cl2XmkyiQ4aiDaRtzJLiZIA",
-	"ONUsy6paUzIQZfl6XHJYAWopUhdoL7RVm10pdux6aCVRxmZtgm0ArAa8UR4iwUtTU5QrLjW4V5iOdk58",
-	"0U8oVe212YzNygLc0GQ9rLMfa0IehY/isVy6bfyBzT5Ttbpv4XxCvvIpfEKfgpuVdpjNLNAyO7gk/jx5",
-	"czEHgYf5x9oRbrKbbf6DHZzyPvrcPhvDfFYwC2h3nmpR55X1hQKdG7bh+A024ciyNnnpMvbco8a8x/bV",
-	"ZE6vmd+kgeBQ7x29EdvZzh5xRdijDS70u7ADuynOe2Hshep+HljDn5o1fMevWUzjqNSy3M0FoEvlZ7v1",
-	"b5ZjCMRR1xXeXeUZ5SKxvjLAFqyE1WfKVFXbix+1I5e/o1d8wrAKb8HFDFmKYB800cV6IGxZdKyvDg1e",
-	"pxI8j21yUToAk7I2BrFdKss4YYBFsKzCsAnYJ1rlEwPRxCjgBjWZP1+cQ7guQOLAE/7k6gITpdWFlyzO",
-	"DBo/jB9kxXVzcxBrtdxRJF+OMz6BxgBMoB90WWStfus+sAQ7brTdZOn7lysGl7Rd1v+0KYuxuq/MQ5S0",
-	"JBOZZWyiw7qOZVM9QNUGH/WukM3PuqZ4xnqBmMNUFiTIImxXqujCHm5+5F3dHyO3tMxJQHkP2mQFQ9jO",
-	"ErERwq5asHvQnigpW5rxwjeIsI0bgs6StmC6CsYKah2bE3O9ucCbA93WbDPfxprpr7b0+/L9Bz3u4sMH",
-	"0Fe4IN0zgr3zVL+SR3hGVEJOOuZ/e2RhZES3g/89wf9Ce0JB5thOCYvjFoyRlK6VjZgwUU1HhPjKua8R",
-	"TLGJGKHmHd/gwvdMgmoGxrIyhvRA2C4ylVZjMwmVOM0v3EcZ1mtPSCah8HPQdwy8uueEYrAAy684yRRm",
-	"eEJ7tpRjiQTsTqhti2aWQmcqrPpuy8mP1+SNMb1pkZJ39tzIXWV/5U6yPZGLe33fde3YvEz1smAjMpdZ",
-	"ir1G/C+xMgadzG3vYJCnZor29YTolYw18fwfVvCphc7QFejPrmlixscFLaCmxeZ8MeACnRqhloFOBsJd",
-	"EwAY+YlrvmBK00U+8tr8ApuCUUHOXE4AkdNpu3wJ+ofYNNprBMWMuG10jThG7DZKFyxMglUegdOHdk7Q",
-	"JczsCk8RyQ4Sf2cXJTckT32hY5Sm5f0rJ9qqOxpCFMPOOsvvgrZiZvbn5EfBP7grtnN4v7m/bRbQI7YA",
-	"GpFTMrruJrjVY6rYg9OEKGb2TCPxqpxO2O6pedq80dTefx7nELRb2ssr9L//u8krL22HQXrFRBuFexmW",
-	"st0IE2Kbo5Gu89XZqcVbDyGXNprxgUcfePSBRx949IFHf2082lkRB136wKcPfPrApw98+uvm0+iqPvDp",
-	"A58+8OkDnz7w6a+VT/tw3oFVH1j1gVUfWPWBVX9trNpiUhGlNUwxB/bAqg+s+sCqD6z6wKq/QlZ9cFIf",
-	"2PSBTR/Y9IFNf9Vs+uCjPrDpA5s+sOkDm/6q2bRNLhnKpVY8PXg/Dvz6wK8P/PrAr79afn0IKR449YFT",
-	"Hzj1gVN/nZz648f/FwAA//8=",
+	"7L2Lcxs3kj/+r+DH31XZViiapCQ/qLq6Urx2ot34cZZzvk3oI0EOSGI1BGYHoChu4v3bv4VuAIMZYkhK",
+	"lh9J8apuY0kzg1ejn5/u/q0xlvNMCia0avR+a8wYTVgO/3w2o2nKxJSZHxKmxjnPNJei0Wv8KJdES0IX",
+	"esaE5mOqWavRbKjxjM2peVyvMtboNZTOuZg2Pn5sNt4yna/OJprl6597P2OCUHXJxZTQKeWCzOmKzFia",
+	"NQkXRLGxFIlqEqpJyqjSpFMebc4Fny/mjV6n6UbmQrMpyxsfzdgZzemcabuu13nC8leL+Sg2lXczRqR5",
+	"4J4iAp4xQ3Hzp4zqWaPZEHRuBsA/NpqNnP1zwXOWNHo6X7BwWv+Rs0mj1/j/HxZb/BD/qh7a8c3s3tDV",
+	"nAm9aUYZPvLl5vSWTRYi2TSlHJ74UjP6aL6gMikUgzP8Xiard1L+RHMkz7EUmglt/kmzLDUUyaV4mOVy",
+	"lLL5d/9QZt6/7TjqG3wLh11f+UgmK8IVSc3gOdEzKsijY/I3/n2LPJMJI0PzxEBLOYBHhq3Gx2bjhcxH",
+	"PEmY+NLTvWQrktLxpSJ6xogay4yZOWuiZ1yRMU1TIhhLFLk/hD8O5lwpLqbDBzDvc6FZLmj6Jad9RiZ0",
+	"kWoyYzlrkfdmskuqDIdgCbIGesXIjGYZEyzpEcVEAqu7YvmKKDo35PnPBVMa2Yk7F27XMmz1Ba7tiqY8",
+	"eYvP3mCF7JrOsxRJkc7lAt+4ounCUmOCPAg+P7BzaZhlasrTRs++ROYLpcmIBYyt0WywPJeGU/36W/F8",
+	"9MEJZ2niP9b4+MFcQaWpGJvRF7noZXQ1ynkyZT07h97TSWf8aNJO2ONR5zg5ok/o8aQ7eTRpjx+POrTL",
+	"DF/VVC9Uo3fcbjcbmuuU+SuPe8oVmdN0IvM5Sxqe45bHszvWq+4BnPad0HVsNqdkiLs3JIYBKcLoeEZg",
+	"n1rkgonESBhuqYKMqRBSg5wpKKQ0Xby6r6R+IRci+cI3N2dmbUIStRjPLJttEpmbBXBFqJB6xnJCs+ye",
+	"cvMXUg8mZq44c8PGFUtuSdnsemwYQ4y0kfsP7BMDK59CCu+2223y7NXf8dY2Sad7gj+nbKKJnDiZRtqd",
+	"TrvdbXcftY/anfbTo3a70+kePX3abrc73aPjduOuqfppQdUvJW4ychbg5Iax2xnqQvJuI/Oa/bgbagcG",
+	"yK650ookkhma0ISmqVwSrk/J0JzJkCi6UmQ5W7XIe65nZAgK1yFoXMNmXLsyQjtQ+II36mZrn34YaHMw",
+	"4Z9FqAt+0ZvyShoRBxcD9oXADSZSMHcpFuXJDSvLfv/+/eFZ8MC2tRd6sVv6FeUpHaVfXBPJcnnFE8MV",
+	"uFaEjsdGDuAPWbqYcmE2xVBxQjUdUYW0vqSrFnkl9cwQxITylCVkAmxlkyTtC6Qdag69TF3BPrudAAl7",
+	"d8SlFlkmc82Slyzh9B3cxK+j9BkSG4ajmVGGxkr5+d2LwyfFVvgpD+ZmzgPDPgxT9gwB9ViegmZFk4Sb",
+	"z9H0TS4zlmtuWPCEpoqtK0czqTKuaXpPkRFP0x5ZGgbBhVrkhksSas8woyuWm/9twq/MGS9nct4ioZEz",
+	"hKeGZm1DIzOToXlX4Ctcq74Yon4Bj0zlFfmOKJZOyHcE5c93ZEzVjHxH3BoUOSQ5SxZj+KFFzjWZyTRR",
+	"JGO5MksEcuxZMaa0zFlCmBjnq0yzxIzbF4JdGdEm1JLlLEFiyoKd+a0xnlEhWDoQssZksnfjniL2US9C",
+	"lyBbzQ65nSQzqoBjNJqNOb3+iYmpnjV6R91m1ZJtNsZcrwY82T6qIQQrRcw7Zlw+njkiMr8WFM/cDZ1R",
+	"bRTURq/xf7+2D5+eHf5CD//14bdO88nH/2hEpjJhuBeb6NpQ2Avz3EeUo1wvcL7bXzsPHv/YbADFDLS9",
+	"fBERxRXJKAdCA7tdlzdkKfPECCIyfPv8h8Gbs78PDXsa/uX8DH+q7sDZ4S8fzP8MPvzWbh514luQUaX0",
+	"LJeL6Wx9Vn+9eP0KyN7MpLgfo0XO6KJJzLsg9uF1MzMgyRY502QulSbd9vETMlpppiqEYf4QncyqnruF",
+	"O/sGbgK8gv+6wTsfQ2P61/BUCtosH7UlFD/YBz91OfoHG2szDzPCsxm13p4bsKPXgvmbb87T3/zW2pUt",
+	"LKXyJ84FmXMhc7IQXMNWG22eanTjPDrGvbcenrb/v+ZGv4/7TWSwWrp88fb5+Q8/vkO6/PH1xZvzd2c/",
+	"Dd4+/8vPz57fhjwrR2UPyW5D3Sm8sJf6BmcA7jgjpHiamluYcLO2BC5hZWcrJ+JYdv2Npkli7ogsJMo9",
+	"c81zDVs2yRmfzjR4fzSb78SNLJl9hFM9x7e6bb8bNM/pChgtVbOaecFi4RYbc/iKqdIEb0NB7RgFTeXV",
+	"+gTeGBY3WsFwRum/s9FAnNaPh9LWc7E7G7YQ1fVEoOklE0ROJnEqoCThCpRPJ/AKFeWzkIZRQGp2apLL",
+	"Oc7SaRuBYoQa8p1tnZYaHWPleeykJN0Rm6uyGJhRHWs5L8v/G3CYd8GZrrMRdPZWt+FMBVt/KeTSyNeK",
+	"IO10n8D6/M8RqSpqvNDn2jmfSaj+RnS4jQNUdhDW4get28k3XmzfUFQiVZpLE9NJ7DbpGZsbrV6C21Pn",
+	"zJit5P4QXx4+MDqyU2OVnDMwTliq4Goq0HgoyVlKNb9izb4wX4K/3Lfa/oOoRk3zZHBzoXn+l8Gzs7d/",
+	"2SwfHx3F1TeeDMSGIIM9XonDmwmCOeF4/oyRKdVsSVeB/SBFuqrQwKPj7UQWJWGYgzGCwxnclILjBFas",
+	"vBnsfJzeROii3khw5RNlQuer+KrgT4bEFCM0ywhHk1FmTBhxw1IppkaqVnfyaOtO4ie2cfvXGRPnfzHP",
+	"LxTLB9tf+Fmx3LxQ2U33dtMu1o8f3Um4ZBjbuuHd9WrH2pWd0itGRnR8uV3dwjcG1llYZ7niUz6yZkTq",
+	"Gt9cp+jw6v1/h//+8F30vkU1mnfyiykz7+Rn1GPMAlgyoLomwhxojXBoXMO5lWaQUM0ONYcrGuz3cTuy",
+	"mXEtxO7mZ1c/KhdhjbbKOxK7Ds8Wec7EOMIhzi9ek+Nu53HTGMeMkUWWsfxwTBUjKTN0BsRtYwWNXuPZ",
+	"q79HuP9vNUz/+RWLmYEXcs7QKQnhSRfeg2t1xXJlDMwO3gZFkC20yJn/E7qMxqBBKnhmzqjgYnpqDnpO",
+	"VwT8lxAMMja+6AsInZAlG82kvAT3BRcCrR0pmPtyTFYmVG/1KMIy/2IeBEG3vuBXEKIyxMLMoyC3zSJO",
+	"MVJr5A5PQP12P+JzGNMsHQC70gOgmVIgpR0GUk4GnUaUiP+5YBBbielXWUoN4c4lnIqdgHKHAL6HJqrc",
+	"nSZZcj2TC00omdIsTuWbDXY+Z0rTeVZzfzmGgZc515qJ2mu7tkSn02w9LHAsf2w27MGvT+P1xAbRgfhA",
+	"6JjV/Nr5sPV+ch8qLb4fLjk4iSaSV+zKFjRVj1xphg5gCLGBW8bwAhf4d5Rk7PuRXKAVp2dsRZZGp1zG",
+	"d7t8BWCsnbYVADfWPza3V3/rS29cCM3xsZ3esrI96iSr39DXbil1/qpN4740Eh/8FalUbJAzqmKk8362",
+	"MlsKD5mbg/9KTgkdKTgjIxaXXLGArBo0y+CaZ7CQDzFvdMDDN83S8/qSQbUL9sYcG98iVV2kgSdN5xoJ",
+	"PeGpHF/6hS6E5inEGHa/wTmbsDzOpQzZIx+XS4HKuvP4wqm34kxP65Qlg9Fqs91RigHj5QEPN9c1y6l4",
+	"8D/8dtSNy0ClN0QavZJsFnABT65ZEQWwym2N+6j3MAbUUUv6byh6fCuGw5XDA1b4X5owpcmE50qfEjbP",
+	"9AqZhS7gCijCBVvu7PlBfaDk9Om0I14fwa71gMYhhGfq0p+7eY5kdMpAIhGum0TIpblzKdVRiqhsrl1+",
+	"acQNO+iZWi1wr47vnhoSGyKdGsIaNpFwBasQm5yARW+YW+WRqWTKq7Gfxr9uwUq2WphWisxpwlygJXoj",
+	"b86TViwf1DjgvLGGfAmUfYxbj+Uik0JVTbXKbcbI5KWQS3ELNcZxvlqKcAHJ6Ea4t3cJMRqOxxPHpnRO",
+	"E7Z5JbdjQ5bCLSNqNtRiPGZsq6n1eYVCHT90bgB/Crdii4WPYLcQ1vvSVawlr+WMpww8VNXtgNDNmAqi",
+	"WZreguhuc3m9ZVpHqblGTR85jZ/2uguEX21fuY25OzEh2C1WeVMuIXM+5VFlTFrMFwJfTolijOChl/Uv",
+	"brTxBcI9DA2l+B8uzLgpgx/YtYXIfojHhHfReQPOdmsGgPLhhhxgg2p1hpYnzTLnLykJokKoOScscPmR",
+	"YfoQ/OCajNiUC4VyePjv4e15EJ7NTVnQXApj01BHnF+ODRW4wVBBs/RYsKTtnOhdPd7CeUhaJRUCrD/7",
+	"C7Qxhj0iJMQIEOitIRoAOFixInOZsxbAgMyEW35nh83il/Y7zb7wv0Lg2LAHmojReueZJkwkMB0kkOBb",
+	"veA4uNVX/GP+U+HZAJEplvSFIbucoTJRvOSXVnrJ+fUW2SmhRgklfvvNuDkEq4v5WTNALrTiCRv2CBV9",
+	"Yfg91TInivKAyC0tGTIx0/f4W4DTuS9aL1yygI+5ixJoQFS7s/D8p4mQp6Fnq0PLdWcUzmrkbjZLSI0T",
+	"+pQouiJKmse5dio5xm4TQEIC0nVudA85Zz2LrCLd62uMnEtlJ7eSC5JIQCgZnoG+L8cOCyprWDiQPYaC",
+	"4IszD3639hCeuHdRll4qEUXxs/9G/OyKPxRHEOXHLzhLk+d5LiMGvwMv14XBl7kUU2dURHmZheRHXWlU",
+	"z8DPwoWFKWQy5eOVIdR/Lli+Ij5N6Z4CQ/YUM0mG3rBZzmTKtpsvOAmPxY6xlheLdMLTuN3i8y0M5WAw",
+	"UYSeJa4VyVkmc21o5z17NqO6FYsm5jya7AUv3FOB4LLPRnd0LPOcjS2mOOLxEozYR7gE9LZhGoAGHjFj",
+	"iBq+Hnx4JGXKKECvEkaTlIsId/0exAS4wNRMLtIE7yDiOSsqDdfAVeHGjNjuLo3SiLHQOVDc2qAjNpEW",
+	"vGjkMrAoKlZgdMcpEk463SYp/ceUrIy1+5LmTM/kVj9dQXov8XkHLbyR8XcznQpkSdxSXFkKdvIG3AWG",
+	"6DMms5SFpw0EkXA46xpdykJ+a7fajqUh3qBvvdNeZSoPMaRLyrWXiuZMjQwxpFkmFCOvzFS5mA57blJG",
+	"LsOV0TJN/CPwNSeMAAbkpTDIXyOf3aagGj20uz1EdgGQcp9zgyBLf6tamLIi1rUEL2ibDsSODgVcUF9A",
+	"Ukyy0KuyiLI70HCHYTasOBgrJVCQFANHBYXO6fiSi2ktQOH1NuYVdUKHqqHXAj2P28yrX/oLFsf/WXcH",
+	"0woP6YrnekFT0P/QLccVUTOeZQzBGyDKKLniylA9JWO5yBUz/5qwkiOaXWc5U8rMmc7ZYMy1sbHt982a",
+	"+PhysMjiEtfP/3YohnpJAlaFndqwSeolCyz24oWhpF/evY4hOKLQ68Hhh986zU63Bn69kYWjzgCCtGno",
+	"fSlKGEVjiljRSTrmL51um4xnNKdjzXJ1Wjiw7ykSfBn5EGYoLdbRVO1NsID/6/ev2+3Dfv+6M+n3rx9P",
+	"Phz8x93y8ZyNGb9i+SCbyZhghRMLzoVcvGha0xVfvKcIvNokc9SPRwttbXRFUqrMD4ucJHxqARYhKPvR",
+	"2jF+d/jht3az0/7Y7x/81m12uh/RK38cP9CtV75McTvT0SYyqjAJu/cxPvAjFcnryWSbuxOMWm64p7f2",
+	"phI4cUZXp+jFseB8awXICRm+eX3xjjy86jwEmlMPf8Mt+PjQcitlubl5vS/QjxXGRrgiwwwTLIctcuam",
+	"ADaFz1kzFgW8NbzkIrEpa0qSLKVcpKtYoN08uGHFdhgYwerlPTJcsvGM6sE/FM34kNx/z/g1F3+9+B5y",
+	"9gx//D6nInn/7A1dWZb0oOnfmnPBs1xOczoHg9f9miVcmF0YBg8MMjpl1d/lLOGGnZvfu38PFrmRh8N/",
+	"5gPI1muSoZH0g0wqDaPQLBtwcSUv2bBirOGuRPxKOZ1vAIr/toVfGSXXbO6pNTGn/Ip5FmW31WdENCLk",
+	"iImy4DGJh2PCfDE94+qWLhWgAL/e8rixa3KeMKGNfFp33po9rrMjJhM+5jR1IB0jKsyhEnuqUX3vplC3",
+	"K5bzCa8zZVAuGP1G8akwmqiwlh9XRpc7RYhnqNlZjT1m31R20a7dzzmYTGwTf5LycpHtKq/La3nOwS8y",
+	"tNC8IShwQ9DenHMK5jBcNxr/pIDFte19yRI+pundYhA9rXjYx8Rb7k7TG/E0xQRhAOqI4FPg7kerc6hY",
+	"zmk6EHJIaCqF4UFn4A0c0IWewe9T8PnPuVhoppx4UUSKMet5Y8nQqEUvhALHDDHHLYAPypz/C1LhBvbh",
+	"YUwUTJkcpBLTLqPmVc4C/YqrHjE0wfUiYc2UavhHJUZ/+F9GSLdAPD/52Cz/GFURYDd3BBmCy8/jpG4N",
+	"Mwy2fQtgtLSXrfVPb7kIZiBMJ6vjkn4kv6Kboaw9XcU/HyS2lhEYiyyVNGGJMUvWc/Fuhr8u5vAhejM1",
+	"deC+OsEaDH7Sbsd07BrFehNyJWdzml+qphXE6GK2oCyasx6hPikReCFnqkku2QrAeGBBHLcxV7FJoFoD",
+	"/MG+1BcnbftXyP5dGZVQSyKkd523yCtJFBvnxno019mZjA7I2iRZyqhiPT8nl7sbTBPv7ZxehzsWZPAE",
+	"Gw2wgzUyeFnEDr0NZ2Mk5P6EoUR89urvD5rWbCrgsiVEZKd70r6jPMK6KkhHXWuHWLc+nbPQUxqi71wk",
+	"oAza3AbYvAmeyIqn6LUyAstQGYrKhUhY4FC5p6w4hcwKn5DdBMuLC0MiqZxuT3rYDX/ukXYbARtyySCL",
+	"pUXO5/OFpqOUlQxB8Jt8Ot5lxsaXcgG6ea08kUVJBJhbLwx42qtrjACX3T3hIlHGNDcyEJHusKsSInVm",
+	"Q6mIKptc9AUtqZxwC1OmMR8IQnYaKyKda7MFqwIYfGoUI8A/z6yDjVlksS005BChc5aPZ1ToFjkDz2No",
+	"yhXuQqtsWQjSiuUKoAkjo3nUmCO3Aj82oZQCpts6yf/JgEjMlqoX0AEiaXeH623gFRvdQxdrHqGohYEr",
+	"VdHV/AzBaqdq2QPKKE9u5LGnu0DZvVT8Q6JHd0rLfwMPIf4iWYx1TSbcu6V0XN+Kp0KEj2eSj1kUBlrD",
+	"tUvgiy3wB/sgvKUXuYizLYwcGQIHPaIcvhBSMPO3L4iJNbyqlJnxLaNky3e2QgqOjkqXssRvYvokTC4O",
+	"sgVw6XiRK3lTPGvBI/ECgWPUPNCqNVkiYN5XbLkJzGsUPAfT2gnG62H+G2G8saCIqt+624UMNsL0ynpG",
+	"FbF2G63zTtTMkS0FtC1HviqOEgbFEn0WVjyT65RomdAVun+fvfq7r0aDwIZqUMHJW/PJDzcNfURkm4tx",
+	"PEYjxGwy1Esi9yl5NuOCKVZEPyDOqMjRg6bRRcZS6FymQXBkTRl9fBdRj1uJ2h4ZMb1kTJBuyRfymCSQ",
+	"iZ3LORFy2XS7gaVsW6RLZnKRFw8UJ9AXgAsH/IExGzJGLZe1Wc8cDgmidyxNCVWXynMKSBJD2xzUtFv5",
+	"G26jFHyqiHUk3G6vUfB2iYvbozSAU5AjIuNXLdJurxP315POFSfVPUVGuVwqlmN+okRv+ZLmiToFaItb",
+	"cZLkTCmmgkQCUNGhCmD1Qpx0uqVFzrTO1H/1Hj4M7kK3jXfhu+0hqVB2epkZrquWeV/UwBSMMTTslVRW",
+	"MjQmAeIRSog+Y5GsGECNxlJMeD4voejMN4xlFCAZK6DHvhhTAQBHl18hzA+55jRNVwMHrbOuaf9jk0wk",
+	"lFhc03aGhaZky4xWUHIZMz/a9dh/Wfgbt6GMyuBBsm6U3RoF4oJPBdWLnO0e2Fhet2DPpmjknyfx1Asp",
+	"xmygdB4NGqlw2Aqf//HssEOkUe4g1DbQfHzJINtGjFmT+ORG2FpLw6cklUuXTDxj19EpbcgEPff1wKOS",
+	"d0sWpg+DhImXxQaEy41Rdekc7rwmQ9UtcE/hLW867z26524e4YjyIgw5Tdk95Y7GVSVxPAl9CUVer2HB",
+	"k5xOzVU4hZDLMmRSzp1UMMAoY7qJr9Ylc5gFxM/Dip0bRVEkcFvkGlZakjeAxSRD0IaHEZlROsTaKCK6",
+	"2Kw0Rjm1MFvJk1M8xMyOY0stGnXM5+sK4tbu9aUnm9SeW/rgcAo7CWvclbVjsV+oPZE3foQK48dV94IM",
+	"GNDDMT2AJ8OWO4Ced2iN5ZwpNFKMyLfIJipWUrDgsZml3ZSLyzI7hjGhWnYONbjx1Ro2W5PK9zrAuIMg",
+	"SlM21kV0zZUQNLcBaNbYvYrkcqEBdz7J5b+Y8AokL9xPFUaOF39TIRqrEFjHIaoDoC576FyUo97QN0qz",
+	"rI7GbfAVI7FglY5pmkLUMQ7g/XYcclxliyiSuLALndoB0BQwPWjCx1phjVVfhf6UUFfKyaL0c6ZkCskH",
+	"cbTxnWVKzqhIBhJxQJtW7uBCH5uNlE1VfY6XVSrn8opZ99tcsfSKqVNL4FxQQKejDmRLpTYNKV5yozMp",
+	"lk6GO7sJ7CX7iQW1GYoc3/l4Vkd4znftPFGo9fOpKOyfoMLKJ2eY3hyTfIcJqWWvwz499U+TnupAwJE0",
+	"Vcf83SVwXLjwWHoGFndewjXf6pEM7t+nVryoA+cZyWBzvcwBNy2LIPfHVM0eQLinSHYK3U1QUSlMTI1J",
+	"6ZRNB5vL6aQMs3S4wFroNuvobuk5ZdPPT80VMrJLbzpQnKcC/PSG476tppzRVaSQWQGZqoGx7RJujqm4",
+	"nz8GXfU/11eLszt3S9A6ICgHPNu8SdbyapLzN1fH5mKcv7l6FFYoN5vlameeQrFHT5GKLI00NPow7pqQ",
+	"mtia+D1C+8I6DwFISvN85VIWPUjDuwFPIsDlF/Rw0mvV2BAbtJlQTQ3iyCEyi3BxWlSwcMs081wodqNK",
+	"d4ivbh8+bQ0Oa6Y6L7B2m72Z+NgNnJnFvYrbrRuIqs4zZnn3sGfsnjnXmiXQBalZ1k7NVkn8j8dVg13k",
+	"INgVJxodj1mmma0dgscwp6u+yCB59SauN4ax+9DPhi7xe9o580JnXJjb2xf+0wmbcME1S1cu76pFhmG6",
+	"MDoFX4IQGVOB2mlKNeuFz8EOWD+dGRQzchEeUjIC7b5CDXTYobiDziedFgmpUTvRV3+t5I9i3e26nEc0",
+	"KoreWxwUaWtHILMLcRgWkT1jc9hMbE9jXvDIWovlUpquiDJmME3hSA1vgIADAocL8YSWGnxytCII7Ixa",
+	"KxxB1D4vNu7oUOYrGEfyY/kKtnZdO9sFHrcdsQo+rUZosJimP6Po5bQ9QKL4Feo7Ti1tTh3kx95/++IZ",
+	"eXp88vhBJAcWmiXt1HfkmXn0Y3PHFGQqEjRItSSJDPMV4ygS21Esns5S7XnVDLpm+SxyGHfnswySrCOn",
+	"WbRzqk4o3t3Jo5f+99AK48PzMshlkfM6hWtRQ8E/vnv3huADrTBie/L0aWBBHbfjhb+xf1Tsu9D2gwso",
+	"kBwHWsSBJfG+Un7p5rPblxxvOICz9dvhiSw4iSbS6oZL8czSciUEAOA8S4AIW1OtvuiL33EjfrdbTH53",
+	"1TjJ733x++Hhof9/8+waDZLfyXG7bd6qbe0GJWuhmCfBb1TbPME3OuR3oz5iT6hLtrLPljsdwpNH5Hf4",
+	"ZqxfIr5UNFeDF47x00F3Nii0KBeaQcpDqUGb/QSmdw3MlyB056Z5YgdHj6FF4cGX8Q37OqKzscyHee2p",
+	"fQ29kLb/yqkrO1EKVJmjZrT8ISvB459y9Qnn9JLZWhqG31Xf9/u39gFMJsbPlF5zUL/iNSlJys1cIWbk",
+	"e7AVhUrwdfSxrG3e2shu552Wbd/O2RWXCzWwntzBQlinXfAdKgijecrxbZfaFi7llNBKclOpGVYxVfPy",
+	"wOo/pXlWS5yUsjbw85OAfopddx91foBg2n62az7LNbfmJt9lZSCz1WVqc6jwpU8HBwkxhnzuqUTcuqP1",
+	"TRke/ospC40D9zCrK3WCO990GScYO1jaZFvML3EHbuX+amC015SPdYVcQIe5p8LNcHvuVSwEFLgErBTz",
+	"9skii2wUkAc0PyufduA39Wqlv6NcV26mj7YPcrZYu51FNRtww8JcrclXvB/pRFh8ZV7f8rD0gZRN1cAJ",
+	"k+J1RVdG6RuaPw/JTC7J3HApX/rMWH6gPrjqYeEWVAdA+pJK8bVd8+2FKwlKkf6HcCiWWuyulgZaCHDJ",
+	"hJfFPiYnxP7R4aS9B56liqEVXvqWlnIwp2JVc6ERjmF4N2wzvmRxK0Fi1tonjWET/+Q9hSwx5XOOAHj3",
+	"UUMAtoNV6XtmT6FcEq3fVLCQHKDIXWmHdV/7GoqRbZ9DmYcNhdHps6Qr0AxGHNOQ8TsWwKR4wsh9V2tJ",
+	"PVgflo6EUXbSmr0uVbbwjgR7ssiPsCYLSVjKr1huy8Ig01V+uVwHh70+ITMTOTG3Llm7176znKdKeBIP",
+	"O7a2MeOZhqThgSugEV9chczhg/Z1jLlVIh6R0VDWrnNwRa1HxkcvuSK+Sgwk8FlPJtjy+LGJT/YfwNkO",
+	"ljS4A2U+5OWlq7pBnME7l4WE2yZAgxEnXIRUYI3pWSCBXHUeX5+oUhYIP1lpy20+2DlyLDFo4+31yWgP",
+	"R3jtBEUhqXaCdJLHNZomv5MT0GNp0NL6tID1sXK3aq/I+j6a8AEzSeWr49senvVfqdnUwB2y3pm6ojxD",
+	"e/1ARbblUkD7bbgKEaEm5kIbg7A62MA7Vkr6ov/Z5XG46Fn5exv0taKKysC7bKrKUfArdwka3hsYV0oa",
+	"3vFR6AyVz3ghH4LKraj2KK5IX+SYVC39uiQLi79Y+VT8wkmg8m9sWcqYCCj/uuDl5d87ZmsP2nK8hi3p",
+	"UWFa/gCDjY1xiPKv4Ro3mo3yNQTai100ME9tYU2gT99lN+aSe3uTCuG9Umr0QvB/LsBdZR5rlkpcBn+z",
+	"Z9n0bRpsBOPRcQXT3IT6ROuwZaN3p4xCD/Lhv4eusUMpl8x6LX2K4NvnPxx2291Hh+12u3MTx/j//XsN",
+	"9rwzErooflvJzQRv7FSaBYCuZ3YCPJhua2wcFa1YHVS62r0Z5OZKuuW4uMti27Wubq9cu7Qv1tW9Cm56",
+	"x+K7O0JcfMnHz4tzicM9yhuLVGwU9ZRNK3r6zm4+JJQaJAdUnwHeLTZUSPKm6HyhjHbvCtxZmL01mKpp",
+	"TPXl7j4zymPXgsI9MqQZH546KKCrkIuVcZtkxMZ0oRhiOqVIPLpsSa3epaUk94e+9PDwQRNDKMizZjRx",
+	"npX7w9T+PfAZmEO1rb3vD4tixcMHp2ToyhUPSR35fxPlj5mr0bkxJg+pTy6aRGzlufoCfi6h6Q5xALes",
+	"uhxPlF1PnYln8GFwqObTUEorGdSCCd9DxMZZDu75AkBY17xZ7UtLf1ulpR2YKJbdGOCCfNXp3QBCBVff",
+	"ufz9y63ItSLN3HsNrMuFq1uA2OowQEHPDcMc2PSOyKIOh1OPu/G7eLsiShVpLSdW0UKnGg1F9Vdtsr35",
+	"IHIjCO8O+1V3Chs6auMxfIYs0noVtaxMGUYQTSU99RVdljbGivkGrtvjXR2PilYuLQIGwEAtegDxwL3C",
+	"r+u8ucFqh7gt4BmnadoiP9k0iab50QeMi8XAy32BNd/flVz6QM9LanbN80dbingV5LpZz7+vgs416ik3",
+	"U1IdEZS7S8MOunTldS12d0HdImf2PJ+0P0OW65P27dJab5PEuD0BsP6qbUc2gdPWUN6KAWQpl2OmLP5I",
+	"gRlpFNmRXGgsTVhBBulSqTxAPXmQUQEr6gvrqyj1DvikpgGxbgHEuV374ibdAuIIJrcOzES0c63FMflt",
+	"K8GVAgyTd75VS+XH9PR3kLoX6QS2NStaB7XeXLeChLE5u0EdkhvnNFQo1L9fSuOOESmu885T98K6PXeU",
+	"trczpPAdnzNXx359wlEIV9jHbWdr343zHGbycUthBzf2phk/dxtakbsb3Ci+58nuHhRjaEchXVtxU5Nc",
+	"zuPnjQE09FWULTT0fy1LKU1rH95Q1XYur1jSs+GboAcLVpOdAPrEKFGFY7WkRa0XGbfdM0NXbJQD3NRz",
+	"ouWmrYEYRNDIlioyNNtpUyuLaIbZp5TRXLCkVHYO9mF7UXWowWLR8N5C0rLhzj1GfhYmuGsrSdBOVFDE",
+	"IkSsGxmf5VxgkTLNrvVt+sMrNl7kXK8uzC77nO6/sVU8FbFUB+HszTnUAeyR4VkY1OiR7xnNWU7+9vzv",
+	"wxZ5t5RQ0gWRUN4cW5FcAlyWPDd6HkRvbd3oGesLhD8V9RXCKssZXQ3JfSzg4uAYUCr6AZAqTQKSxRqw",
+	"LrhihRrQFABPYaLFWc+0zhofPwJUcBIhszMyWiijTimiVkqzOblPBTmgWXbwAPBKZj7k4ADmdnDQBKiH",
+	"IpQcHNg5HhzYoy2lbtq2xgcHlnmZV6G3WV+Y/T44MHLmUE4mBwcl1c+X3EZYilm7ChBJobcEyxA4ZHNh",
+	"4I1WMD3croMDIic4ZrmBpHWm90VfHBycgSqmDg7gXKE3TMQO4bm3P3oksD+aRBlaPmmbWXW6rZM2WS2o",
+	"sJBi80UsOaI06WD+vu4LUG8D84Pc77TbZM7TlEsB7z9whWWMQbEif714/cpo+Yrltua7IuyajnW6gpF8",
+	"nSEyMReKS6Hs6oyMcGt7++IZOTo6euoE6r8g/9CewJyPc4leVNdeZ4ghk6PDdudd+2nvqN1rt79rP+m1",
+	"28MWObMYIfNhLsjP757ZEZG1uTFvUd3RIvWt8yyhmo6oYnbzSiqnHfEtBHBdXwY6YQcHRRNtsSIzRiE5",
+	"/SyI1EM6s/WEBWihIblfjWO5ONWDpp9hX2x5cS3I9SBcq33Zpsy/c7zdBf5tSN/urwdm9QW75kqr0wpO",
+	"oMgMstHrQOc+bj+NQKFaBKLZhAIm5hBtTjLK5SUT5rPChvvNmfTFyfV1s6jeCORYDpNDG3V7l4SxYMdy",
+	"zrwB6xIrhLFTDg7Mr7rtrvU3hrH1XiU3GMCTPnsDoNo8TY1irBiUWG/1xVtGSy26mwG7sCEDS1PQshZN",
+	"IoeasHOG9nCGXDVLU5yD0456JJNKYyf7QlK4Rvf3oUuL/UnZyEEmAf4xWpHhD8+xFQC2wXVZBrA55jSR",
+	"KUgxZqe2c5j1Tlka9ZcE5bH9qOtuPqy0iTfEjU1xweb3W6nzhW9EjoE624m8B/w12C9Dqs6FAm9h3zKz",
+	"RRa77O70MIRrWIj1d/9QUgxDGD95Y4HMJGFjjm7noa3aj7ytVNAOroQFN5/2BaqTOMchAq2HLfKKLQEQ",
+	"rYIebNrYckUaVKXzmrtsFqKO6/nZotUs7tnQVqV1GPI1a/sa+aWkRfuQOVcqYykOaQgcVqF4yoROV4RP",
+	"hYTSE45BQoIQXGkcrmcf2dwuDm9TiHxGMjg4KEBNwA/g3FZy0QMotRRWYkDsGL5jjTQykokRG1YkgQiy",
+	"OB3vXzFipkWewwdsjXEnbYZh0sCwZ0bMVbPU4t6G8fuirNYNzw5/IfTwX6R9+JS0yIAcDptYgt9sIAQk",
+	"sBzrfy+kZr7vntkSc1UtxBS8A6jvpHzMBNoiqAlNoK1N4yyj4xk77LbaRomloBIFv4OYxHxOjamEdZVU",
+	"0+taVuGwOENzoEZwVLO4MV2h8YaubA+Mszfn2AJAoUbVabVxJKMp0Yw3eo2jVgcmlFE9A420YAlYjV1v",
+	"0qDxQTJiM27EH8E6h00iA8uzWTB/ZLq64FFTplWLfM+mXHiGMQSjYtjE9NC+GBbtuYeIW9O2pg1krMj8",
+	"EvBsqJSZI7G6K3LRclOkS9sUyTASuBfcMxy43KAwt/rCcCuolAjDlNyU6w3Q4dSRBrgU50mj1/iJK/3c",
+	"tRcvbm2j92tsL8srnBTrc5anK1HjFAy4ARAZEzZCzs23gEkUxIUdza0CTislzTvlLjb327//2jl8+gEr",
+	"pbWbnccfH0TTaqNuEXNZLSlo6a6mOYa6qQHOtTQ1XxyuWynofdStOMU3O8M/fjCWo8qkUGhhddttTNIC",
+	"dcTaXCU0n/ldMZGtLeyhzCeYLVVzBc5MTuxWtMxFO8bRYx/1s3x4jji9wHN93O5sf+3nCpgP3jva/t4L",
+	"wOomDFIAT3aboI39wwtHO03N47hCyxcugLN5f20Y8dn4YI6sYH1vZJoS35pf06kKevV/MB8zHKpI9ns4",
+	"sl4WowtFPPj+7oY1hNClK3jisjNLtvZCQZL6WZr6DEir+xQJA0ZOWVCUUW+LNMxeXwQFg6xNgXbiwpUA",
+	"dBm0aOiIlR1+7mtE8ZykRniaYdHyxnlC+X4vdaH+txkO+/3ZoBK5oBOG+R7G7kC7Ahdrq/nsmAjhdfzj",
+	"9tO+iOVZmNk6/cjBdSLc8HsuEp/3iY4dpvT3MlntcDMtSg7uckY1t48WBGPuHfzaLI+MjZyxUfpqpTVs",
+	"K7RggZe34Z45LJ5xZQ8a8ufsxZPFy8XZX18PXnaz61Hnv5/+69U/3rOLR7IRpKu6eR0eP+50kDXsxk/M",
+	"xvhbX/Z5GRX342dkZTa5OcLHfOGCJlaKq2b8QiXTPwZzO24/3f7GW4t2Nc93dhjB0O07KX8CWCu8dLLL",
+	"cjz49SVLOIV+31+b/bobXWXBz2iaoj8AOxgaZdoVuAt4cpBwHePLKTSXqufML6CHQjBMwYDLTaWMYRbr",
+	"K0VeSMitUggJNbe/vq0WkTnalyN4Ccwu6Kcwx7c9U0WoU8D7jl3hDUqgfZ4ztYR0bNX6TLHrg631EdUK",
+	"pbz8Obs1J9ztYpd7ev1xuMofhaMcb3/jldRAmnuW4lnKT5C9Z+/6ItvCRYpa9lvsT2ntZBEUuUdX5hTc",
+	"COhCbEXtM7Sxt9lnrx3a3HrtJi5Lyzot6yycElhvp7tTQmZEp+FUQaui+f44sfEdQHC3scvNFTYNDg6R",
+	"otuj398imSH0yrd77cIrXzNTj1NcM1dvUdc8bqAOgyYMWyxsl3GHpUih2wIU+TRzQa8e6LtAXGLllx9d",
+	"GDZ9qDHAuyePdix59O//PKypcVVrjNvD+lMb40XPjY3GOG7F3hi/lTH+E/fEFLBs180DqgzHVLuXLjgb",
+	"mMGO+btS7hguHRZAHoxA+GRbrsjYmKvCxUZGq1L2Crnwwai+WLqO05UYExioSGzNsHJAt90m/h2cpOuC",
+	"a6yb0OMmEmKvg2241xeIqKdFY66YsvcM2Nprj92+rc2bsylXOvf9MEPDd5xywcdQjLt4iEwYEH4R7Q3t",
+	"Xod2xc555WN7W/lKk7jUPAIJlVywRrlxRMIymmtM/fB5fIf+4TIwsZLmdgM7udQj5gurtLbfTVyjRdLB",
+	"wCehqblCDhCmK3FT4EBdZCWfcPw1BxnmppUkcAfj4q1O9+iXMF8g3kdmNwoI0YKlwY5wsF9uTCUOlbRb",
+	"s0Rbt89VOLc1v9c6jmCbkXoC9BkC2MvhpvS4mSYKYNjeUfKHt2oyumbQvIR6SVbCxWRjyZTxjfYDm6Ys",
+	"Ln5gupAVX4+VhVLwT2qRf3NKFqBENpHSmokam0rxCJ6zg3B+iBPiQ8CNo1P99t/erACqRc6ibXwCrcvX",
+	"ED2DXuNhOS6b+VotbgXcvgcoHZ9NEtQcnVHl6piypEUqhcANW55QpS0kqVRRzcH6HFrLV0GtBEKC8mwt",
+	"8gyLXRDqpuvW5RXNFnkHuyEkMZsQ1RXNq9/C9fe7brWV7lcYnIvpabwGkD9WzCmBe+Pi/GglGBMX4XSw",
+	"ewF+q25+9umH8Cg+CZP8E3oibyjjvzWJ+8xexZuK3IcBIr7Oo/ij7QAGr95zhZKAEaFzP0BnhshBWwfZ",
+	"c4e1ekxYABvjrlgmO6j62BfJQq8AL2xeEJgrFGMQPzD9oljFZ+QRwSg1d7XYmj+rx/6PdE9q9YkZxLAC",
+	"Y8TX/rp7DaNZj70gSnqQ8cr50AsMl8vv83hQuFDQE75ooljcGwBcmytzPywcltCV8oUzXCUBrBQG2qyW",
+	"tpiYA3ZeMpYFnZQw1bqS2wV9TCxqv0jqPw2KyEG4Er2rXPVFeIUDPKaAMJf5fYH5dMkIFkJv+wKp4LCw",
+	"LnoN9JoXjqe+CK4jeV0CXtvCaMHmukptTTiCniuxpp16AhXS7gMbW6vL9iDGlpBbfLqPK6P5mKVl79b3",
+	"KygzmOccPu79Hu5XvcbFC1+jrNFrsOssZ0o1fGmMfJDNpDDmfefJ04ODg4NO9wh6B+Z0fMnFdOCdDhcv",
+	"wLfw6PGTp224bFdc8QrK5FWAIpwBijCclJ/FFc/1wlzz3Z0JBcv9Sh6urTy/DHlEZJHMMYMXrcWiBiD6",
+	"wO5cfdw8x3PtwfduJntN8O4k3N7bc7FWTXOrSK1RRh2i+3NZ3mfKljR3fXgKuxlymECuIVS6msETyXRz",
+	"SYISuhZj8l+gCs+o6ougNJytEl00/C2FSckZ5M2gECv7yG2bYxyA5aVYjX2Samh6AcO4+p8uUa9JcibY",
+	"kiUe8A91xkaM3O+22w9OHdASQT44mMxdoxqNNq/dNiwLHowVcz9YKbmx1rjTGtBaSKRgD1qYW1T0h/TZ",
+	"R32xYrZEyIiNg946YwoF7TaVUq2PPr0J0oNvK5sdQPKsqDNV3ItzgDxFOtpmFGo+FlK7aJTU6LaPWu1W",
+	"p3PUeuxbpEWBmN7Tvxsi8+MNhG6l69OXhknZc9nkDrlXFJIux5dOfVuZ8ArcMrwUOd0iwuR+hwGWw5lU",
+	"GddQp7McfLJtRBvLa9ou/V+nsTUy1amPTPk+nrZMwwZKCStLYNZ9Y8nGM6oH0LLagXxcyvV57WyhSfSF",
+	"Nlrhyd+edB8dn//07m/Pfuw8evbf3ZN29+L8yS+vXr57+ejx/1zAR8eXhtB7jSxnGV0NePKfy+tuu3Pc",
+	"aXcfd9vtp0dPT0663Ucnj+mjp+2jJ0+7T046bcy3WV3wqTlx+fZp8uTNYibOx9/9/Zcn4+9/fPFsOZlm",
+	"9G9Pp8njK2rbVb/DmNbbizPb1/oCO2c3Oo8fd4+6Tx61O4YEsOIv8J614Fz3BIJzvmDQr9Uoot06W6PJ",
+	"FX1yP7tomeutZISQbeTZ6DwNN9FH8zqdSjSvE0bz2r642W6BP9/S0h7uoTvctZndmBFsgCxi+SQbztt4",
+	"+bpfikGETnKXgnpaJz18DruTYNWs172qvFeV705Vfp0xUSSTB5qx13xrdWMNVXs+n2pskwbFurdnyUaH",
+	"V5wtje6Kfl3o7W0rSuj10j/m6mTU5gcCMomH6ijqm6AbA26R4NIItCo9LXXLsF3CXVkZaiv/Y3UlHBtf",
+	"btoUaMxiivSas8p7X3CFviP4EJotxipAXR67bJqJiLWFtciZm2nKr4xGzKDo3UIz+8kZJpyPZ2x8KRe2",
+	"UQdN076AcXzpznqd1Jag+hSV1EzZZm+X1dHXEUeea8G7lvljnju0z91EYpRrS+2kOXbuTDDY3auRC45Q",
+	"JACT9wx5z5AbvcaPYOwXlUyuMF+xfFE28mnDRw6NDkr1Irce200cVk4wZQgqKEctxICxjqmacUTW264N",
+	"QeVI5ylHbndPkb9eHF785W/OkW+L0RlNxjKgMDU8aJxyT/XIcHndggjydGhd3nrGFLOoTsuzh5Yr2T6x",
+	"524mbyg0V8OqKv9QZxn/iSsLWe0L0EMHlnPaZHg08CdMj2eu3wp4YNKU5Ayu/xaWSrZzVGNBvEFL+1Oc",
+	"71O2nlEJ2HhouEpyphe5ID+//anU8HfHbMpFntpaT6r38CEiVlt2/NZYzh+Cs109fHwzrX3KLhxBfjUj",
+	"PphDjCNDoTdPdEhz+yynP6uHmE+FSzyy/A+SRqqsawujxd/E4IL1VqDH7KFFh9VKzp3SJ73hd0qGaiXG",
+	"Q+AwrRjGIPQXfh3Xly94vYcefjno4WZj7abYAHvCVfzhGm3fFoFY/X6duffMOfW58n03Ks780yDsrrQx",
+	"pYxeErblbJVxhqQOZnjWF746b3ExQ2BQvIdkr+gQuStO8Ote0ldlJCfXHsJ56mofBmWPl3Xoy6/pMdtj",
+	"DPfYqc0Yw528V+sMzRbo+owsDZy9KiwcGEZyu+2uu4SqKOSInYjiLbuCZjDrPK4vilp9hVuZB7cCmmtC",
+	"TTR75wPMUjQJL1Y8slhMX5TSD/Bbi3mpFQYku2EdNKxsZ5vwlXIDa51Pb12V5E/CKlWCoCeQZOfaIseS",
+	"7U7a7aLHQOMsyyQXGvs4G+PSQghqM5UO394oW67cDGMnq6h7y02Ir7Q25NfFdPDWSTTgtxaUgo/VRaFc",
+	"jXxzW4KAUzcacDp+0u0cHT3u3izg5NqANVwI0Ta52iWu9WmnHVnmTc+/ThI6fSMIHe0l2t7feGujAmht",
+	"zaxA2RSRo05GbhCjxkj9fDLUA6S86heJm4ZAo3WclDe1AYyzpHmiWuQHKZOqvjuWc9cTx1a9h4gs/IwG",
+	"xJyhntltt6uxnFAzxTlAh8Qy1qrUbh5wyO7RogCvuuRiioZMMYTNyML6Oyumex4eBTHjyj5wFTb7xhIZ",
+	"Rc7VPeXLTFBFUql0C9oZxxcE78M+plhBXRKum67f8Q5W0MVKjL8ZT4UrA+CPC3eUa59B+RWsHFSjzGEg",
+	"nboqJ1GLxxEM4PP2hs4f1JNzZmsR++MVcnlD80UHHWaiTkesvKxzKhTHCuzr3NKYJ5bHV8sA27q8ikDP",
+	"jk0OSN/r5jNebz9GXSzVL1PtvZFf0BtZqnCPgcov4Z60NLtTon5gRX4m4txJhd/n6n81h7nvtrSu1t6U",
+	"HvGot5HjQ2McPyy6Zt5YPa4MU6cd24A04Hy9o0Wvd3O0Ol3xW2zeeFrq5osOGog2kXcyTYiSgOzXLE3L",
+	"WlOzL4o+IbjksNTeQiQO0ZRrqza7nhfYXtZKopRNWwT7rVgNeK0OTxMvTUVRLrnU4F5h3u8p8dWVoSeA",
+	"12ZTNi06HVBo7Bc0NFmIZJCyKeYBS6X4KGVRnD4ei4cZ/MSmn6ks6PdwPiFfuQuf0F1ws8IOsylcWqZ7",
+	"l8SfJ0E55iDw+VSxvq/r7GaT/2ALp3yIPrfPxjBf5MxmDjlPtajyyupCgc4N23D8BrsdpWmLvHap0e5R",
+	"Y95Dx1FJZvSK+U3qCw6NNdAbsZnt7BBXhD1a40JfhR3YTXHeC2MvlPdzzxr+1KzhB37FYhpHqWjwdi4A",
+	"7YA/262/WIwgEEcJ9uH1V3lKuWhaXxlgC5bC6jNFTQCOKZKoHblESb3kY4blznMupshSBLvWROervrD9",
+	"J7CRBXTSnkjwPLbIWeEAbBZFiIhtB1zECQMsgmUVhk3APtEyn+iLOkYBN6jO/PniHMK1WxN7nvAnVxeY",
+	"KKwuvGRxZlD7Yfwgy6/quzBZq+WeItlilPIxdGBhAv2giGJ9CCzBjhvt61v4/uWSwSVtFYWWbW54rMA2",
+	"8xAlLclYpikb67CAbtG9FKC2wUe9K2T9s677qLFeIOYwkTkJ0rVbpXLlsIfrH3lf9cfIDb3JmqC8B/0I",
+	"gyFsC5/YCGH7Qtg96APXLHpH8tx34rEdcoIWvrYzhQrGCorKmxNzTRDBmwNtLW3X9Fok+5sNjRV9o1eP",
+	"u7i+Bn2FC9I5IdikVPVKCdsnRDXJUdv8b5fMjYzotPG/R/hf6AMryAz71mEV8pwxktCVshETJsp53xBf",
+	"OfXF2Cl2ayTUvOM7CfnmdICIN5YVQtZtu65ST8ephJLH5hfuowwbYzRJKqHCftDgEby6p4RisADrXDnJ",
+	"FKbSQx/MhGMtGmwDq20vfJZAC0Bsr2H7doxW5MKY3jRPyHt7buS+sr9yJ9kay/mDnm9vWWQnDMlMpgk2",
+	"dfK/xBJEdDyzTdpBnpop2tebRC9lrFvy/7CcTyx0hi5Bf3bdaVM+ymkOxYPW54sBF2iJC0VjdLMv3DUB",
+	"gJGfuOZzpjSdZ0Ovzc+x+yIV5MQlXxE5mbSKl6BRk61XcIWgmCE0pRKJxTFiW2c6Z2G1AeUROD3omwft",
+	"GM2ucExQQIm/tV2dG5InvqI8StPi/hUTbVQdDSGKYWtB+/dB/0Yz+1Pys+DX7optHd5v7qfNAppx50Aj",
+	"ckKGV50mbvWIKvbouEkUM3umkXhVRsds+9Q8bd5oah8+j3MI+trt5BX63/9d55XntpUrvWSihcK9CEvZ",
+	"tq9NYrtQko7z1dmpxXu8IZc2mvGeR+959J5H73n0nkd/azzaWRF7XXrPp/d8es+n93z62+bT6Kre8+k9",
+	"n97z6T2f3vPpb5VP+3DenlXvWfWeVe9Z9Z5Vf2us2mJSEaU1SDAHds+q96x6z6r3rHrPqr9BVr13Uu/Z",
+	"9J5N79n0nk1/02x676Pes+k9m96z6T2b/qbZtE0uGciFVjzZez/2/HrPr/f8es+vv1l+vQ8p7jn1nlPv",
+	"OfWeU3+bnPrjx/8XAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -42,6 +42,7 @@ func TestScopes(t *testing.T) {
 		"POST /v1/orders/{number}/close":    "pay",
 		"POST /v1/orders/{number}/payments": "pay",
 		"POST /v1/orders/{number}/tickets":  "pay",
+		"POST /v1/page-signatures":          "pay",
 
 		"GET /v1/orders/{number}/fulfilment":  "read",
 		"POST /v1/orders/{number}/fulfilment": "pay",

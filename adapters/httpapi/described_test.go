@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/paybridge/paybridge/adapters/weixin"
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 // TestEveryGoodAnswerThatIsDescribedComes walks through a life with every call and every 2xx that openapi.yaml
@@ -26,6 +30,9 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 	w.must(200, clinicKey, "GET", "/v1/payments/"+payment+"/timeline", "")
 	w.must(201, clinicKey, "POST", "/v1/orders/"+order+"/tickets", `{"entry":"mini-program"}`)
 	w.must(200, clinicKey, "POST", "/v1/orders/"+order+"/close", "")
+
+	w.gateway.Identity = signsPages{w.gateway.Identity}
+	w.must(200, clinicKey, "POST", "/v1/page-signatures", `{"entry":"mini-program","url":"https://pay.example/checkout/orders/1"}`)
 
 	shipped := w.paidToShip("REG-4")
 	w.must(200, clinicKey, "GET", "/v1/orders/"+shipped+"/fulfilment", "")
@@ -59,6 +66,43 @@ func TestEveryGoodAnswerThatIsDescribedComes(t *testing.T) {
 					t.Errorf("%s is described and never came", answer)
 				}
 			}
+		}
+	}
+}
+
+// signsPages has a ticket to sign pages by.
+type signsPages struct{ ports.IdentityProvider }
+
+func (signsPages) SignPage(_ context.Context, appID, url string) (ports.PageSignature, error) {
+	return ports.PageSignature{AppID: appID, Timestamp: 1, Nonce: "n", Signature: "of " + url}, nil
+}
+
+// A page is signed for the app whose entry allows it, and for no other page.
+func TestR44_PagesOfOthersAreNotSigned(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	away := weixin.New(weixin.Options{
+		ServerBase: "http://127.0.0.1:1", Cache: w.db, Now: time.Now, Secret: func(string) (string, error) { return "secret", nil },
+		SecretOf: func(string) (string, bool) { return "env:WXM", true },
+	})
+	t.Cleanup(away.Close)
+	w.gateway.Identity = away
+	ask := func(key, entry, url string) reply {
+		return w.call(key, "POST", "/v1/page-signatures", fmt.Sprintf(`{"entry":%q,"url":%q}`, entry, url))
+	}
+	for _, c := range []struct {
+		name, key, entry, url string
+		status                int
+	}{
+		{"another site", clinicKey, "mini-program", "https://evil.example/checkout/", 400},
+		{"the gateway's other pages", clinicKey, "mini-program", "https://pay.example/oauth/x", 400},
+		{"out of the folder", clinicKey, "mini-program", "https://pay.example/checkout/../oauth/x", 400},
+		{"an entry without a secret", clinicKey, "official-account", "https://pay.example/checkout/orders", 400},
+		{"an entry of another app", shopKey, "second-account", "https://pay.example/checkout/orders", 400},
+		{"WeChat is away", clinicKey, "mini-program", "https://pay.example/checkout/orders#here", 503},
+	} {
+		if got := ask(c.key, c.entry, c.url); got.status != c.status {
+			t.Errorf("%s: %d %s, want %d", c.name, got.status, got.text, c.status)
 		}
 	}
 }

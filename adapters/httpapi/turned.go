@@ -31,6 +31,8 @@ const (
 	turnMalformed         gateway.Turn = "invalid_request"
 	turnAppRefused        gateway.Turn = "app_refused"
 	turnAppUnreachable    gateway.Turn = "app_unreachable"
+	turnAppFirst          gateway.Turn = "authorize_first"
+	turnNoMedical         gateway.Turn = "insurance_not_online"
 	turnInternal          gateway.Turn = "internal"
 )
 
@@ -66,6 +68,11 @@ var turns = map[gateway.Turn]turn{
 	turnAppUnreachable: {http.StatusServiceUnavailable, "商家系统暂时没有回应，请稍后再试；没有产生任何扣款。", "The merchant's system does not answer at the moment. Try again later; nothing was paid."},
 	turnAppRefused:     {http.StatusConflict, "商家暂不接受这笔付款，请联系商家。", "The merchant does not take this payment now. Please tell the merchant."},
 
+	turnAppFirst:       {http.StatusConflict, "请返回订单页，先完成医保授权，再支付。", "Go back to the order, authorize the insurance payment there, and pay again."},
+	turnNoMedical:      {http.StatusConflict, "医院还没有开通在线医保支付，请联系医院。", "The hospital does not take insurance payments online yet. Please ask the hospital."},
+
+	pay.CodeMedicalAuthorizationExpired: {http.StatusConflict, "医保授权已过期或已使用，请返回订单页重新授权后再支付。", "The insurance authorization has expired or was used. Go back to the order, authorize again, and pay."},
+
 	turnForeignOrigin:     {http.StatusForbidden, "请求来自其他网站，已拒绝。", "The request came from another site and was refused."},
 	turnOpenInWeChat:      {http.StatusBadRequest, "请在微信中打开此页面。", "Open this page in WeChat."},
 	turnOpenInAccount:     {http.StatusBadRequest, "小程序内不能使用网页授权，请返回小程序重新进入。", "Inside a mini program one does not sign in this way. Go back to the mini program and enter again."},
@@ -95,6 +102,12 @@ func turnOf(err error) (gateway.Turn, turn, *gateway.SignInRequest) {
 	}
 	if errors.Is(err, gateway.ErrAppSilent) {
 		return turnAppUnreachable, turns[turnAppUnreachable], nil
+	}
+	if errors.Is(err, gateway.ErrNoMedicalPart) {
+		return turnNoMedical, turns[turnNoMedical], nil
+	}
+	if first := new(gateway.AtAppFirst); errors.As(err, &first) { // a native page cannot go there
+		return turnAppFirst, turns[turnAppFirst], nil
 	}
 	var byApp *gateway.RefusedByApp
 	if errors.As(err, &byApp) { // in its own words, in either language

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -362,4 +363,35 @@ func FuzzParse(f *testing.F) {
 		}
 		_ = a.problem("ask")
 	})
+}
+
+// What is signed for wx.config is what WeChat verifies: the address without its fragment, by the ticket of this app id.
+func TestWeChatTakesASignedPage(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	const page = "https://pay.example/checkout/orders/1?lang=zh&place=x"
+	s, err := a.SignPage(t.Context(), account, page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := sim.PageSignature{AppID: s.AppID, Timestamp: strconv.FormatInt(s.Timestamp, 10), NonceStr: s.Nonce, Signature: s.Signature, URL: page + "#pay"}
+	if err := a.sim.CheckPage(given); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*sim.PageSignature){
+		"another page":   func(p *sim.PageSignature) { p.URL = page + "2" },
+		"another time":   func(p *sim.PageSignature) { p.Timestamp += "0" },
+		"another nonce":  func(p *sim.PageSignature) { p.NonceStr += "0" },
+		"another app id": func(p *sim.PageSignature) { p.AppID = mini },
+		"no app id":      func(p *sim.PageSignature) { p.AppID = "wxnone" },
+	} {
+		other := given
+		change(&other)
+		if err := a.sim.CheckPage(other); err == nil {
+			t.Errorf("%s: WeChat takes it", name)
+		}
+	}
+	if _, err := a.SignPage(t.Context(), "wxnone", page); !errors.Is(err, ports.ErrIdentityRefused) {
+		t.Errorf("without a secret: %v", err)
+	}
 }

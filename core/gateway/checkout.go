@@ -58,26 +58,47 @@ func (g *Gateway) Merchant(app string) string {
 // EntryIn is the entry of an app for payers who are in an official account or in a mini program, by its method: the one
 // that was asked for where it is one, else the app's first.
 func (g *Gateway) EntryIn(app, method, asked string) (ports.Entry, bool) {
+	return firstNamed(g.entriesOf(app, func(e ports.Entry) bool { return e.Method == method }), asked)
+}
+
+// EntryFor is the entry by which an order is paid there. One with a bill is paid by medical insurance, through an entry whose app
+// id is that of an entry of the place.
+func (g *Gateway) EntryFor(o pay.Order, method, asked string) (ports.Entry, bool) {
+	if o.Bill == nil {
+		return g.EntryIn(o.App, method, asked)
+	}
+	there := g.entriesOf(o.App, func(e ports.Entry) bool { return e.Method == method })
+	return firstNamed(g.entriesOf(o.App, func(e ports.Entry) bool {
+		return g.insures(e) && slices.ContainsFunc(there, func(place ports.Entry) bool { return place.AppID == e.AppID })
+	}), asked)
+}
+
+// entriesOf are the entries that an app may make new payments through and that are of a kind, in the app's order.
+func (g *Gateway) entriesOf(app string, of func(ports.Entry) bool) (all []ports.Entry) {
 	s := g.settings.Load()
 	i := slices.IndexFunc(s.apps, func(a ports.App) bool { return a.Name == app })
 	if i < 0 {
-		return ports.Entry{}, false
+		return nil
 	}
-	var first *ports.Entry
 	for _, name := range s.apps[i].Entries {
-		e, ok := s.entries[name]
-		switch {
-		case !ok || e.Retired || e.Method != method:
-		case name == asked:
-			return e, true
-		case first == nil:
-			first = &e
+		if e, ok := s.entries[name]; ok && !e.Retired && of(e) {
+			all = append(all, e)
 		}
 	}
-	if first == nil {
+	return all
+}
+
+// firstNamed is the entry of that name, else the first.
+func firstNamed(all []ports.Entry, name string) (ports.Entry, bool) {
+	for _, e := range all {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	if len(all) == 0 {
 		return ports.Entry{}, false
 	}
-	return *first, true
+	return all[0], true
 }
 
 // Receipt is the order of a payment to a partner's sub merchant, named as its provider names it. ErrNotFound.
@@ -194,10 +215,11 @@ func (g *Gateway) PayAs(ctx context.Context, s ports.Session, p identity.Payer, 
 	if openID == "" { // they came another way; this one they have to be known in as well
 		return Attempt{}, &TurnedAway{Turn: TurnNoSession}
 	}
-	if err := g.askApp(ctx, p.App, order, entry); err != nil {
+	medical, err := g.askApp(ctx, p.App, order, entry, identity.Name{AppID: route.AppID, OpenID: openID})
+	if err != nil {
 		return Attempt{}, err
 	}
-	a, err := g.Pay(ctx, p.App, order, PayRequest{Entry: entry, OpenID: openID, ClientIP: clientIP})
+	a, err := g.Pay(ctx, p.App, order, PayRequest{Entry: entry, OpenID: openID, ClientIP: clientIP, Medical: medical})
 	if notTheirs(err) {
 		err = errors.Join(fmt.Errorf("order %s: %w", order, ports.ErrNotFound), err)
 	}

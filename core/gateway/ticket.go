@@ -96,6 +96,11 @@ func openPage(e ports.Entry, query url.Values) pay.HandOff {
 func (g *Gateway) HandOver(ctx context.Context, s ports.Session, p identity.Payer, app, order, entry, clientIP string) (pay.HandOff, error) {
 	e := g.settings.Load().entries[entry]
 	if e.HandOver != ports.HandOverParameters {
+		if g.insures(e) { // the app may lead the payer to a page of its own from here, and not from the native page
+			if _, err := g.askApp(ctx, app, order, entry, identity.Name{}); err != nil {
+				return pay.HandOff{}, err
+			}
+		}
 		t, err := g.MakeTicket(ctx, app, order, entry)
 		return t.HandOff, err
 	}
@@ -162,10 +167,11 @@ func (g *Gateway) Redeem(ctx context.Context, token, jsCode, clientIP string) (R
 	if _, err := g.signIn(ctx, r, seen, false); err != nil { // what else they are called; no session
 		return Redeemed{}, err
 	}
-	if err := g.askApp(ctx, in.App, in.Order, in.Entry); err != nil {
+	medical, err := g.askApp(ctx, in.App, in.Order, in.Entry, seen.Name)
+	if err != nil {
 		return Redeemed{}, err
 	}
-	a, err := g.Pay(ctx, in.App, in.Order, PayRequest{Entry: in.Entry, OpenID: seen.OpenID, ClientIP: clientIP})
+	a, err := g.Pay(ctx, in.App, in.Order, PayRequest{Entry: in.Entry, OpenID: seen.OpenID, ClientIP: clientIP, Medical: medical})
 	if err != nil {
 		return Redeemed{}, err
 	}

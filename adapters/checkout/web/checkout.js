@@ -28,7 +28,7 @@
   // handOff asks the gateway for what the cashier needs. While the provider has not answered, it asks again.
   async function handOff(place) {
     for (let tries = 0; ; tries++) {
-      const made = await call(button.dataset.pay, { place, entry: button.dataset.entry });
+      const made = await call(button.dataset.pay, { place, entry: button.dataset.entry, page: location.pathname + location.search });
       if (made.status !== 202 || tries >= 5) return made;
       note(made.message);
       await wait(1000 * made.retry);
@@ -63,6 +63,10 @@
     }
     if (made.status === 401) return location.reload(); // the server leads to where one signs in
     if (/^order_/.test(made.code || "")) return location.replace(button.dataset.result);
+    if (made.go_to) { // the app's own page leads back here
+      note(words.to_app);
+      return location.assign(made.go_to);
+    }
     if (!made.hand_off) return free(made.message || words.failed);
     const ask = async () => {
       const now = await call(button.dataset.state);
@@ -70,7 +74,7 @@
     };
     byId("later").hidden = false;
     try {
-      const { said } = await PayBridge.pay(made.hand_off, { ask, patience: 6000 }); // the result page waits longer, and says so
+      const { said } = await PayBridge.pay(made.hand_off, { ask, config: made.config, patience: 6000 }); // the result page waits longer, and says so
       await settled(said);
     } catch (e) {
       free(words[e.code] || words.failed);

@@ -1,4 +1,4 @@
-/** Types of paybridge.js 1.0.0. As a script it is the global `PayBridge`; a bundler gets the same as the module's exports. */
+/** Types of paybridge.js 1.1.0. As a script it is the global `PayBridge`; a bundler gets the same as the module's exports. */
 
 export as namespace PayBridge;
 
@@ -12,7 +12,7 @@ export function environment(): Promise<Environment>;
 
 /** `hand_off` of the gateway's answer to `POST /v1/orders/{number}/payments`, passed on by your server as it is. */
 export interface HandOff {
-  kind: "wechat_jsapi" | "miniprogram_page" | "redirect_url" | string;
+  kind: "wechat_jsapi" | "wechat_medins" | "miniprogram_page" | "redirect_url" | string;
   params: Record<string, unknown>;
   valid_until?: string;
 }
@@ -25,6 +25,17 @@ export interface PayOptions {
   ask: () => OrderState | Promise<OrderState>;
   /** How long to ask after the payer is back, in milliseconds. 30 000 unless given. */
   patience?: number;
+  /**
+   * For `wechat_medins`: what wx.config takes for this page, from `POST /v1/page-signatures` for its address without the fragment.
+   */
+  config?: PageConfig;
+}
+
+export interface PageConfig {
+  appId: string;
+  timestamp: number;
+  nonceStr: string;
+  signature: string;
 }
 
 export interface PayResult {
@@ -56,9 +67,10 @@ export class PayBridgeError extends Error {
   /**
    * `wrong_place`: not inside WeChat. `wrong_way`: inside WeChat, but this hand-off is for another place. `unknown_kind`:
    * this version does not know the hand-off. `bad_hand_off`: a parameter is missing. `no_bridge`: WeChat did not answer.
-   * `no_mini_program`: the native page did not open.
+   * `no_mini_program`: the native page did not open. `not_config`: WeChat refuses the page's signature. `old_wechat`: this WeChat
+   * does not know medical insurance (8.0.44 and later do).
    */
-  code: "wrong_place" | "wrong_way" | "unknown_kind" | "bad_hand_off" | "no_bridge" | "no_mini_program";
+  code: "wrong_place" | "wrong_way" | "unknown_kind" | "bad_hand_off" | "no_bridge" | "no_mini_program" | "not_config" | "old_wechat";
   /** For people who look for the cause; `message` is for the payer, in Chinese or English. */
   detail: string;
 }

@@ -1,4 +1,4 @@
-/*! paybridge.js 1.0.0 | Apache-2.0 | pays a PayBridge hand-off from your own H5 page */
+/*! paybridge.js 1.1.0 | Apache-2.0 | pays a PayBridge hand-off from your own H5 page */
 (function (root, make) {
   if (typeof module === "object" && module.exports) module.exports = make(root);
   else root.PayBridge = make(root);
@@ -6,7 +6,7 @@
   "use strict";
 
   const document = window.document;
-  // WeChat's own script, for web-views alone: wx.miniProgram exists nowhere else. The second host is WeChat's spare.
+  // WeChat's own script, for web-views, where alone wx.miniProgram is, and for insurance. The second host is WeChat's spare.
   const sdk = ["https://res.wx.qq.com/open/js/jweixin-1.6.0.js", "https://res2.wx.qq.com/open/js/jweixin-1.6.0.js"];
 
   const texts = {
@@ -15,6 +15,8 @@
     unknown_kind: ["此页面不支持该支付方式", "This page does not know that way to pay"],
     bad_hand_off: ["支付参数不完整", "The parameters of the payment are incomplete"],
     no_bridge: ["微信没有响应，请关闭页面后重试", "WeChat does not answer; close the page and try again"],
+    old_wechat: ["当前微信版本过低，请升级微信后重试", "This WeChat is too old for it; update WeChat and try again"],
+    not_config: ["微信没有认可这个页面", "WeChat does not take this page for the official account's"],
     no_mini_program: ["无法打开小程序支付页，请返回后重试", "The mini program's pay page does not open; go back and try again"],
   };
 
@@ -41,7 +43,7 @@
   }
 
   let loading;
-  function miniProgramSDK() {
+  function weChatSDK() {
     if (window.wx && window.wx.miniProgram) return Promise.resolve(window.wx);
     const load = (src) => new Promise((done, failed) => {
       const script = document.createElement("script");
@@ -64,7 +66,7 @@
     await bridge(3000); // old versions say where they are only once the bridge is ready
     if (inMiniProgram()) return "miniprogram";
     if (/ArkWeb/i.test(agent())) { // HarmonyOS: the user agent does not tell a web-view from an official account
-      const wx = await miniProgramSDK().catch(() => null);
+      const wx = await weChatSDK().catch(() => null);
       const env = wx && (await Promise.race([new Promise((done) => wx.miniProgram.getEnv(done)), wait(3000)]));
       if (env && env.miniprogram) return "miniprogram";
     }
@@ -88,6 +90,20 @@
         });
       },
     },
+    wechat_medins: {
+      place: "official_account",
+      async start(p, say, config) {
+        if (typeof p.mixTradeNo !== "string" || !p.mixTradeNo) throw new PayBridgeError("bad_hand_off", "mixTradeNo");
+        if (!config || !config.appId) throw new PayBridgeError("bad_hand_off", "options.config");
+        await mayInsure(config);
+        const { mixTradeNo, timeStamp, nonceStr, signType, paySign } = p;
+        const cash = paySign ? { timeStamp, nonceStr, package: p.package, signType, paySign } : {}; // without a self-paid part there is none
+        window.WeixinJSBridge.invoke(insurance, Object.assign({ appid: config.appId, mixTradeNo }, cash), (answer) => {
+          const message = (answer && (answer.err_msg || answer.errMsg)) || "";
+          say(/:ok$/.test(message) ? "ok" : "fail", (answer && answer.err_desc) || message); // there is no word for a cancel
+        });
+      },
+    },
     miniprogram_page: {
       place: "miniprogram",
       start: (p) => toMiniProgram(p.url),
@@ -100,10 +116,30 @@
     },
   };
 
+  const insurance = "requestMedicalInsurancePay";
+
+  // mayInsure makes the page one of the official account's, and finds out whether this WeChat knows the cashier of insurance: one
+  // that does not would be silent.
+  async function mayInsure(config) {
+    const wx = await weChatSDK();
+    const { appId, timestamp, nonceStr, signature } = config;
+    await new Promise((done, failed) => {
+      wx.error((e) => failed(new PayBridgeError("not_config", (e && e.errMsg) || "")));
+      wx.ready(done);
+      wx.config({ appId, timestamp, nonceStr, signature, jsApiList: [insurance] });
+      wait(10000).then(() => failed(new PayBridgeError("no_bridge", "wx.config")));
+    });
+    const known = await new Promise((done) => {
+      wx.checkJsApi({ jsApiList: [insurance], success: (found) => done(found.checkResult && found.checkResult[insurance]), fail: () => done(false) });
+      wait(3000).then(() => done(true)); // not every version answers
+    });
+    if (!known || !(await bridge(10000))) throw new PayBridgeError("old_wechat");
+  }
+
   // toMiniProgram opens a native page. A full page stack refuses navigateTo; then this page gives up its own place.
   async function toMiniProgram(url) {
     if (!/^\/[\x21-\x7e]+$/.test(url || "")) throw new PayBridgeError("bad_hand_off", "url");
-    const wx = await miniProgramSDK();
+    const wx = await weChatSDK();
     const open = (name) => new Promise((done, failed) => {
       wx.miniProgram[name]({ url, success: () => done(), fail: (e) => failed(new PayBridgeError("no_mini_program", (e && e.errMsg) || "")) });
       wait(3000).then(done); // not every version answers
@@ -201,7 +237,7 @@
     const w = watch(options.ask, options.patience || 30000);
     const start = async () => {
       try {
-        await way.start(handOff.params || {}, w.say);
+        await way.start(handOff.params || {}, w.say, options.config);
       } catch (e) {
         w.end("unpaid"); // nobody waits for it
         throw e;
@@ -215,5 +251,5 @@
     return w.result;
   }
 
-  return { version: "1.0.0", environment, pay, toMiniProgram, PayBridgeError };
+  return { version: "1.1.0", environment, pay, toMiniProgram, PayBridgeError };
 });

@@ -40,6 +40,9 @@ const turn = async () => { for (let i = 0; i < 30; i++) await Promise.resolve();
 async function pass(ms) {
   for (let left = ms; left > 0; left -= 100) { mock.timers.tick(100); await turn(); }
 }
+const medins = { kind: "wechat_medins", params: { mixTradeNo: "M1", appId: "wxa", timeStamp: "1", nonceStr: "n", package: "prepay_id=wx1", signType: "RSA", paySign: "s==" } };
+const config = { appId: "wxa", timestamp: 1, nonceStr: "n", signature: "sha1" };
+
 test.beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
 test.afterEach(() => mock.timers.reset());
 
@@ -276,4 +279,53 @@ test("a redirect leaves the page", async () => {
   p.PayBridge.pay({ kind: "redirect_url", params: { url: "https://pay.example.com/x" } }, { ask: () => "open" });
   await turn();
   assert.deepEqual(p.calls, [["assign", "https://pay.example.com/x"]]);
+});
+
+// ---- medical insurance in an official account
+
+// insured is a page in an official account whose WeChat takes its signature and knows the cashier of insurance, or not.
+function insured({ refuses, knows = true, says = "ok" } = {}) {
+  const p = page(agents.phone);
+  let ready = [];
+  let error;
+  p.window.wx = { ...sdk(),
+    error: (f) => (error = f),
+    ready: (f) => ready.push(f),
+    config: (c) => { p.calls.push(["config", c.jsApiList.join()]); if (refuses) error({ errMsg: "config:" + refuses }); for (const f of ready.splice(0)) f(); },
+    checkJsApi: (o) => o.success({ checkResult: { requestMedicalInsurancePay: knows } }),
+  };
+  p.window.WeixinJSBridge = { invoke: (name, params, done) => { p.calls.push([name, { ...params }]); if (says) done({ err_msg: `${name}:${says}` }); } };
+  return p;
+}
+
+test("an insurance payment with a self-paid part", async () => {
+  const p = insured();
+  const { value } = await settle(p.PayBridge.pay(medins, { ask: async () => "paid", config }));
+  assert.equal(value.state, "paid");
+  const { mixTradeNo, timeStamp, nonceStr, signType, paySign } = medins.params;
+  assert.deepEqual(p.calls, [["config", "requestMedicalInsurancePay"],
+    ["requestMedicalInsurancePay", { appid: "wxa", mixTradeNo, timeStamp, nonceStr, package: "prepay_id=wx1", signType, paySign }]]);
+});
+
+test("an insurance payment without a self-paid part, of which the client says nothing", async () => {
+  const p = insured({ says: "" });
+  const { value } = await settle(p.PayBridge.pay({ kind: "wechat_medins", params: { mixTradeNo: "M2" } }, { ask: async () => "paid", config }));
+  assert.equal(value.state, "paid");
+  assert.deepEqual(p.calls[1], ["requestMedicalInsurancePay", { appid: "wxa", mixTradeNo: "M2" }]);
+});
+
+test("an insurance payment that was left", async () => {
+  const { value } = await settle(insured({ says: "fail" }).PayBridge.pay(medins, { ask: async () => "open", config }));
+  assert.deepEqual([value.state, value.said], ["unpaid", "fail"]);
+});
+
+for (const [name, world, options, code] of [
+  ["WeChat does not take the page", { refuses: "fail invalid signature" }, { config }, "not_config"],
+  ["an old WeChat", { knows: false }, { config }, "old_wechat"],
+  ["without a signature of the page", {}, {}, "bad_hand_off"],
+]) test(`an insurance payment: ${name}`, async () => {
+  const p = insured(world);
+  const { error } = await settle(p.PayBridge.pay(medins, { ask: async () => "open", ...options }));
+  assert.equal(error.code, code);
+  assert.ok(!p.calls.some(([call]) => call === "requestMedicalInsurancePay"));
 });

@@ -134,6 +134,7 @@ func (p *Phone) routes() http.Handler {
 	calls := http.NewServeMux()
 	calls.HandleFunc("POST /call/login", p.login)
 	calls.HandleFunc("POST /call/authorize", p.authorize)
+	calls.HandleFunc("POST /call/check-page", p.checkPage)
 	calls.HandleFunc("POST /call/cashier/{act}", p.cashier)
 	calls.HandleFunc("POST /call/request", p.request)
 	calls.HandleFunc("POST /call/network", p.network)
@@ -299,6 +300,13 @@ func (p *Phone) local(address string) (*url.URL, bool) {
 		}
 	}
 	return nil, false
+}
+
+// checkPage verifies a wx.config.
+func (p *Phone) checkPage(w http.ResponseWriter, r *http.Request) {
+	call(w, r, func(ctx context.Context, c PageSignature) (any, error) {
+		return struct{}{}, p.options.WeChat.CheckPage(ctx, c)
+	})
 }
 
 func (p *Phone) cashier(w http.ResponseWriter, r *http.Request) {

@@ -106,6 +106,13 @@ func (s *shop) Cancel(_ context.Context, person string, h phone.HandOff) error {
 	return s.at(person, h, "cancel")
 }
 
+func (s *shop) CheckPage(_ context.Context, p phone.PageSignature) error {
+	if p.Signature != "of "+p.URL {
+		return &phone.Refused{Message: "invalid signature"}
+	}
+	return nil
+}
+
 // paySign has the letters that base64 has and addresses must escape.
 func paySign(appID string) string { return appID + strings.Repeat("/+A", 100) + "==" }
 

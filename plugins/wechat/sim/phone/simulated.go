@@ -28,6 +28,9 @@ func (s simulated) AuthorizationCode(_ context.Context, appID, person, scope str
 }
 
 func (s simulated) Cashier(_ context.Context, person string, h HandOff) (Bill, error) {
+	if h.MixTradeNo != "" {
+		return s.insuranceBill(person, h)
+	}
 	p, err := s.pay(person, h)
 	if err != nil {
 		return Bill{}, err
@@ -37,15 +40,59 @@ func (s simulated) Cashier(_ context.Context, person string, h HandOff) (Bill, e
 }
 
 func (s simulated) Pay(_ context.Context, person string, h HandOff) error {
+	if h.MixTradeNo != "" {
+		return s.insure(person, h, s.sim.PayMedIns)
+	}
 	return s.act(person, h, s.sim.Pay)
 }
 
 func (s simulated) WrongPassword(_ context.Context, person string, h HandOff) error {
+	if h.MixTradeNo != "" {
+		return s.insure(person, h, s.sim.CancelMedIns) // as with a cancel, nothing changes
+	}
 	return s.act(person, h, s.sim.FailPayment)
 }
 
 func (s simulated) Cancel(_ context.Context, person string, h HandOff) error {
+	if h.MixTradeNo != "" {
+		return s.insure(person, h, s.sim.CancelMedIns)
+	}
 	return s.act(person, h, s.sim.CancelPayment)
+}
+
+func (s simulated) CheckPage(_ context.Context, p PageSignature) error {
+	return told(s.sim.CheckPage(sim.PageSignature(p)))
+}
+
+// insuranceBill is the sheet of a payment by medical insurance.
+func (s simulated) insuranceBill(person string, h HandOff) (Bill, error) {
+	p, err := s.insured(person, h)
+	if err != nil {
+		return Bill{}, err
+	}
+	sheet, err := s.sim.OpenMedInsSheet(p)
+	return Bill{
+		Merchant: sheet.Merchant, Description: sheet.Description, Amount: sheet.Insured + sheet.Cash, Insured: sheet.Insured, Cash: sheet.Cash,
+	}, told(err)
+}
+
+func (s simulated) insure(person string, h HandOff, do func(sim.MedInsPay) (sim.MedIns, error)) error {
+	p, err := s.insured(person, h)
+	if err == nil {
+		_, err = do(p)
+	}
+	return told(err)
+}
+
+// insured is what the person does at the cashier of insurance, as whom the calling app knows.
+func (s simulated) insured(person string, h HandOff) (sim.MedInsPay, error) {
+	openID, known := s.sim.OpenID(h.AppID, person)
+	if !known {
+		return sim.MedInsPay{}, &Refused{"该用户不是此应用的用户"}
+	}
+	return sim.MedInsPay{OpenID: openID, HandOff: map[string]string{
+		"mixTradeNo": h.MixTradeNo, "timeStamp": h.TimeStamp, "nonceStr": h.NonceStr, "package": h.Package, "signType": h.SignType, "paySign": h.PaySign,
+	}}, nil
 }
 
 func (s simulated) Receipt(_ context.Context, person string, h HandOff) (Receipt, error) {

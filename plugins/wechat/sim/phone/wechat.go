@@ -20,6 +20,17 @@ type WeChat interface {
 	Cancel(ctx context.Context, person string, h HandOff) error
 	// Receipt is what WeChat shows after a payment in an official account.
 	Receipt(ctx context.Context, person string, h HandOff) (Receipt, error)
+	// CheckPage verifies what a page gave to wx.config.
+	CheckPage(ctx context.Context, p PageSignature) error
+}
+
+// PageSignature is an official account's word that a page is its own; URL is the page's public address.
+type PageSignature struct {
+	AppID     string `json:"app_id"`
+	Timestamp string `json:"timestamp"`
+	NonceStr  string `json:"nonce_str"`
+	Signature string `json:"signature"`
+	URL       string `json:"url"`
 }
 
 // Person is somebody who may hold the phone. Each has an openid of their own in every app id.
@@ -47,6 +58,9 @@ type Bill struct {
 	Merchant    string `json:"merchant"`
 	Description string `json:"description"`
 	Amount      int64  `json:"amount"` // fen
+	// Insured and Cash are the parts of a payment by medical insurance, in fen; both are 0 of any other.
+	Insured int64 `json:"insured,omitempty"`
+	Cash    int64 `json:"cash,omitempty"`
 }
 
 // Receipt is what comes after a payment in an official account (点金计划).

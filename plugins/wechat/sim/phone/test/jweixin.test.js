@@ -19,7 +19,11 @@ function load(which, answer, userAgent = mini) {
   const document = new EventTarget();
   Object.assign(document, { title: "" });
   const window = { document, __wxjs_environment: "miniprogram" };
-  window.WeixinJSBridge = { invoke: (name, params, done) => { calls.push([name, JSON.parse(JSON.stringify(params))]); done({ ...answer }); } };
+  window.WeixinJSBridge = { invoke: (name, params, done) => {
+    if (name === "getNetworkType") return; // for the real one's statistics
+    calls.push([name, JSON.parse(JSON.stringify(params))]);
+    done({ ...answer });
+  } };
   const context = { window, document, navigator: { userAgent, platform: "Linux" }, location: { href: "https://h5.example/" }, console, setTimeout, Image: class {} };
   context.wx = undefined;
   vm.runInNewContext(sources[which] + ";window.wx = window.wx || window.jWeixin;", { ...context, WeixinJSBridge: window.WeixinJSBridge });
@@ -38,6 +42,14 @@ for (const [name, answer, does, userAgent] of [
   ["navigateBack by two", { errMsg: "invokeMiniProgramAPI:ok" }, mp("navigateBack", { delta: 2 })],
   ["postMessage", { errMsg: "invokeMiniProgramAPI:ok" }, mp("postMessage", { data: { a: 1 } })],
   ["getEnv", {}, (s) => s.wx.miniProgram.getEnv((e) => s.told.push(e.miniprogram))],
+  ...["ok", "fail invalid signature"].map((word) => [`config ${word}`, { errMsg: "preVerifyJSAPI:" + word }, (s) => {
+    s.wx.ready(() => s.told.push("ready, asked before"));
+    s.wx.error((e) => s.told.push(["error", e.errMsg]));
+    s.wx.config({ appId: "wx1", timestamp: 1, nonceStr: "n", signature: "s", jsApiList: ["requestMedicalInsurancePay"] });
+    s.wx.ready(() => s.told.push("ready, asked after"));
+  }]),
+  ["checkJsApi", { errMsg: "checkJsApi:ok", checkResult: "{\"requestMedicalInsurancePay\":true}" },
+    (s) => s.wx.checkJsApi({ jsApiList: ["requestMedicalInsurancePay"], success: (e) => s.told.push(JSON.stringify(e.checkResult)) })],
   ["outside of WeChat nothing happens", {}, mp("navigateTo", { url: "/p" }), "Mozilla/5.0 Safari"],
   ...["ok", "cancel", "fail"].map((word) => [`chooseWXPay ${word}`, { err_msg: "get_brand_wcpay_request:" + word },
     (s) => s.wx.chooseWXPay(s.heard({ timestamp: 1, nonceStr: "n", package: "prepay_id=1", signType: "RSA", paySign: "s" }))]),

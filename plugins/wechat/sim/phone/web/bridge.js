@@ -27,6 +27,7 @@
   function invoke(name, params, done) {
     const id = ++last;
     if (typeof done === "function") waiting.set(id, done);
+    if (name === "preVerifyJSAPI") params = { ...params, wxphoneURL: location.href }; // WeChat knows where its page is
     window.parent.postMessage({ wxphone: "invoke", id, name, params: JSON.parse(JSON.stringify(params || {})) }, phone);
   }
 

@@ -4,7 +4,11 @@
   "use strict";
   if (window.wx && window.wx.miniProgram) return;
   const inWeChat = /MicroMessenger/i.test(navigator.userAgent);
+  const android = /android/i.test(navigator.userAgent);
   let config = {};
+  let verified = false; // or refused: ready is for both, and error comes first
+  let waiting = [];
+  let refused = null;
 
   // Outside of WeChat the real one is silent too.
   function whenReady(f) {
@@ -30,10 +34,23 @@
   const api = (name) => (o) => whenReady(() => invoke("invokeMiniProgramAPI", { name, arg: { url: o.url } }, o));
 
   window.wx = window.jWeixin = {
-    config(o) { config = o; },
-    ready(f) { whenReady(f); },
-    error() {},
-    checkJsApi(o) { whenReady(() => invoke("checkJsApi", { jsApiList: o.jsApiList }, o)); },
+    config(o) {
+      config = o;
+      whenReady(() => invoke("preVerifyJSAPI", { verifyJsApiList: o.jsApiList, verifyOpenTagList: o.openTagList }, {
+        fail: (e) => { if (refused) refused(e); },
+        complete: () => {
+          verified = true;
+          for (const f of waiting.splice(0)) f();
+        },
+      }));
+    },
+    ready(f) { if (verified) f(); else waiting.push(f); },
+    error(f) { refused = f; },
+    checkJsApi(o) {
+      if (!window.WeixinJSBridge) return;
+      const tell = (f) => f && ((e) => f({ ...e, checkResult: android && typeof e.checkResult === "string" ? JSON.parse(e.checkResult) : e.checkResult }));
+      invoke("checkJsApi", { jsApiList: o.jsApiList }, { success: tell(o.success), fail: tell(o.fail), complete: tell(o.complete) });
+    },
     chooseWXPay(o) {
       const { timestamp, nonceStr, paySign, signType } = o;
       if (window.WeixinJSBridge) invoke("getBrandWCPayRequest", { timeStamp: timestamp + "", nonceStr, package: o.package, paySign, signType: signType || "SHA1" }, o, "chooseWXPay");

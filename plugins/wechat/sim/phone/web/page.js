@@ -113,12 +113,15 @@
       await sheet([["h2", "", text("no_cashier")], ["p", "bad", e.message]], [["close", text("close")]]);
       return { word: "fail", detail: e.message };
     }
-    const about = [["h2", "", bill.merchant], ["p", "sum", yuan(bill.amount)], ["p", "", bill.description]];
+    const parts = bill.insured || bill.cash ? [["p", "part", text("insured", { amount: yuan(bill.insured || 0) })], ["p", "part", text("cash", { amount: yuan(bill.cash || 0) })]] : [];
+    const about = [["h2", "", bill.merchant], ["p", "sum", yuan(bill.amount)], ...parts, ["p", "", bill.description]];
+    const inactive = parts.length > 0 ? [["inactive", text("inactive")]] : [];
     let said = [];
     for (;;) {
-      const word = await sheet([...about, ...said], [["pay", text("pay"), true], ["wrong", text("wrong")], ["lost", text("lost")], ["cancel", text("cancel")]]);
+      const word = await sheet([...about, ...said], [["pay", text("pay"), true], ["wrong", text("wrong")], ["lost", text("lost")], ...inactive, ["cancel", text("cancel")]]);
       log("info", "cashier: " + word);
       try {
+        if (word === "inactive") { await sheet([["p", "bad", text("inactive_said")]], [["close", text("close")]]); return { word: "fail", detail: "用户未激活医保电子凭证" }; }
         if (word === "cancel") { await post("cashier/cancel", call); return { word: "cancel" }; }
         if (word === "wrong") { await post("cashier/wrong-password", call); said = [["p", "bad", text("wrong_said")]]; continue; }
         await post("cashier/pay", call);
@@ -143,6 +146,14 @@
     try { to = new URL(url); } catch { return ""; }
     const site = state.sites.find((s) => [s.origin, s[where[place]]].includes(to.origin));
     return site ? site[where[place]] + to.pathname + to.search + to.hash : "";
+  }
+
+  // published is the opposite: a frame's address as everybody else knows it.
+  function published(url) {
+    let from;
+    try { from = new URL(url); } catch { return ""; }
+    const site = state.sites.find((s) => [s.official_account, s.mini_program].includes(from.origin));
+    return site ? site.origin + from.pathname + from.search : "";
   }
 
   const frames = new Map(); // window → what it is
@@ -173,15 +184,40 @@
     if (id && answer) e.source.postMessage({ wxphone: "answer", id, answer }, e.origin);
   });
 
+  const insurance = "requestMedicalInsurancePay";
+
+  // knows tells whether this WeChat has a call for a page. Medical insurance came with 8.0.44.
+  const knows = (about, api) => about.place === "official" && (api === "getBrandWCPayRequest" || api === insurance && !settings.old);
+
+  // verify is wx.config: the page's address, as the public has it, is what was signed.
+  async function verify(about, params) {
+    try {
+      await post("check-page", { app_id: params.verifyAppId || "", timestamp: params.verifyTimestamp || "", nonce_str: params.verifyNonceStr || "",
+        signature: params.verifySignature || "", url: published(params.wxphoneURL || "") });
+      about.mayCall = params.verifyJsApiList || [];
+      return { errMsg: "preVerifyJSAPI:ok" };
+    } catch (e) {
+      return { errMsg: "preVerifyJSAPI:fail " + e.message };
+    }
+  }
+
   // invoked plays WeixinJSBridge.invoke.
   async function invoked(about, name, params) {
     if (name === "authorize") return authorize(about, new URLSearchParams(params.search));
     if (name === "closeWindow") { shut(); return { err_msg: "closeWindow:ok" }; }
-    if (name === "checkJsApi") return { errMsg: "checkJsApi:ok", checkResult: Object.fromEntries((params.jsApiList || []).map((api) => [api, api === "getBrandWCPayRequest" && about.place === "official"])) };
+    if (name === "checkJsApi") return { errMsg: "checkJsApi:ok", checkResult: Object.fromEntries((params.jsApiList || []).map((api) => [api, knows(about, api)])) };
+    if (name === "preVerifyJSAPI") return verify(about, params);
     if (about.place === "miniprogram" && name === "invokeMiniProgramAPI") {
       const errMsg = await program.fromWebView(about.page, params.name, params.arg);
       log(errMsg.endsWith(":ok") ? "info" : "warn", errMsg);
       return { errMsg: errMsg.replace(/^\w+:/, "invokeMiniProgramAPI:") };
+    }
+    if (knows(about, name) && name === insurance) {
+      if (!(about.mayCall || []).includes(name)) return { err_msg: name + ":fail the permission value is offline verifying" };
+      const { timeStamp, nonceStr, signType, paySign, mixTradeNo } = params;
+      const { word, detail } = await cashier({ appId: params.appid, timeStamp, nonceStr, package: params.package, signType, paySign, mixTradeNo });
+      log("info", `${name}:${word}`);
+      return word === "gone" ? null : { err_msg: `${name}:${word === "ok" ? "ok" : "fail"}`, err_desc: detail || "" }; // a cancel has no word of its own
     }
     if (about.place === "official" && name === "getBrandWCPayRequest") {
       const { appId, timeStamp, nonceStr, signType, paySign } = params;
