@@ -27,7 +27,7 @@ func openClinic(cfg *config.Config, dir, clinic string) error {
 	if err := secret.UnmarshalText([]byte("file:" + clinicSecret(dir))); err != nil {
 		return err
 	}
-	cfg.Apps[0].Webhook = config.Webhook{URL: clinic + "/events", Secrets: []config.SecretRef{secret}, Version: 1}
+	cfg.Apps[0].Webhook = config.Webhook{URL: clinic + "/events", PrepareURL: clinic + "/prepare", Secrets: []config.SecretRef{secret}, Version: 1}
 	for i := range cfg.Entries {
 		cfg.Entries[i].ReturnURLs = append(cfg.Entries[i].ReturnURLs, clinic+"/visits")
 	}
@@ -36,8 +36,9 @@ func openClinic(cfg *config.Config, dir, clinic string) error {
 
 func clinicSecret(dir string) string { return filepath.Join(dir, "clinic.secret") }
 
-// startClinic starts docs/examples/clinic, which the build puts beside this program.
-func startClinic(ctx context.Context, stderr io.Writer, dir, listen, gateway string) (*companion, error) {
+// startClinic starts docs/examples/clinic, which the build puts beside this program. control is the simulated WeChat's control API,
+// where the insurance bureau is as well.
+func startClinic(ctx context.Context, stderr io.Writer, dir, listen, gateway, control string) (*companion, error) {
 	secret, err := os.ReadFile(clinicSecret(dir))
 	if err != nil {
 		return nil, fmt.Errorf("read the clinic's secret: %w", err)
@@ -50,6 +51,8 @@ func startClinic(ctx context.Context, stderr io.Writer, dir, listen, gateway str
 		env: []string{
 			"CLINIC_LISTEN=" + listen, "CLINIC_URL=http://" + reachable(listen), "CLINIC_GATEWAY=" + gateway, "CLINIC_KEY=" + devKey,
 			"CLINIC_WEBHOOK_SECRET=" + strings.TrimSpace(string(secret)), "CLINIC_LIFELINE=stdin",
+			"CLINIC_BUREAU=" + control + "/control/v1/bureau",
+			"CLINIC_PATIENT=" + officialAccount.entry + "=" + officialAccount.openid + "," + miniProgram.entry + "=" + miniProgram.openid,
 		},
 	})
 }

@@ -100,7 +100,7 @@ func openPlayground(ctx context.Context, o playgroundOptions) (_ *playground, er
 		if err := openClinic(&cfg, o.dir, clinic); err != nil {
 			return nil, err
 		}
-		if p.clinic, err = startClinic(ctx, o.logTo, o.dir, o.clinic, baseURL); err != nil {
+		if p.clinic, err = startClinic(ctx, o.logTo, o.dir, o.clinic, baseURL, p.simulator.ControlURL); err != nil {
 			return nil, err
 		}
 	}

@@ -100,7 +100,8 @@ func (g *Gateway) askApp(ctx context.Context, app, order, entry string, who iden
 	if wanted := ok && e.Prepare != ""; !wanted && !g.insures(e) {
 		return nil, nil
 	}
-	o, err := g.Store.Order(ctx, app, order)
+	rows, err := g.Store.Rows(ctx, app, order) // an order read alone has no bill
+	o := rows.Order
 	switch {
 	case err != nil || o.State != pay.OrderOpen: // what else is wrong with it is said without the app
 		return nil, err

@@ -135,6 +135,62 @@ test("both are refunded, each by the way that it was paid, on one screen", async
   assert.deepEqual(errors, []);
 });
 
+// insured goes from the clinic's order with a bill, by way of the bureau's authorization, to the cashier of insurance.
+async function insured(p, place) {
+  await p.open(place);
+  await p.frame().getByText("Insured visit").getByRole("button", { name: "Pay" }).click();
+  const pay = p.frame().locator("#pay");
+  const signIn = p.frame().getByText("Continue", { exact: true });
+  await pay.or(signIn).waitFor();
+  if (await signIn.isVisible()) {
+    await signIn.click();
+    await p.sheet("allow");
+  }
+  await pay.click(); // the clinic wants the patient to let the bureau first
+  await p.frame().locator("#authorize").click();
+  await pay.click();
+  await p.page.locator("#sheet .sum").getByText("¥120.00").waitFor();
+  assert.deepEqual(await p.page.locator("#sheet .part").allTextContents(), ["Medical insurance ¥90.00", "Paid by you ¥30.00"]);
+}
+
+const partsOf = async (p) => (await p.frame().locator("dl .part").allTextContents()).map((text) => text.trim().replace(/\s+/g, " "));
+const parts = ["Insurance fund¥70.00", "Personal insurance account¥20.00", "Paid by you¥30.00"];
+
+test("an insured visit is paid in the official account, and refunded in both parts", async (t) => {
+  const p = await visit(t, "alice");
+  await insured(p, "official|wxa000000000000001");
+  await p.shot("insured-cashier");
+  await p.sheet("inactive");
+  await p.sheet("close");
+  await p.frame().getByRole("button", { name: /Pay/ }).click();
+  await p.sheet("pay");
+  await p.sheet("done");
+  await p.frame().getByRole("heading", { name: "Paid", exact: true }).waitFor();
+  assert.deepEqual(await partsOf(p), parts);
+  await p.shot("insured-paid");
+  await p.frame().getByRole("link", { name: "Back to the merchant" }).click();
+  await p.frame().locator("#refund").click();
+  await p.frame().locator("#state").getByText("refunded", { exact: true }).waitFor();
+  const { orders } = await api("/v1/orders?state=refunded");
+  const order = orders.find((o) => o.amount === 12000);
+  await p.page.locator("#address").fill(GATEWAY + "/checkout/orders/" + order.number);
+  await p.page.locator("#open").click();
+  await p.frame().locator(".refunds li").waitFor();
+  assert.deepEqual(await p.frame().locator(".refunds .part").allTextContents(), ["Your part ¥30.00 · Refunded", "Insurance part ¥90.00 · Refunded"]);
+  await p.shot("insured-refunded");
+  clean(p);
+});
+
+test("an insured visit in the mini program", async (t) => {
+  const p = await visit(t, "alice");
+  await insured(p, "miniprogram|wxm000000000000001");
+  await p.shot("insured-mini-cashier");
+  await p.sheet("pay");
+  await p.sheet("done");
+  await p.frame().locator("#state").getByText("paid", { exact: true }).waitFor();
+  clean(p);
+});
+
 // The pictures of the README and the docs, as scripts/pictures.sh makes them.
 test("pictures", { skip: !PICTURES && "scripts/pictures.sh makes them" }, async (t) => {
   for (const [language, locale] of [["en", "en-US"], ["zh", "zh-CN"]]) {

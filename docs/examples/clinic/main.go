@@ -30,6 +30,7 @@ type shop struct {
 	key     string // of the API
 	secret  []byte // that signs events
 	self    string // where payers reach the clinic
+	bureau  string // of medical insurance; empty: the clinic takes none (insurance.go)
 	client  *http.Client
 
 	mu     sync.Mutex
@@ -39,8 +40,9 @@ type shop struct {
 
 // visit is what a patient owes for. Its reference makes the order safe to repeat.
 type visit struct {
-	Reference, Service, State string
-	Fen                       int64
+	Reference, Service, State, Payment string
+	Fen                                int64
+	insurance
 }
 
 var services = []struct {
@@ -60,7 +62,7 @@ func main() {
 	s := &shop{
 		gateway: cmp.Or(os.Getenv("CLINIC_GATEWAY"), "http://127.0.0.1:8080"), key: cmp.Or(os.Getenv("CLINIC_KEY"), "paybridge-dev-key"), secret: secret,
 		self: cmp.Or(os.Getenv("CLINIC_URL"), "http://"+listener.Addr().String()), client: &http.Client{Timeout: 30 * time.Second},
-		visits: map[string]*visit{}, seen: map[string]bool{},
+		bureau: os.Getenv("CLINIC_BUREAU"), visits: map[string]*visit{}, seen: map[string]bool{},
 	}
 	_, _ = fmt.Fprintf(os.Stdout, "{\"url\":%q}\n", s.self) // the clinic is open
 	if os.Getenv("CLINIC_LIFELINE") != "" {                 // started by another program: it ends with that one
@@ -71,23 +73,23 @@ func main() {
 
 func (s *shop) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.show(w, map[string]any{"Services": services}) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		s.show(w, map[string]any{"Services": services, "Insured": s.bureau})
+	})
 	mux.HandleFunc("POST /buy/{service}", s.buy)
 	mux.HandleFunc("GET /visits/{reference}", s.visit)
 	mux.HandleFunc("POST /events", s.event)
+	s.takeInsurance(mux)
 	return mux
 }
 
 var pages = template.Must(template.New("").Parse(`<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>第一医院 First Hospital</title>
-<h1>第一医院 First Hospital</h1>{{range $i, $s := .Services}}
-<form method="post" action="/buy/{{$i}}"><p>{{$s.Name}} {{$s.Price}} <button>去支付 Pay</button></p></form>{{end}}
-{{with .Visit}}{{if eq .State "open"}}<meta http-equiv="refresh" content="2">{{end}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p><p><a href="/">返回 Back</a></p>{{end}}</html>`))
+<h1>第一医院 First Hospital</h1>{{range $i, $s := .Services}}<form method="post" action="/buy/{{$i}}"><p>{{$s.Name}} {{$s.Price}} <button>去支付 Pay</button></p></form>{{end}}{{template "insurance" .}}
+{{with .Visit}}{{if eq .State "open" "refunding" "partially_refunded"}}<meta http-equiv="refresh" content="2">{{end}}<p>{{.Service}}: <strong id="state">{{.State}}</strong></p>{{template "refund" .}}<p><a href="/">返回 Back</a></p>{{end}}</html>` + insurancePages))
 
 func (s *shop) show(w http.ResponseWriter, data map[string]any) {
-	if err := pages.Execute(w, data); err != nil {
-		log.Print(err)
-	}
+	_ = pages.Execute(w, data) // the payer may have gone
 }
 
 // buy makes the order and sends the payer to its checkout.
@@ -102,7 +104,7 @@ func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 	s.visits[v.Reference] = v // before the gateway is asked: its event may be faster than its answer
 	s.mu.Unlock()
 	order, err := s.call(r.Context(), "/v1/orders", map[string]any{ // called again it answers the same order
-		"reference": v.Reference, "amount": v.Fen, "currency": "CNY", "description": v.Service, "return_url": s.self + "/visits/" + v.Reference,
+		"reference": v.Reference, "amount": v.Fen, "description": v.Service, "return_url": s.self + "/visits/" + v.Reference,
 	})
 	if err != nil {
 		log.Print(err)
@@ -114,15 +116,13 @@ func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 
 // answer is what the clinic reads of the gateway's answers.
 type answer struct {
+	Number      string `json:"number"`
 	CheckoutURL string `json:"checkout_url"`
 	Detail      string `json:"detail"` // of a problem
 }
 
 func (s *shop) call(ctx context.Context, path string, body map[string]any) (a answer, err error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return a, err
-	}
+	text, _ := json.Marshal(body) // texts and numbers always marshal
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+path, bytes.NewReader(text))
 	if err != nil {
 		return a, err
@@ -142,12 +142,11 @@ func (s *shop) call(ctx context.Context, path string, body map[string]any) (a an
 func (s *shop) visit(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := s.visits[r.PathValue("reference")]
-	if v == nil {
+	if v := s.visits[r.PathValue("reference")]; v != nil {
+		s.show(w, map[string]any{"Visit": *v})
+	} else {
 		http.NotFound(w, r)
-		return
 	}
-	s.show(w, map[string]any{"Visit": *v})
 }
 
 // event takes what PayBridge tells. Only a signed message counts; a repeated one counts once.
@@ -161,10 +160,11 @@ func (s *shop) event(w http.ResponseWriter, r *http.Request) {
 	var e struct {
 		Type string
 		Data struct {
-			Order struct{ Number, Reference, State string } `json:"order"`
+			Order   struct{ Number, Reference, State string }
+			Payment struct{ Number string }
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body, &e); err != nil {
+	if json.Unmarshal(body, &e) != nil {
 		http.Error(w, "not an event", http.StatusBadRequest)
 		return
 	}
@@ -177,7 +177,7 @@ func (s *shop) event(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v := s.visits[e.Data.Order.Reference]; v != nil && !s.seen[id] {
-		v.State, s.seen[id] = e.Data.Order.State, true
+		v.State, v.Payment, s.seen[id] = e.Data.Order.State, cmp.Or(e.Data.Payment.Number, v.Payment), true
 	}
 }
 
