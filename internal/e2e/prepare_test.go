@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paybridge/paybridge/plugins/wechat/sim"
+
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
@@ -59,7 +61,7 @@ func asksFirst(t *testing.T, w *world) *preparing {
 				Entry string
 			}
 		}
-		if err != nil || json.Unmarshal(body, &asked) != nil || asked.Type != "payment.prepare" || asked.Data.Order.State != "open" || asked.Data.Order.Amount != 100 || asked.Data.Entry == "" {
+		if err != nil || json.Unmarshal(body, &asked) != nil || asked.Type != "payment.prepare" || asked.Data.Order.State != "open" || asked.Data.Order.Amount == 0 || asked.Data.Entry == "" {
 			t.Errorf("asked with %s: %v", body, err)
 		}
 		p.mu.Lock()
@@ -77,6 +79,8 @@ func asksFirst(t *testing.T, w *world) *preparing {
 type told struct {
 	Code, Message, Detail string
 	HandOff               *json.RawMessage `json:"hand_off"`
+	GoTo                  string           `json:"go_to"`
+	Config                struct{ AppID, NonceStr, Signature string }
 }
 
 func (p *phone) post(path string, body any) (status int, a told, retryAfter string) {
@@ -176,4 +180,118 @@ func TestTheAppIsAskedFirst(t *testing.T) {
 			t.Error("the app was asked about what it did itself, or about what cannot be paid")
 		}
 	})
+}
+
+// An order with a bill is paid on the checkout by what the app gets from the bureau: it is asked for that before each payment, and
+// may lead the payer to a page of its own first. Nothing is sent without it.
+func TestTheAppGivesTheMedicalPart(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := signingIn(t, db)
+		w.addInsurance()
+		w.setup.Entries[1].Method = "02"
+		mini := accountOf(w.sim, miniAccount+"-insurance", miniMchID)
+		mini.Provider = insurance
+		w.setup.Accounts = append(w.setup.Accounts, mini)
+		inMini := entryAt(w.base, "insured-mini", mini.Name, miniAppID)
+		inMini.Provider, inMini.Method = insurance, "03"
+		w.addEntry(inMini)
+		app := asksFirst(t, w)
+		for i, e := range w.setup.Entries {
+			w.setup.Entries[i].Secret = "file:wechat/apps/" + e.AppID + "/secret.txt"
+			w.setup.Entries[i].ReturnURLs = []string{"https://clinic.example/visits"}
+		}
+		w.start()
+		p := w.phone()
+		if status := p.signIn(entry, "alice"); status != http.StatusSeeOther {
+			t.Fatalf("sign in: %d", status)
+		}
+		allow := func(change ...func(*sim.Authorization)) string {
+			text, err := json.Marshal(map[string]any{"allow": true, "medical": w.insuredPay(true, change...)["medical"]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		for n, c := range []struct {
+			name   string
+			answer string
+			status int
+			code   string
+			goTo   string
+		}{
+			{"the bureau has authorized it", allow(), 200, "", ""},
+			{"a page of the app's first", `{"go_to":"https://clinic.example/visits/7/authorize"}`, 200, "", "https://clinic.example/visits/7/authorize"},
+			{"a page that nobody allowed", `{"go_to":"https://evil.example/"}`, 503, "app_unreachable", ""},
+			{"no medical part", `{"allow":true}`, 503, "app_unreachable", ""},
+			{"a medical part without its number", `{"allow":true,"medical":{"pay_auth_no":"A1"}}`, 503, "app_unreachable", ""},
+			{"one that is too long", `{"allow":true,"medical":{"serial_no":"` + strings.Repeat("1", 21) + `"}}`, 503, "app_unreachable", ""},
+			{"refused", `{"allow":false,"message_en":"The fees have changed"}`, 409, "app_refused", ""},
+			{"an authorization that is over", allow(func(a *sim.Authorization) { a.Life = 1 }), 409, "medical_authorization_expired", ""},
+		} {
+			order := w.billOrder(fmt.Sprint("visit-", n), true)
+			app.says(200, c.answer)
+			page := "/checkout/orders/" + order
+			status, a, _ := p.post(page+"/pay", map[string]string{"place": "official_account", "entry": entry, "page": page + "?lang=en"})
+			if status != c.status || a.Code != c.code || a.GoTo != c.goTo {
+				t.Errorf("%s: %d %+v", c.name, status, a)
+			}
+			if paid := c.status == 200 && c.goTo == ""; paid != (a.HandOff != nil) || paid && !strings.Contains(string(*a.HandOff), "mixTradeNo") || paid != (a.Config.Signature != "") {
+				t.Errorf("%s: it got %+v", c.name, a)
+			}
+		}
+
+		// In a web-view the page is led to the app's; the native page, which cannot go there, is told to go back.
+		order := w.billOrder("visit-mini", true)
+		miniOpenID, known := w.sim.OpenID(miniAppID, "alice")
+		if !known {
+			t.Fatal("alice is nobody in the mini program")
+		}
+		w.want(w.api("POST", "/v1/identities/bind", map[string]string{"user_id": "patient-1", "entry": entry, "openid": payer}), http.StatusOK)
+		w.want(w.api("POST", "/v1/identities/bind", map[string]string{"user_id": "patient-1", "entry": "insured-mini", "openid": miniOpenID}), http.StatusOK)
+		redeem := func() (int, told, string) {
+			made := w.want(w.api("POST", "/v1/orders/"+order+"/tickets", map[string]string{"entry": "insured-mini"}), http.StatusCreated)
+			_, ticket, _ := strings.Cut(made.HandOff.Params["url"], "ticket=")
+			code, err := w.sim.LoginCode(miniAppID, "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w.phone().post("/p/v1/tickets/redeem", map[string]string{"ticket": ticket, "js_code": code})
+		}
+		inWebView := func() (int, told, string) {
+			return p.post("/checkout/orders/"+order+"/pay", map[string]string{"place": "miniprogram"})
+		}
+		app.says(200, `{"go_to":"https://clinic.example/visits/8"}`)
+		if status, a, _ := inWebView(); status != 200 || a.GoTo != "https://clinic.example/visits/8" {
+			t.Errorf("in the web-view: %d %+v", status, a)
+		}
+		if status, a, _ := redeem(); status != 409 || a.Code != "authorize_first" {
+			t.Errorf("in the native page: %d %+v", status, a)
+		}
+		app.says(200, allow(func(a *sim.Authorization) { a.OpenID = "" }))
+		if status, a, _ := inWebView(); status != 200 || a.HandOff == nil || !strings.Contains(string(*a.HandOff), "ticket=") {
+			t.Errorf("in the web-view, authorized: %d %+v", status, a)
+		}
+		if status, a, _ := redeem(); status != 201 || a.HandOff == nil || !strings.Contains(string(*a.HandOff), "mixTradeNo") {
+			t.Errorf("in the native page, authorized: %d %+v", status, a)
+		}
+	})
+}
+
+// An app that says nowhere how its medical parts are got takes no insurance on the checkout; by the API it does.
+func TestWithoutPrepareURLNoInsuranceOnTheCheckout(t *testing.T) {
+	w := signingIn(t, sqlite(t))
+	w.addInsurance()
+	w.start()
+	p := w.phone()
+	if status := p.signIn(entry, "alice"); status != http.StatusSeeOther {
+		t.Fatalf("sign in: %d", status)
+	}
+	order := w.billOrder("visit-1", true)
+	status, a, _ := p.post("/checkout/orders/"+order+"/pay", map[string]string{"place": "official_account", "page": "/checkout/orders/" + order})
+	if status != http.StatusConflict || a.Code != "insurance_not_online" {
+		t.Errorf("%d %+v", status, a)
+	}
+	if paid := w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)); paid.status != http.StatusCreated {
+		t.Errorf("by the API: %s", paid)
+	}
 }
