@@ -68,8 +68,8 @@ var turns = map[gateway.Turn]turn{
 	turnAppUnreachable: {http.StatusServiceUnavailable, "商家系统暂时没有回应，请稍后再试；没有产生任何扣款。", "The merchant's system does not answer at the moment. Try again later; nothing was paid."},
 	turnAppRefused:     {http.StatusConflict, "商家暂不接受这笔付款，请联系商家。", "The merchant does not take this payment now. Please tell the merchant."},
 
-	turnAppFirst:       {http.StatusConflict, "请返回订单页，先完成医保授权，再支付。", "Go back to the order, authorize the insurance payment there, and pay again."},
-	turnNoMedical:      {http.StatusConflict, "医院还没有开通在线医保支付，请联系医院。", "The hospital does not take insurance payments online yet. Please ask the hospital."},
+	turnAppFirst:  {http.StatusConflict, "请返回订单页，先完成医保授权，再支付。", "Go back to the order, authorize the insurance payment there, and pay again."},
+	turnNoMedical: {http.StatusConflict, "医院还没有开通在线医保支付，请联系医院。", "The hospital does not take insurance payments online yet. Please ask the hospital."},
 
 	pay.CodeMedicalAuthorizationExpired: {http.StatusConflict, "医保授权已过期或已使用，请返回订单页重新授权后再支付。", "The insurance authorization has expired or was used. Go back to the order, authorize again, and pay."},
 
