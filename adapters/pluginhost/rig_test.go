@@ -41,6 +41,7 @@ func testMain(m *testing.M) int {
 		{"-o", filepath.Join(built.dir, "unruly-tokens"), "-ldflags", "-X main.name=unruly-tokens", "./testdata/plugin"},
 		{"-o", filepath.Join(built.dir, "unruly-more"), "-ldflags", "-X main.name=unruly-more", "./testdata/plugin"},
 		{"-o", filepath.Join(built.dir, "unruly-app"), "-ldflags", "-X main.name=unruly-app", "./testdata/plugin"},
+		{"-o", filepath.Join(built.dir, "unruly-mode"), "-ldflags", "-X main.name=unruly-mode", "./testdata/plugin"},
 		{"-o", built.host, "./testdata/host"},
 	} {
 		if out, err := exec.Command("go", append([]string{"build"}, program...)...).CombinedOutput(); err != nil {

@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -23,7 +24,7 @@ type tokenCall interface{ GetCall() *pb.Call }
 func (i *instance) addToken(ctx context.Context, request any) error {
 	r, ok := request.(tokenCall)
 	_, about := i.current()
-	if !ok || !about.GetNeedsAppAccessToken() {
+	if !ok || !about.GetNeedsAppAccessToken() || !ofMode(r.GetCall().GetRoute().GetOptions(), about.GetAppAccessTokenMode()) {
 		return nil
 	}
 	app := r.GetCall().GetRoute().GetAppId()
@@ -36,6 +37,14 @@ func (i *instance) addToken(ctx context.Context, request any) error {
 	}
 	r.GetCall().AppAccessToken = &pb.AppAccessToken{AppId: app, Token: token.Token, ExpiresAt: instant(token.ExpiresAt)}
 	return nil
+}
+
+// ofMode tells whether an entry's settings have a mode; an empty one is every entry's.
+func ofMode(options []byte, mode string) bool {
+	var settings struct {
+		Mode string `json:"mode"`
+	}
+	return mode == "" || json.Unmarshal(options, &settings) == nil && settings.Mode == mode
 }
 
 // noteToken takes down that the provider did not take a call's access token.

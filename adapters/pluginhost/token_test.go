@@ -64,6 +64,35 @@ func TestAppAccessToken(t *testing.T) {
 	}
 }
 
+// Only entries of the mode that a plugin names get a token: others do not wait for one.
+func TestAppAccessTokenOfAMode(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(o *pluginhost.Options) {
+		o.AppToken = func(context.Context, string, string) (pluginhost.AppToken, error) {
+			return pluginhost.AppToken{Token: "given"}, nil
+		}
+	})
+	if err := h.Start(t.Context(), "unruly-mode"); err != nil {
+		t.Fatal(err)
+	}
+	a := account("one", 1)
+	a.Provider = "unruly-mode"
+	if err := h.Configure(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for options, want := range map[string]string{``: " ", `{"mode":"mixed"}`: " ", `{"mode":"redirect"}`: "wx1 given", `{"goods_tag":"x"}`: " "} {
+		p := payment("one", "token")
+		p.Route.Provider, p.Route.Options = "unruly-mode", []byte(options)
+		channel, err := h.For(p.Route)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := channel.CreatePayment(t.Context(), p).Outcome; o.Code != want {
+			t.Errorf("%s: the plugin has %q, want %q", options, o.Code, want)
+		}
+	}
+}
+
 // Without a token nothing is sent: the payment waits.
 func TestR36_NoAppAccessToken(t *testing.T) {
 	t.Parallel()

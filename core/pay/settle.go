@@ -48,7 +48,7 @@ func Settle(rows Rows, number string, f Facts, from Source, now time.Time) (Deci
 	case f.State == FactSucceeded:
 		d, err = succeed(rows, p, f, from, now)
 	default:
-		d, err = undecidedState(p, f, now)
+		d, err = undecidedState(p, f, from, now)
 	}
 	if err != nil {
 		return Decision{}, err
@@ -97,14 +97,22 @@ func unpaid(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision
 	}
 }
 
-// undecidedState is a state that we do not know: it decides nothing, and the provider is asked again.
-func undecidedState(p Payment, f Facts, now time.Time) (Decision, error) {
-	if p.State.Final() {
-		return Decision{}, nil
-	}
+// undecidedState is a state that we do not know, or a message that says none: it decides nothing, and the provider is asked again,
+// because of a message at once. A payment that counts as closed is closed once more, which asks how it stands.
+func undecidedState(p Payment, f Facts, from Source, now time.Time) (Decision, error) {
+	was, cause := p.State, fmt.Sprintf("the provider says %q, which decides nothing", f.State)
 	p.Due = again(p.Attempts, now)
 	p.Attempts++
-	return Decision{}.putPayment(p.State, p, fmt.Sprintf("the provider says %q, which decides nothing", f.State))
+	if from == FromNotification {
+		p.Due, p.Attempts, cause = now, 0, "the provider sent a message that decides nothing: it is asked"
+	}
+	switch {
+	case p.State == PaymentClosed && from == FromNotification:
+		p.State, p.Reclosing = PaymentClosing, true
+	case p.State.Final():
+		return Decision{}, nil
+	}
+	return Decision{}.putPayment(was, p, cause)
 }
 
 // renewableFor tells whether the same number and content may be sent again: the provider allows it and enough time

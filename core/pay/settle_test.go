@@ -162,6 +162,26 @@ func TestAnUnknownStateDecidesNothing(t *testing.T) {
 	}
 }
 
+// A message that says no state is a reason to ask at once; a payment that counts as closed may have been paid all the same.
+func TestAMessageThatDecidesNothingIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[PaymentState]PaymentState{
+		PaymentCreated: PaymentCreated, PaymentPending: PaymentPending, PaymentClosing: PaymentClosing, PaymentClosed: PaymentClosing, PaymentSucceeded: PaymentSucceeded,
+	} {
+		rows := Rows{Order: anOrder(OrderOpen), Payments: []Payment{aPayment(pNumber, s)}}
+		d, err := Settle(rows, pNumber, Facts{Number: pNumber, MchID: "1900000001"}, FromNotification, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := d.After(rows).Payment(pNumber)
+		check(t, string(s), after.State, want)
+		if want.Live() {
+			check(t, string(s)+" is asked about", after.Due, now)
+		}
+		check(t, string(s)+" is closed once more", after.Reclosing, s == PaymentClosed)
+	}
+}
+
 func check[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {

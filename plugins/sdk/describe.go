@@ -32,6 +32,7 @@ type Description struct {
 	CloseSupport        CloseSupport
 	Expiry              Expiry
 	NeedsAppAccessToken bool
+	AppAccessTokenMode  string        // with NeedsAppAccessToken: only calls of entries with this "mode" in their settings; empty: all
 	LegKinds            []string      // nil: one leg, "self"
 	NotPayableAfter     time.Duration // with CloseNever: since the trade was made; zero: Create.TimeExpire says
 }

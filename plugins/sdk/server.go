@@ -57,7 +57,7 @@ func (s *providerServer) Describe(context.Context, *pb.DescribeRequest) (*pb.Des
 		RefundLimits: &pb.RefundLimits{Count: int32(d.RefundLimits.Count), Age: toDuration(d.RefundLimits.Age),
 			MinInterval: toDuration(d.RefundLimits.MinInterval)},
 		CloseSupport: pb.CloseSupport(d.CloseSupport), Expiry: pb.Expiry(d.Expiry),
-		NeedsAppAccessToken: d.NeedsAppAccessToken, LegKinds: d.LegKinds,
+		NeedsAppAccessToken: d.NeedsAppAccessToken, AppAccessTokenMode: d.AppAccessTokenMode, LegKinds: d.LegKinds,
 		NotPayableAfter: toDuration(d.NotPayableAfter),
 	}, nil
 }

@@ -121,6 +121,23 @@ func check(r sdk.Create) (fees, error) {
 	if err := f.agree(r); err != nil {
 		return f, err
 	}
+	if err := texts(*m); err != nil {
+		return f, err
+	}
+	if err := bureau(f.kind, *m); err != nil {
+		return f, err
+	}
+	if err := person("person", m.Person); err != nil {
+		return f, err
+	}
+	if m.Payer != nil {
+		return f, person("payer", *m.Payer)
+	}
+	return f, nil
+}
+
+// texts are the fields that both modes have.
+func texts(m sdk.Medical) error {
 	for _, c := range []struct {
 		field, text string
 		least, most int
@@ -134,25 +151,16 @@ func check(r sdk.Create) (fees, error) {
 		{"passthrough", string(m.Passthrough), 0, 2048},
 	} {
 		if n := len(c.text); n < c.least || n > c.most {
-			return f, not(c.field, "must have %d to %d bytes", c.least, c.most)
+			return not(c.field, "must have %d to %d bytes", c.least, c.most)
 		}
 	}
 	switch {
 	case !slices.Contains(orderTypes, m.OrderType):
-		return f, not("order_type", "must be one of %s", strings.Join(orderTypes, ", "))
+		return not("order_type", "must be one of %s", strings.Join(orderTypes, ", "))
 	case len(m.Passthrough) > 0 && !json.Valid(m.Passthrough):
-		return f, not("passthrough", "must be JSON")
+		return not("passthrough", "must be JSON")
 	}
-	if err := bureau(f.kind, *m); err != nil {
-		return f, err
-	}
-	if err := person("person", m.Person); err != nil {
-		return f, err
-	}
-	if m.Payer != nil {
-		return f, person("payer", *m.Payer)
-	}
-	return f, nil
+	return nil
 }
 
 // agree compares the parts with the payment's amount and legs, which they were divided into.

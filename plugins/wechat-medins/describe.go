@@ -18,6 +18,8 @@ var entrySchema []byte
 func (plugin) Describe() sdk.Description {
 	d := wechat.Describe("wechat-medins", version, "Medical insurance and self-paid parts in one payment (WeChat medical insurance 2.0), direct merchants and partners", sdk.KindWechatMedIns)
 	d.EntrySchema = entrySchema
+	d.HandOffKinds = append(d.HandOffKinds, sdk.KindMiniProgramRedirect, sdk.KindRedirectURL)
+	d.NeedsAppAccessToken, d.AppAccessTokenMode = true, modeRedirect
 	d.Renewable = false
 	d.CloseSupport = sdk.CloseNever
 	d.NotPayableAfter = defaultPayable

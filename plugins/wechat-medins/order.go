@@ -13,6 +13,17 @@ import (
 type settings struct {
 	GoodsTag       string `json:"goods_tag"`
 	PayableMinutes int    `json:"payable_minutes"`
+	Mode           string `json:"mode"` // modeMixed when empty
+
+	// Of modeRedirect alone.
+	ReturnURL string `json:"return_url"` // where the payer comes back to, paid or not
+	IsDept    string `json:"is_dept"`    // 医保标识, as the bureau gave it
+	Paths     struct {
+		UnifiedOrder string `json:"unified_order"`
+		QueryOrder   string `json:"query_order"`
+		Refund       string `json:"refund"`
+		QueryRefund  string `json:"query_refund"`
+	} `json:"paths"`
 }
 
 // defaultPayable is how long what was handed out can be paid, where the entry does not say otherwise.

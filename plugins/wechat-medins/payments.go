@@ -15,13 +15,16 @@ const prepayLife = 2*time.Hour - 5*time.Minute
 // again it makes the insurance payment over it, under the same number. A number that WeChat has already is asked for and
 // followed, never sent with other content.
 func (p plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
+	s, redirect, err := redirects(r.Route)
+	if err != nil {
+		return sdk.NotSent(err)
+	}
+	if redirect {
+		return p.create10(ctx, r, s)
+	}
 	client, refusal, ok := p.Client(r.Route)
 	if !ok {
 		return refusal
-	}
-	var s settings
-	if err := r.Route.DecodeOptions(&s); err != nil {
-		return sdk.NotSent(err)
 	}
 	f, err := check(r)
 	if err != nil {
@@ -102,6 +105,11 @@ func (plugin) insure(ctx context.Context, client *wechat.Client, r sdk.Create, o
 
 // QueryPayment asks for the insurance payment and, where there is none, for the self-paid trade that comes before it.
 func (p plugin) QueryPayment(ctx context.Context, r sdk.Query) sdk.Result {
+	if s, redirect, err := redirects(r.Route); err != nil {
+		return sdk.NotSent(err)
+	} else if redirect {
+		return p.query10(ctx, r, s)
+	}
 	client, refusal, ok := p.Client(r.Route)
 	if !ok {
 		return refusal
@@ -184,7 +192,8 @@ func (p plugin) ClosePayment(ctx context.Context, r sdk.Close) sdk.Result {
 		return refusal
 	}
 	query := sdk.Query{Call: r.Call, Number: r.Number, ProviderID: r.ProviderID, Legs: r.Legs}
-	if !has(r.Legs, wechat.LegSelf) {
+	_, redirect, err := redirects(r.Route)
+	if redirect || err != nil || !has(r.Legs, wechat.LegSelf) { // 1.0 has no close for either part
 		return p.QueryPayment(ctx, query)
 	}
 	if answer, err := client.CloseTrade(ctx, r.Route.SubMchID, r.Number); err != nil {

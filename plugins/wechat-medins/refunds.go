@@ -13,13 +13,33 @@ func (p plugin) CreateRefund(ctx context.Context, r sdk.Refund) sdk.Result {
 	if r.LegID != wechat.LegSelf {
 		return sdk.Rejected(sdk.InvalidRequest, "", "not sent: the insurance part is refunded at the bureau by the hospital")
 	}
+	if s, redirect, err := redirects(r.Route); err != nil {
+		return sdk.NotSent(err)
+	} else if redirect {
+		return p.refund10(ctx, r, s)
+	}
 	r.ProviderPaymentID = ""
 	return p.Channel.CreateRefund(ctx, r)
+}
+
+// QueryRefund asks for the self-paid part's refund by our number.
+func (p plugin) QueryRefund(ctx context.Context, r sdk.RefundQuery) sdk.Result {
+	if s, redirect, err := redirects(r.Route); err != nil {
+		return sdk.NotSent(err)
+	} else if redirect {
+		return p.queryRefund10(ctx, r, s)
+	}
+	return p.Channel.QueryRefund(ctx, r)
 }
 
 // ReportRefund tells WeChat what the bureau gave back, under the number of the self-paid part's refund or, without one, the
 // refund's own. It may be repeated.
 func (p plugin) ReportRefund(ctx context.Context, r sdk.RefundReport) sdk.Result {
+	if _, redirect, err := redirects(r.Route); err != nil {
+		return sdk.NotSent(err)
+	} else if redirect {
+		return sdk.Accepted() // 1.0 has nobody to tell: the bureau's word to the hospital is the end of it
+	}
 	client, refusal, ok := p.Client(r.Route)
 	if !ok {
 		return refusal

@@ -23,6 +23,8 @@ type Config struct {
 	PublicKeys           map[string]string `json:"public_keys,omitempty"`           // PEM by id (PUB_KEY_ID_…), or certificate by its serial
 	PublicKeyID          string            `json:"public_key_id,omitempty"`         // the one that answers shall be signed with; may be empty when there is one
 	PlatformCertificates bool              `json:"platform_certificates,omitempty"` // download WeChat's certificates and keep them fresh
+	APIv2Key             string            `json:"api_v2_key,omitempty"`            // 32 bytes; for medical insurance 1.0 alone
+	V2SignType           V2SignType        `json:"v2_sign_type,omitempty"`          // what APIv2Key signs with; empty: MD5
 }
 
 // Account reads one account and parses its keys. What is wrong is said field by field, all at once. The account's mode

@@ -27,6 +27,11 @@ const (
 	OpMedIns       Op = "medical insurance payment"
 	OpMedInsQuery  Op = "query medical insurance payment"
 	OpMedInsRefund Op = "report insurance refund"
+
+	OpInsurance            Op = "medical insurance 1.0 payment"
+	OpInsuranceQuery       Op = "query medical insurance 1.0 payment"
+	OpInsuranceRefund      Op = "medical insurance 1.0 refund"
+	OpInsuranceRefundQuery Op = "query medical insurance 1.0 refund"
 )
 
 // refunds tells whether a call sends money back.

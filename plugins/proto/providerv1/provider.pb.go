@@ -403,8 +403,10 @@ type DescribeResponse struct {
 	LegKinds []string `protobuf:"bytes,15,rep,name=leg_kinds,json=legKinds,proto3" json:"leg_kinds,omitempty"`
 	// How long after its creation a trade can be paid at most, for providers without a close. Unset: time_expire says.
 	NotPayableAfter *durationpb.Duration `protobuf:"bytes,16,opt,name=not_payable_after,json=notPayableAfter,proto3" json:"not_payable_after,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// With needs_app_access_token: only calls whose Route.options has this text as "mode" need it. Empty: all do.
+	AppAccessTokenMode string `protobuf:"bytes,17,opt,name=app_access_token_mode,json=appAccessTokenMode,proto3" json:"app_access_token_mode,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *DescribeResponse) Reset() {
@@ -547,6 +549,13 @@ func (x *DescribeResponse) GetNotPayableAfter() *durationpb.Duration {
 		return x.NotPayableAfter
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetAppAccessTokenMode() string {
+	if x != nil {
+		return x.AppAccessTokenMode
+	}
+	return ""
 }
 
 // RefundLimits is what the provider allows of the refunds of one payment.
@@ -2206,7 +2215,7 @@ var File_plugins_proto_providerv1_provider_proto protoreflect.FileDescriptor
 const file_plugins_proto_providerv1_provider_proto_rawDesc = "" +
 	"\n" +
 	"'plugins/proto/providerv1/provider.proto\x12\x15paybridge.provider.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&plugins/proto/providerv1/details.proto\x1a$plugins/proto/providerv1/facts.proto\x1a&plugins/proto/providerv1/handoff.proto\x1a&plugins/proto/providerv1/outcome.proto\x1a$plugins/proto/providerv1/route.proto\"\x19\n" +
-	"\x0fDescribeRequestJ\x06\b\xe8\a\x10\xd0\x0f\"\xae\x06\n" +
+	"\x0fDescribeRequestJ\x06\b\xe8\a\x10\xd0\x0f\"\xe1\x06\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -2224,7 +2233,8 @@ const file_plugins_proto_providerv1_provider_proto_rawDesc = "" +
 	"\x06expiry\x18\r \x01(\x0e2\x1d.paybridge.provider.v1.ExpiryR\x06expiry\x123\n" +
 	"\x16needs_app_access_token\x18\x0e \x01(\bR\x13needsAppAccessToken\x12\x1b\n" +
 	"\tleg_kinds\x18\x0f \x03(\tR\blegKinds\x12E\n" +
-	"\x11not_payable_after\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\x0fnotPayableAfterJ\x06\b\xe8\a\x10\xd0\x0f\"\x97\x01\n" +
+	"\x11not_payable_after\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\x0fnotPayableAfter\x121\n" +
+	"\x15app_access_token_mode\x18\x11 \x01(\tR\x12appAccessTokenModeJ\x06\b\xe8\a\x10\xd0\x0f\"\x97\x01\n" +
 	"\fRefundLimits\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x05R\x05count\x12+\n" +
 	"\x03age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12<\n" +

@@ -332,6 +332,9 @@ func (s *Simulator) noteAttempt(c *Callback, epoch int, a Attempt, header http.H
 
 // signCallback makes the headers and body of an attempt, new time and nonce, spoiled as the fault says.
 func (s *Simulator) signCallback(c *Callback, fault FaultKind) (http.Header, []byte) {
+	if c.EventType == eventInsurance10 {
+		return c.insurance10Headers(fault)
+	}
 	body := []byte(c.Envelope)
 	wall := s.wallFor(c.occasion())
 	by, mode := s.callbackSigner(c.MchID)

@@ -52,6 +52,10 @@ func (s *Simulator) Control(o ControlOptions) http.Handler {
 		"POST /control/v1/med-ins/fail":          s.controlCashier("fail", s.FailMedIns),
 		"POST /control/v1/med-ins/cancel":        s.controlCashier("cancel", s.CancelMedIns),
 
+		"POST /control/v1/insurance-1.0/pay":    s.controlInsurance10(s.PayInsurance10),
+		"POST /control/v1/insurance-1.0/fail":   s.controlInsurance10(s.FailInsurance10),
+		"POST /control/v1/insurance-1.0/cancel": s.controlInsurance10(s.OpenInsurance10),
+
 		"GET /control/v1/overview":                   s.controlOverview,
 		"GET /control/v1/ledger":                     func(*http.Request) (any, error) { return s.Ledger(), nil },
 		"GET /control/v1/requests":                   s.controlRequests,
@@ -259,6 +263,16 @@ func (s *Simulator) controlCashier(result string, act func(MedInsPay) (MedIns, e
 		}
 		m, err := act(p)
 		return cashierAnswer{"requestMedicalInsurancePay:" + result, m}, err
+	}
+}
+
+func (s *Simulator) controlInsurance10(act func(Insurance10Pay) (Insurance10, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var p Insurance10Pay
+		if err := readControl(r, &p); err != nil {
+			return nil, err
+		}
+		return act(p)
 	}
 }
 

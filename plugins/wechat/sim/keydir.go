@@ -19,6 +19,7 @@ const (
 	keyFile      = "apiclient_key.pem"
 	certFile     = "apiclient_cert.pem"
 	apiV3KeyFile = "apiv3_key.txt"
+	apiV2KeyFile = "apiv2_key.txt"
 	serialFile   = "serial.txt" // the certificate's serial number, which a merchant reads off the merchant platform
 	publicFile   = "pub_key.pem"
 	wechatFolder = "wechatpay" // WeChat's private keys: nothing that a merchant may have
@@ -153,7 +154,7 @@ func loadMerchant(dir string, fresh merchantKeys, wechatPublic string) (merchant
 		return merchantKeys{}, fmt.Errorf("%s has %d characters, an APIv3 key has 32: delete the folder %s to have new keys made",
 			filepath.Join(dir, apiV3KeyFile), len(secret), dir)
 	}
-	for name, text := range map[string]string{publicFile: wechatPublic, serialFile: pair.serial + "\n"} {
+	for name, text := range map[string]string{publicFile: wechatPublic, serialFile: pair.serial + "\n", apiV2KeyFile: APIv2Key(filepath.Base(dir))} {
 		if err := writeWhole(filepath.Join(dir, name), []byte(text)); err != nil {
 			return merchantKeys{}, err
 		}

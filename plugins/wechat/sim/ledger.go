@@ -13,6 +13,7 @@ type Ledger struct {
 	Trades    []Trade        `json:"trades"`
 	Refunds   []Refund       `json:"refunds"`
 	MedIns    []MedIns       `json:"med_ins,omitempty"`
+	Insurance []Insurance10  `json:"insurance_10,omitempty"` // medical insurance 1.0
 	Bureau    []BureauRefund `json:"bureau_refunds,omitempty"`
 	Callbacks []Callback     `json:"callbacks"`
 	Sent      []Sent         `json:"sent"`
@@ -150,6 +151,9 @@ func (s *Simulator) Ledger() Ledger {
 		seen := *m
 		seen.Reports = slices.Clone(m.Reports)
 		l.MedIns = append(l.MedIns, seen)
+	}
+	for _, i := range s.world.insurance {
+		l.Insurance = append(l.Insurance, i.copy())
 	}
 	l.Bureau = slices.Clone(s.world.bureau.refunds)
 	for _, c := range s.world.callbacks {

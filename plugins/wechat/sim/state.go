@@ -30,6 +30,7 @@ type state struct {
 	Spent     [][2]string             `json:"spent"`        // mchid and number of closed numbers that were never used
 
 	MedIns         []MedIns                 `json:"med_ins,omitempty"`
+	Insurance      []Insurance10            `json:"insurance_10,omitempty"`
 	Authorizations map[string]Authorization `json:"authorizations,omitempty"`
 	BureauRefunds  []BureauRefund           `json:"bureau_refunds,omitempty"`
 
@@ -136,7 +137,7 @@ func (s *Simulator) snapshot() state {
 		}
 	}
 	st.ReceiptLinks, st.GoldPlans = maps.Clone(s.world.receiptLinks), maps.Clone(s.world.goldPlans)
-	st.MedIns, st.BureauRefunds = l.MedIns, l.Bureau
+	st.MedIns, st.BureauRefunds, st.Insurance = l.MedIns, l.Bureau, l.Insurance
 	st.Authorizations = map[string]Authorization{}
 	for number, a := range s.world.bureau.authorizations {
 		st.Authorizations[number] = *a
@@ -186,6 +187,9 @@ func (s *Simulator) restore() error {
 		if r.Status == RefundProcessing {
 			s.planRefund(&r)
 		}
+	}
+	for _, i := range st.Insurance {
+		w.insurance = append(w.insurance, &i)
 	}
 	for _, m := range st.MedIns {
 		w.keepMedIns(&m)

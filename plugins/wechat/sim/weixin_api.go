@@ -64,7 +64,8 @@ func (s *Simulator) serveWeixin(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	call, ok := weixinCalls[r.URL.Path]
-	if !ok {
+	insurance, insured := insurance10Calls[r.URL.Path]
+	if !ok && !insured {
 		return false
 	}
 	o := occasion{path: r.Method + " " + r.URL.Path}
@@ -82,6 +83,11 @@ func (s *Simulator) serveWeixin(w http.ResponseWriter, r *http.Request) bool {
 	case faulty && f.Kind == Refusal:
 		code, _ = strconv.Atoi(f.Code)
 		code = cmp.Or(code, errBusy)
+	case insured && !faulty:
+		s.insurance10(insurance, w, r)
+		return true
+	case insured && (f.Kind == TimeoutExecuted || f.Kind == BrokenExecuted): // its answer is lost on the way
+		s.insurance10(insurance, discard{}, r)
 	case !faulty || f.Kind == TimeoutExecuted || f.Kind == BrokenExecuted:
 		fields, code = call(s, r, r.URL.Query())
 	}
@@ -106,6 +112,13 @@ func (s *Simulator) serveWeixin(w http.ResponseWriter, r *http.Request) bool {
 	_, _ = w.Write(compact(fields)) // a caller that has gone away is the caller's business
 	return true
 }
+
+// discard is where an answer goes that nobody gets.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}
 
 // rid is how WeChat names a request in its errors.
 func rid(now time.Time) string {

@@ -30,6 +30,7 @@ type world struct {
 	byMix     map[string]*MedIns
 	mixed     []*MedIns // as they were made
 	bureau    bureau
+	insurance []*Insurance10 // as they were made
 
 	receiptLinks map[string]string   // of partners
 	goldPlans    map[string]GoldPlan // of sub merchants
@@ -111,6 +112,7 @@ func (w *world) forget() {
 	w.steps, w.bills = map[string][]RefundStep{}, map[string]billFile{}
 	w.order, w.refunded, w.callbacks, w.sent = nil, nil, nil, nil
 	w.insured, w.byMix, w.mixed = map[tradeKey]*MedIns{}, map[string]*MedIns{}, nil
+	w.insurance = nil
 	w.bureau = bureau{authorizations: map[string]*Authorization{}}
 	w.receiptLinks, w.goldPlans = map[string]string{}, map[string]GoldPlan{}
 	w.requests.forget()

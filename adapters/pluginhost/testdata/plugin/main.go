@@ -19,7 +19,8 @@ import (
 )
 
 // name is set by the build: "unruly" is of a provider with merchant numbers, "unruly-tokens" of one that knows none,
-// "unruly-more" has the optional services too, "unruly-app" calls with an access token.
+// "unruly-more" has the optional services too, "unruly-app" calls with an access token, and
+// "unruly-mode" where an entry's mode is "redirect".
 var name = "unruly"
 
 // A file "exit" in the host's folder ends the plugin before it serves.
@@ -66,8 +67,9 @@ func (c *channel) Describe() sdk.Description {
 	}
 	return sdk.Description{
 		Name: name, Version: "1.2.3", HandOffKinds: []string{sdk.KindQRCode}, AccountSchema: []byte(accounts),
-		EntrySchema:         []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}}}`),
-		NeedsAppAccessToken: name == "unruly-app",
+		EntrySchema:         []byte(`{"type": "object", "additionalProperties": false, "properties": {"goods_tag": {"type": "string"}, "mode": {"type": "string"}}}`),
+		NeedsAppAccessToken: name == "unruly-app" || name == "unruly-mode",
+		AppAccessTokenMode:  map[string]string{"unruly-mode": "redirect"}[name],
 		Renewable:           true, NotificationAuth: sdk.AuthInHeader, CloseSupport: sdk.CloseAtOnce,
 		RefundLimits: sdk.RefundLimits{Count: 50, Age: 365 * 24 * time.Hour, MinInterval: time.Minute},
 	}
