@@ -159,12 +159,15 @@ func callBy[Response any](ctx context.Context, i *instance, s slots, account, wh
 		return answer, notSent("%v", err)
 	}
 	defer i.leave()
-	answer, err = method(ctx, r.conn)
-	if err != nil {
-		return answer, &pay.Outcome{Message: fmt.Sprintf("plugin %s: %s: %s", i.pin.Name, what, faultText(err))}
+	for again := true; ; again = false { // once more with another token, where the provider did not take the first
+		answer, err = method(ctx, r.conn)
+		if err != nil {
+			return answer, &pay.Outcome{Message: fmt.Sprintf("plugin %s: %s: %s", i.pin.Name, what, faultText(err))}
+		}
+		if !i.noteToken(request, answer) || !again || i.addToken(ctx, request) != nil {
+			return answer, nil
+		}
 	}
-	i.noteToken(request, answer)
-	return answer, nil
 }
 
 // maxFault is how much of a plugin's error is told, in bytes.

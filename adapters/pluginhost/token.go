@@ -47,12 +47,13 @@ func ofMode(options []byte, mode string) bool {
 	return mode == "" || json.Unmarshal(options, &settings) == nil && settings.Mode == mode
 }
 
-// noteToken takes down that the provider did not take a call's access token.
-func (i *instance) noteToken(request, answer any) {
+// noteToken takes down that the provider did not take a call's access token. It tells whether that is all that came of the call, so that
+// the same with another token is right.
+func (i *instance) noteToken(request, answer any) (refused bool) {
 	r, bore := request.(tokenCall)
 	a, tells := answer.(interface{ GetOutcome() *pb.Outcome })
 	if !bore || !tells || !a.GetOutcome().GetAppAccessTokenRefused() || r.GetCall().GetAppAccessToken() == nil {
-		return
+		return false
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -60,6 +61,7 @@ func (i *instance) noteToken(request, answer any) {
 		i.refused = map[string]string{}
 	}
 	i.refused[r.GetCall().GetAppAccessToken().GetAppId()] = r.GetCall().GetAppAccessToken().GetToken()
+	return a.GetOutcome().GetVerdict() == pb.Verdict_VERDICT_NOT_SENT
 }
 
 func (i *instance) refusedToken(app string) string {

@@ -52,6 +52,7 @@ func startClinic(ctx context.Context, stderr io.Writer, dir, listen, gateway, co
 			"CLINIC_LISTEN=" + listen, "CLINIC_URL=http://" + reachable(listen), "CLINIC_GATEWAY=" + gateway, "CLINIC_KEY=" + devKey,
 			"CLINIC_WEBHOOK_SECRET=" + strings.TrimSpace(string(secret)), "CLINIC_LIFELINE=stdin",
 			"CLINIC_BUREAU=" + control + "/control/v1/bureau",
+			"CLINIC_REDIRECT_ENTRY=insurance-redirect",
 			"CLINIC_PATIENT=" + officialAccount.entry + "=" + officialAccount.openid + "," + miniProgram.entry + "=" + miniProgram.openid,
 		},
 	})

@@ -14,6 +14,8 @@ const (
 	devAppID     = "wxa000000000000001"
 	devMiniAppID = "wxm000000000000001"
 	devAppName   = "第一医院 First Hospital"
+	// devInsuranceAppID is the simulated mini program of medical insurance 1.0, where payers are sent.
+	devInsuranceAppID = "wxi0insurance00001"
 )
 
 // writePhone writes into dir what the simulated phone opens (wechatsim serve --phone), and returns the file: the clinic as an
@@ -28,7 +30,7 @@ func writePhone(dir, gateway, clinic string) (string, error) {
 	}
 	settings, err := json.MarshalIndent(map[string]any{
 		"gateway": gateway, "home": clinic + "/", "result": gateway + "/checkout/orders/{number}/result",
-		"returnOrigins": []string{gateway, clinic}, "insuranceAppIds": []string{},
+		"returnOrigins": []string{gateway, clinic}, "insuranceAppIds": []string{devInsuranceAppID},
 	}, "", "  ")
 	if err != nil {
 		return "", err

@@ -87,7 +87,7 @@ func openPhone(ctx context.Context, path string, s *sim.Simulator, at net.Listen
 			}
 		}
 	}()
-	o := phone.Options{URL: h.url, WeChat: phone.Simulated(s), OfficialAccounts: f.OfficialAccounts, OpenWeixin: s.BaseURL()}
+	o := phone.Options{URL: h.url, WeChat: phone.Simulated(s), OfficialAccounts: f.OfficialAccounts, OpenWeixin: s.BaseURL(), InsuranceAppID: sim.InsuranceAppID}
 	for _, m := range f.MiniPrograms {
 		o.MiniPrograms = append(o.MiniPrograms, phone.MiniProgram{AppID: m.AppID, Name: m.Name, Files: os.DirFS(m.Dir)})
 	}

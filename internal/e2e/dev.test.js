@@ -191,6 +191,26 @@ test("an insured visit in the mini program", async (t) => {
   clean(p);
 });
 
+test("an insured visit by the insurance mini program", async (t) => {
+  const p = await visit(t, "alice");
+  await p.open("miniprogram|wxm000000000000001");
+  await p.frame().getByText("By the insurance mini program").getByRole("button", { name: "Pay" }).click();
+  await p.frame().locator("#pay").click();
+  const go = p.page.getByText("Go to insurance pay");
+  await go.click(); // WeChat opens another mini program from a tap alone
+  await p.sheet("allow");
+  await p.page.locator("#sheet .sum").getByText("¥120.00").waitFor();
+  await p.shot("redirect-cashier");
+  await p.sheet("wrong");
+  await p.page.locator("#sheet .bad").waitFor();
+  await p.sheet("pay");
+  await p.sheet("done");
+  await p.frame().locator("#state").getByText("paid", { exact: true }).waitFor();
+  await p.frame().locator("#refund").click();
+  await p.frame().locator("#state").getByText("refunded", { exact: true }).waitFor();
+  clean(p);
+});
+
 // The pictures of the README and the docs, as scripts/pictures.sh makes them.
 test("pictures", { skip: !PICTURES && "scripts/pictures.sh makes them" }, async (t) => {
   for (const [language, locale] of [["en", "en-US"], ["zh", "zh-CN"]]) {

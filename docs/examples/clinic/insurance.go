@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 // insurance is what the bureau said of a visit, once the patient has let it. Its zero value is a visit without insurance.
 type insurance struct {
 	Insured    bool
+	Redirect   bool   // by the insurance mini program (medical insurance 1.0), where the patient authorizes it
 	Checkout   string // where the patient goes on
 	authorized time.Time
 	Medical    struct {
@@ -43,7 +45,8 @@ const total, gov, account, cash = 12000, 7000, 2000, 3000
 // authorizationLife is less than the bureau's, which is minutes.
 const authorizationLife = 4 * time.Minute
 
-const insurancePages = `{{define "insurance"}}{{if .Insured}}<form method="post" action="/insured"><p>医保门诊 Insured visit ¥120.00 <button>去支付 Pay</button></p></form>{{end}}
+const insurancePages = `{{define "insurance"}}{{if .Insured}}<form method="post" action="/insured"><p>医保门诊 Insured visit ¥120.00 <button>去支付 Pay</button></p></form>
+<form method="post" action="/insured?redirect=1"><p>医保门诊（医保小程序）By the insurance mini program ¥120.00 <button>去支付 Pay</button></p></form>{{end}}
 {{with .Authorize}}<h2>医保授权 Insurance authorization</h2><p>统筹基金 Fund ¥70.00 · 个人账户 Account ¥20.00 · 自费 You ¥30.00</p>
 <form method="post"><button id="authorize">授权并返回支付 Authorize and go back</button></form>{{end}}{{end}}
 {{define "refund"}}{{if and .Insured (eq .State "paid")}}<form method="post" action="/visits/{{.Reference}}/refund"><button id="refund">退费 Refund</button></form>{{end}}{{end}}`
@@ -61,7 +64,8 @@ func (s *shop) takeInsurance(mux *http.ServeMux) {
 
 // buyInsured makes an order with a bill, which only the patient may pay, and sends them to its checkout.
 func (s *shop) buyInsured(w http.ResponseWriter, r *http.Request) {
-	v := &visit{Reference: "insured-" + rand.Text(), Service: "医保门诊 Insured visit", Fen: total, State: "open", insurance: insurance{Insured: true}}
+	v := &visit{Reference: "insured-" + rand.Text(), Service: "医保门诊 Insured visit", Fen: total, State: "open"}
+	v.Insured, v.Redirect = true, r.FormValue("redirect") != ""
 	s.mu.Lock()
 	s.visits[v.Reference] = v
 	s.mu.Unlock()
@@ -80,6 +84,9 @@ func (s *shop) buyInsured(w http.ResponseWriter, r *http.Request) {
 		log.Print(err)
 		http.Error(w, "暂时无法下单，请稍后再试 / Please try again later", http.StatusBadGateway)
 		return
+	}
+	if v.Redirect { // through which entry, where another would be chosen
+		order.CheckoutURL += "?" + url.Values{"entry": {os.Getenv("CLINIC_REDIRECT_ENTRY")}}.Encode()
 	}
 	http.Redirect(w, r, order.CheckoutURL, http.StatusSeeOther)
 }
@@ -123,7 +130,12 @@ func (s *shop) prepare(w http.ResponseWriter, r *http.Request) {
 	if v := s.visits[asked.Data.Order.Reference]; v != nil && v.Insured {
 		v.Checkout = asked.Data.CheckoutURL
 		said["medical"] = v.Medical
-		if time.Since(v.authorized) > authorizationLife {
+		if v.Redirect {
+			if v.authorized.IsZero() {
+				v.authorized = time.Now()
+			}
+			said["medical"] = map[string]any{"serial_no": v.Reference[:20], "ordered_at": v.authorized}
+		} else if time.Since(v.authorized) > authorizationLife {
 			said = map[string]any{"go_to": s.self + "/visits/" + v.Reference + "/authorize"}
 		}
 	}
@@ -184,7 +196,9 @@ func (s *shop) giveBack(ctx context.Context, v visit) error {
 		BureauRefundNo string    `json:"bureau_refund_no"`
 		RefundedAt     time.Time `json:"refunded_at"`
 	}
-	if err := s.ask(ctx, "/refunds", map[string]any{"pay_order_id": v.Medical.PayOrderID, "gov": gov, "self": account}, &back); err != nil {
+	if v.Redirect { // the simulated bureau knows nothing of these
+		back.BureauRefundNo, back.RefundedAt = "REF-"+v.Reference, time.Now()
+	} else if err := s.ask(ctx, "/refunds", map[string]any{"pay_order_id": v.Medical.PayOrderID, "gov": gov, "self": account}, &back); err != nil {
 		return err
 	}
 	_, err = s.call(ctx, "/v1/refunds/"+made.Number+"/legs/insurance", map[string]any{

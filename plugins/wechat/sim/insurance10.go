@@ -294,6 +294,19 @@ func (s *Simulator) FailInsurance10(p Insurance10Pay) (Insurance10, error) {
 	})
 }
 
+// DivideInsurance10 is the bureau dividing a payment in another way than the hospital asked for.
+func (s *Simulator) DivideInsurance10(number string, cash, insured int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.world.insurance {
+		if i.Number == number && i.State == "NOTPAY" {
+			i.Cash, i.Insured, i.Total = cash, insured, cash+insured
+			return nil
+		}
+	}
+	return &Refused{ReasonUnknown, "订单不存在：" + number}
+}
+
 // OpenInsurance10 is the payer seeing what is to be paid, and perhaps leaving: nothing changes.
 func (s *Simulator) OpenInsurance10(p Insurance10Pay) (Insurance10, error) {
 	return s.inInsuranceApp(p, nil)

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
-	"hash"
 	"io"
 	"maps"
 	"slices"
@@ -38,7 +37,7 @@ func (m v2) signature(how, key string) string {
 			text = append(text, name+"="+m[name])
 		}
 	}
-	var sum hash.Hash = md5.New()
+	sum := md5.New()
 	if how == signHMAC {
 		sum = hmac.New(sha256.New, []byte(key))
 	}

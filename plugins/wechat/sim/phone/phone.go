@@ -40,6 +40,8 @@ type Options struct {
 	// OpenWeixin is where the sites believe open.weixin.qq.com to be, as scheme://host[:port], beside that address itself; empty:
 	// nowhere else. A page that sends its payer there is led to the phone's own authorization.
 	OpenWeixin string
+	// InsuranceAppID is the mini program of medical insurance 1.0, which the phone plays itself; empty: there is none.
+	InsuranceAppID string
 	// Client reaches the sites; nil is one with a time limit of 30 s.
 	Client *http.Client
 }
@@ -190,7 +192,7 @@ func (p *Phone) state(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, map[string]any{"persons": persons, "official_accounts": p.options.OfficialAccounts,
-		"mini_programs": p.options.MiniPrograms, "sites": p.options.Sites, "offline": p.offline.Load()})
+		"mini_programs": p.options.MiniPrograms, "sites": p.options.Sites, "offline": p.offline.Load(), "insurance_app_id": p.options.InsuranceAppID})
 }
 
 // miniProgram gives a mini program's text files by path.

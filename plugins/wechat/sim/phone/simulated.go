@@ -28,8 +28,11 @@ func (s simulated) AuthorizationCode(_ context.Context, appID, person, scope str
 }
 
 func (s simulated) Cashier(_ context.Context, person string, h HandOff) (Bill, error) {
-	if h.MixTradeNo != "" {
+	switch {
+	case h.MixTradeNo != "":
 		return s.insuranceBill(person, h)
+	case h.PayURL != "":
+		return s.insuranceAppBill(person, h)
 	}
 	p, err := s.pay(person, h)
 	if err != nil {
@@ -40,22 +43,28 @@ func (s simulated) Cashier(_ context.Context, person string, h HandOff) (Bill, e
 }
 
 func (s simulated) Pay(_ context.Context, person string, h HandOff) error {
-	if h.MixTradeNo != "" {
+	switch {
+	case h.MixTradeNo != "":
 		return s.insure(person, h, s.sim.PayMedIns)
+	case h.PayURL != "":
+		return s.inInsuranceApp(person, h, s.sim.PayInsurance10)
 	}
 	return s.act(person, h, s.sim.Pay)
 }
 
-func (s simulated) WrongPassword(_ context.Context, person string, h HandOff) error {
-	if h.MixTradeNo != "" {
-		return s.insure(person, h, s.sim.CancelMedIns) // as with a cancel, nothing changes
+func (s simulated) WrongPassword(ctx context.Context, person string, h HandOff) error {
+	if h.MixTradeNo != "" || h.PayURL != "" {
+		return s.Cancel(ctx, person, h) // as with a cancel, nothing changes
 	}
 	return s.act(person, h, s.sim.FailPayment)
 }
 
 func (s simulated) Cancel(_ context.Context, person string, h HandOff) error {
-	if h.MixTradeNo != "" {
+	switch {
+	case h.MixTradeNo != "":
 		return s.insure(person, h, s.sim.CancelMedIns)
+	case h.PayURL != "":
+		return s.inInsuranceApp(person, h, s.sim.OpenInsurance10)
 	}
 	return s.act(person, h, s.sim.CancelPayment)
 }
@@ -74,6 +83,19 @@ func (s simulated) insuranceBill(person string, h HandOff) (Bill, error) {
 	return Bill{
 		Merchant: sheet.Merchant, Description: sheet.Description, Amount: sheet.Insured + sheet.Cash, Insured: sheet.Insured, Cash: sheet.Cash,
 	}, told(err)
+}
+
+// insuranceAppBill is what the insurance mini program shows.
+func (s simulated) insuranceAppBill(person string, h HandOff) (Bill, error) {
+	openID, _ := s.sim.OpenID(h.AppID, person)
+	i, err := s.sim.OpenInsurance10(sim.Insurance10Pay{PayURL: h.PayURL, OpenID: openID})
+	return Bill{Merchant: i.MchID, Description: i.Body, Amount: i.Total, Insured: i.Insured, Cash: i.Cash}, told(err)
+}
+
+func (s simulated) inInsuranceApp(person string, h HandOff, do func(sim.Insurance10Pay) (sim.Insurance10, error)) error {
+	openID, _ := s.sim.OpenID(h.AppID, person)
+	_, err := do(sim.Insurance10Pay{PayURL: h.PayURL, OpenID: openID})
+	return told(err)
 }
 
 func (s simulated) insure(person string, h HandOff, do func(sim.MedInsPay) (sim.MedIns, error)) error {

@@ -51,6 +51,9 @@ type HandOff struct {
 	PaySign   string `json:"paySign"`
 	// MixTradeNo names a mixed insurance payment (wx.requestMedicalInsurancePay); the rest is then its self-paid part or empty.
 	MixTradeNo string `json:"mixTradeNo,omitempty"`
+	// PayURL is the path that the insurance mini program was opened with (medical insurance 1.0); the rest is then empty, and AppID
+	// whom the payer came from.
+	PayURL string `json:"payUrl,omitempty"`
 }
 
 // Bill is what the pay sheet shows.

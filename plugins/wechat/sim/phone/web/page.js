@@ -330,6 +330,11 @@
         return (await sheet(lines, buttons)) === "allow";
       },
       async otherApp({ appId: id, path }) {
+        if (id === state.insurance_app_id) { // 1.0: there one pays, or not, and comes back
+          const { word } = await cashier({ appId, payUrl: path });
+          log("info", `${id}: ${word}`);
+          return {};
+        }
         const word = await sheet([["h2", "", text("other_app", { id })], ["p", "", path]], [["finish", text("finish"), true], ["back", text("come_back")]]);
         return word === "finish" ? { finished: true } : {};
       },
