@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
+	"github.com/paybridge/paybridge/ports"
 )
 
 // ForgetPersons takes names and identity numbers out of bills and payments (ports.Store). What changed meanwhile is left for the
@@ -54,6 +55,9 @@ func (s *Store) forgetPersons(ctx context.Context, row orderRow) error {
 			if _, err := t.tx.NewUpdate().Table("payments").Set("details = ?", details).Where("number = ? and details = ?", r.Number, r.Details).Exec(ctx); err != nil {
 				return failed(err, "take the persons out of payment %s", r.Number)
 			}
+			if err := t.forgetMessages(ctx, r); err != nil {
+				return err
+			}
 		}
 		_, err := t.tx.NewUpdate().Table("orders").Set("bill = ?, persons_at = null", bill).Where("number = ? and bill = ?", row.Number, row.Bill).Exec(ctx)
 		if err != nil {
@@ -61,6 +65,17 @@ func (s *Store) forgetPersons(ctx context.Context, row orderRow) error {
 		}
 		return nil
 	})
+}
+
+// forgetMessages takes out what the provider's messages about a payment said, which may tell who was treated: that they came, and what
+// was decided by them, stays.
+func (t *tx) forgetMessages(ctx context.Context, p paymentRow) error {
+	_, err := t.tx.NewUpdate().Table("inbox").Set("facts = '', body = ''").Where("account = ?", p.Account).Where("number = ?", p.OutTradeNo).
+		Where("verdict <> ?", string(ports.VerdictUnmatched)).Exec(ctx)
+	if err != nil {
+		return failed(err, "take the persons out of the messages about payment %s", p.Number)
+	}
+	return nil
 }
 
 func (s *Store) sealed(about string, v any) (string, error) {

@@ -235,6 +235,7 @@ create table inbox (
 );
 create index inbox_due on inbox (due) where due is not null;
 create index inbox_notices on inbox (number) where verdict = 'notice';
+create index inbox_of_payment on inbox (account, number);
 create index inbox_claimed on inbox (account, claimed_until) where claimed_until is not null;
 
 -- Messages that were not believed: only how many, never what.

@@ -98,7 +98,7 @@ func conflict(p *probe) {
 	p.created(one, r)
 	other := proto.CloneOf(r)
 	other.Amount = p.amount(r.GetAmount().GetMinor() + 1)
-	other.Legs[0].Amount = other.GetAmount()
+	other.Legs[0].Amount, other.Details = other.GetAmount(), p.details(other.GetAmount().GetMinor())
 	a, err := p.create(p.ctx, one, other)
 	p.conflicts("CreatePayment with another amount", a.GetOutcome(), err)
 	if l := p.ledger(r); l.Amount != r.GetAmount().GetMinor() {

@@ -3,11 +3,13 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -51,7 +53,26 @@ func (p *probe) payment(r fixture.Route) *pb.CreatePaymentRequest {
 		Call: p.call(r), Number: n, Amount: amount, Description: "Conformance " + n[:6], Payer: &pb.Payer{Openid: r.Openid},
 		TimeExpire: timestamppb.New(time.Now().Add(30 * time.Minute).Truncate(time.Second)),
 		Legs:       []*pb.Leg{{LegId: "self", Kind: "self", Amount: amount}},
+		Details:    p.details(amount.GetMinor()),
 	}
+}
+
+// details are what the fixture says that a payment needs beside its amount; nil: nothing.
+func (p *probe) details(minor int64) *pb.Details {
+	d, ok := p.fixture.(fixture.Detailed)
+	if !ok {
+		return nil
+	}
+	text, err := d.Details(p.ctx, minor)
+	if errors.Is(err, fixture.ErrUnsupported) {
+		return nil
+	}
+	p.played("details", err)
+	details := new(pb.Details)
+	if err := protojson.Unmarshal(text, details); err != nil {
+		p.fatal("the fixture's details are no providerv1.Details: %v", err)
+	}
+	return details
 }
 
 func (p *probe) amount(minor int64) *pb.Amount {

@@ -51,6 +51,10 @@ var forms = map[string]*regexp.Regexp{
 	"sub_openid":             regexp.MustCompile(`^o.{27}$`),
 	"out_trade_no":           regexp.MustCompile(`^[0-9A-Za-z_\-|*]{6,32}$`),
 	"out_refund_no":          regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`),
+	"mix_trade_no":           regexp.MustCompile(`^[0-9]{30}$`),
+	"pay_order_id":           regexp.MustCompile(`^ORD[0-9]+$`),
+	"pay_auth_no":            regexp.MustCompile(`^AUTH[0-9]+$`),
+	"paid_time":              regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00$`),
 	"attach":                 regexp.MustCompile(``),
 }
 

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -292,7 +294,7 @@ func (w *world) keepMedIns(m *MedIns) {
 }
 
 // shownMedIns is the payment as an answer shows it: its states, and the order without persons. s.mu is held.
-func (w *world) shownMedIns(m *MedIns) map[string]any {
+func (w *world) shownMedIns(m *MedIns) shownMedIns {
 	shown, _ := decode([]byte(m.Echo))
 	shown["mix_trade_no"], shown["mix_pay_status"] = m.MixTradeNo, m.State
 	shown["self_pay_status"], shown["med_ins_pay_status"] = m.SelfState, m.InsState
@@ -309,7 +311,30 @@ func (w *world) shownMedIns(m *MedIns) map[string]any {
 		shown["paid_time"] = onWire(m.PaidAt)
 		shown["passthrough_response_content"] = "{}"
 	}
-	return shown
+	return shownMedIns(shown)
+}
+
+// shownMedIns is written in WeChat's order: its numbers and states, then the order as it was asked for, without persons.
+type shownMedIns map[string]any
+
+// shownFirst is what comes before the order's own fields.
+var shownFirst = []string{
+	"mix_trade_no", "mix_pay_status", "self_pay_status", "med_ins_pay_status", "paid_time", "passthrough_response_content", "med_ins_fail_reason",
+}
+
+// MarshalJSON writes the fields that there are.
+func (m shownMedIns) MarshalJSON() ([]byte, error) {
+	names := slices.Clone(shownFirst)
+	for _, f := range medInsFields {
+		names = append(names, f.path)
+	}
+	var b bytes.Buffer
+	for _, name := range names {
+		if value, there := m[name]; there {
+			fmt.Fprintf(&b, ",%q:%s", name, compact(value))
+		}
+	}
+	return append(append([]byte("{"), bytes.TrimPrefix(b.Bytes(), []byte(","))...), '}'), nil
 }
 
 // medInsByNumber answers GET /v3/med-ins/orders/out-trade-no/{out_trade_no}.

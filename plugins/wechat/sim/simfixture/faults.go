@@ -21,7 +21,12 @@ func identify(r *http.Request, body []byte) (fixture.Call, string, bool) {
 	_ = json.Unmarshal(body, &names) // a query has no body
 	at := r.URL.Path
 	pay := strings.HasPrefix(at, "/v3/pay/")
+	insured := strings.HasPrefix(at, "/v3/med-ins/orders")
 	switch {
+	case insured && r.Method == http.MethodPost:
+		return fixture.Create, names.Trade, true
+	case insured:
+		return fixture.Query, path.Base(at), true
 	case pay && strings.HasSuffix(at, "/close"):
 		return fixture.Close, path.Base(path.Dir(at)), true
 	case pay && r.Method == http.MethodPost:
@@ -78,11 +83,16 @@ func (p *Provider) Next(_ context.Context, n fixture.Next) error {
 		return p.faults.Set(n)
 	}
 	r, ok := refusals[n.Reason][n.Call]
+	at := paths[n.Call]
+	if p.insured && n.Call == fixture.Query {
+		at = "GET /v3/med-ins/"
+		ok = ok && n.Reason != "NOT_FOUND" // then the trade of the cash is asked about, and is there
+	}
 	if !ok {
 		return fmt.Errorf("%w: a refusal of %s for %s", fixture.ErrUnsupported, n.Call, n.Reason)
 	}
 	_, err := p.sim.AddFault(sim.Fault{
-		Kind: sim.Refusal, Path: paths[n.Call], Number: n.Number, Count: 1, Status: r.status, Code: r.code, Message: "conformance",
+		Kind: sim.Refusal, Path: at, Number: n.Number, Count: 1, Status: r.status, Code: r.code, Message: "conformance",
 	})
 	return err
 }

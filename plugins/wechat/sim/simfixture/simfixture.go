@@ -24,8 +24,9 @@ const (
 
 // Provider is a simulated WeChat that tells nobody anything by itself. Close it.
 type Provider struct {
-	sim    *sim.Simulator
-	faults fixture.Faults
+	insured bool // payments are bills in medical insurance's form
+	sim     *sim.Simulator
+	faults  fixture.Faults
 
 	mu   sync.Mutex
 	keys map[string][]string // APIv3 keys of a merchant, the newest last
@@ -48,6 +49,26 @@ func Start(ctx context.Context) (*Provider, error) {
 		p.keys[mchID] = []string{s.Merchant(mchID).APIv3Key}
 	}
 	return p, s.SetFaults(sim.Fault{Kind: sim.CallbackLost})
+}
+
+// StartInsured starts one whose payments are bills that are paid in cash alone, by medical insurance 2.0.
+func StartInsured(ctx context.Context) (*Provider, error) {
+	p, err := Start(ctx)
+	if err == nil {
+		p.insured = true
+	}
+	return p, err
+}
+
+// Details are a bill in cash alone (fixture.Detailed). The person is made up.
+func (p *Provider) Details(_ context.Context, minor int64) (json.RawMessage, error) {
+	if !p.insured {
+		return nil, fmt.Errorf("%w: payments by prepay id have no details", fixture.ErrUnsupported)
+	}
+	return json.Marshal(map[string]any{"medical": map[string]any{
+		"order_type": "REG_PAY", "serial_no": "S0001", "city_id": "530100", "institution_name": "First Hospital", "institution_no": "530100001",
+		"cash": minor, "person": map[string]any{"name": "测试甲", "id_number": "440300190001011237", "card_type": "ID_CARD"},
+	}})
 }
 
 // Close ends the simulator.
@@ -100,6 +121,10 @@ func (p *Provider) account(mchID string) fixture.Account {
 
 // Pay is the payer paying.
 func (p *Provider) Pay(_ context.Context, t fixture.Trade) error {
+	if p.insured {
+		_, err := p.sim.PayMedIns(sim.MedInsPay{OutTradeNo: t.Number})
+		return err
+	}
 	_, err := p.sim.Pay(sim.Pay{OutTradeNo: t.Number, MchID: t.MchID})
 	return err
 }
@@ -146,6 +171,11 @@ func (p *Provider) Notification(_ context.Context, w fixture.Wanted) (n fixture.
 	number := w.Trade.Number
 	if w.Refund != "" {
 		number = w.Refund
+	}
+	for _, m := range p.sim.Ledger().MedIns {
+		if p.insured && m.OutTradeNo == number { // the whole's message, not the trade's of its cash
+			number = m.MixTradeNo
+		}
 	}
 	_, header, body, err := p.sim.SignedCallback(w.Trade.MchID, number, fault)
 	if err != nil {
