@@ -126,7 +126,6 @@ if [ -z "$started" ]; then
 fi
 cd "$cd_back"
 
-export PAYBRIDGE_TEST_POSTGRES_BIN="$binaries" # pg_dump is there
 export PAYBRIDGE_TEST_POSTGRES_DSN="postgres://paybridge:$password@127.0.0.1:$port/postgres?sslmode=disable"
 
 # In a process group of its own, so that a signal reaches COMMAND and all that it started, and the server is

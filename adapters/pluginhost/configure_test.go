@@ -230,7 +230,7 @@ func TestEntriesAreHeldAgainstTheirSchema(t *testing.T) {
 	for options, want := range map[string]string{
 		``:                    "",
 		`{"goods_tag": "A"}`:  "",
-		`{"goods-tag": "A"}`:  "entry oa: /goods-tag is unknown; known here: goods_tag",
+		`{"goods-tag": "A"}`:  "entry oa: /goods-tag is unknown; known here: goods_tag, mode",
 		`{"goods_tag": 4711}`: "entry oa: /goods_tag must be of type string, not number",
 	} {
 		err := h.CheckEntry("unruly", "oa", []byte(options))

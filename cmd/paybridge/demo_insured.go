@@ -50,7 +50,7 @@ func (d *demo) insuredBill(ctx context.Context, reference string, b clinicBill) 
 		bill["payer"], authorization["payer"] = payer, named(payer)
 	}
 	var order, payment answer
-	err := d.step(ctx, b.what+": the clinic makes an order", http.MethodPost, d.api+"/v1/orders", map[string]any{
+	err := d.step(ctx, b.what+": the order is made", http.MethodPost, d.api+"/v1/orders", map[string]any{
 		"reference": reference, "amount": total, "description": "Outpatient visit", "payer": map[string]string{"policy": "named", "id": devPayer}, "bill": bill,
 	}, &order, "open")
 	if err != nil {
