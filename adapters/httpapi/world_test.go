@@ -65,7 +65,7 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 	all := []string{"pay", "read", "refund", "identity"}
 	_, err := db.ApplySettings(t.Context(), "test", "1", ports.SettingsContent{
 		Apps: []ports.App{
-			{Name: "clinic", Entries: []string{"official-account", "second-account", "mini-program"}, Keys: []ports.AppKey{
+			{Name: "clinic", Entries: []string{"official-account", "second-account", "mini-program", "insured"}, Keys: []ports.AppKey{
 				{ID: "all", Hash: hashed(clinicKey), Scopes: all}, {ID: "reads", Hash: hashed(clinicReads), Scopes: []string{"read"}},
 			}, Webhook: &ports.Webhook{URL: "https://clinic.example/events", Secrets: []string{"env:CLINIC"}, Version: 1}},
 			{Name: "shop", Entries: []string{"official-account", "mini-program"}, Keys: []ports.AppKey{{ID: "all", Hash: hashed(shopKey), Scopes: all}, {ID: "none", Hash: hashed(mayNothing)}}},
@@ -73,9 +73,13 @@ func start(t *testing.T, change ...func(*PublicOptions)) *world {
 		Entries: []ports.Entry{
 			{Name: "official-account", Provider: "channel", Account: "hospital", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "01", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
 			{Name: "mini-program", Provider: "channel", Account: "hospital", AppID: "wxm", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, Secret: "env:WXM"},
+			{Name: "insured", Provider: "insurance", Account: "hospital-insurance", AppID: "wxa", OpenIDKind: pay.OpenIDDirect, Method: "03", NotifyBase: "https://pay.example", LatePay: pay.LateRefund},
 			{Name: "second-account", Provider: "channel", Account: "hospital", AppID: "wxb", OpenIDKind: pay.OpenIDDirect, Method: "02", NotifyBase: "https://pay.example", LatePay: pay.LateRefund, FulfilmentDays: 3},
 		},
-		Accounts: []ports.Account{{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)}},
+		Accounts: []ports.Account{
+			{Name: "hospital", Provider: "channel", MchID: "1900000001", Config: json.RawMessage(`{}`)},
+			{Name: "hospital-insurance", Provider: "insurance", MchID: "1900000001", Config: json.RawMessage(`{}`)},
+		},
 	}, time.Now())
 	w.gateway.Identity = noWeChat(t)
 	if err != nil {
@@ -389,8 +393,8 @@ func (c *channel) For(pay.Route) (ports.Provider, error) {
 	return c, nil
 }
 
-func (c *channel) Policy(string) (pay.Policy, error) {
-	return pay.Policy{Renewable: true, RefundCount: 50}, nil
+func (c *channel) Policy(provider string) (pay.Policy, error) {
+	return pay.Policy{Renewable: true, RefundCount: 50, Insurance: provider == "insurance"}, nil
 }
 
 func (c *channel) ParseNotification(_ context.Context, provider, account string, m ports.RawMessage) (ports.Notification, error) {
@@ -440,6 +444,11 @@ func (c *channel) about(p pay.Payment) ports.PaymentAnswer {
 	}
 	if facts.State == pay.FactSucceeded {
 		facts.ProviderID, facts.PaidAt, facts.PayerTotal = "4200"+p.Number, time.Now(), p.Content.Amount.Minor
+	}
+	for _, leg := range p.Legs {
+		if p.Route.Policy.Insurance {
+			facts.Legs = append(facts.Legs, pay.LegFacts{ID: leg.ID, Kind: leg.Kind, Amount: leg.Amount, State: facts.State})
+		}
 	}
 	return ports.PaymentAnswer{Outcome: pay.Outcome{Verdict: pay.Accepted}, Facts: &facts, ProviderTime: at}
 }

@@ -1,7 +1,9 @@
 package pay
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/paybridge/paybridge/core/money"
@@ -27,6 +29,33 @@ func billHolds(b Bill, amount int64) bool {
 		wechat == b.Cash+added-taken &&
 		b.Total == b.Gov+b.Self+b.Other+wechat+taken &&
 		b.Total == b.Gov+b.Self+b.Other+b.Cash+added
+}
+
+// blamed are the fields of which the facts say that they are wrong.
+func blamed(b Bill, amount int64) (fields []string) {
+	add := func(wrong bool, field string) {
+		if wrong {
+			fields = append(fields, field)
+		}
+	}
+	var added, taken int64
+	for i, c := range b.Additions {
+		add(c.Fen < 1, fmt.Sprintf("bill.fees.additions[%d].amount", i))
+		added += c.Fen
+	}
+	for i, c := range b.Reductions {
+		add(c.Fen < 1, fmt.Sprintf("bill.fees.reductions[%d].amount", i))
+		taken += c.Fen
+	}
+	insured := b.Gov + b.Self + b.Other
+	add(b.Gov < 0, "bill.fees.gov")
+	add(b.Self < 0, "bill.fees.self")
+	add(b.Other < 0, "bill.fees.other")
+	add(b.Cash < 0, "bill.fees.cash")
+	add(b.Total < 0 || b.Total != insured+b.Cash+added, "bill.fees.total")
+	add(b.Cash+added < taken, "bill.fees.reductions")
+	add(amount != insured+b.Cash+added-taken, "amount")
+	return fields
 }
 
 // randomBill is valid in half of its draws; in the others one number is moved.
@@ -71,6 +100,9 @@ func TestTenThousandBillsAgainstTheFacts(t *testing.T) {
 			t.Fatalf("seed %d, bill %d: %+v of %d: %q %q, and the facts say %v", seed, i, b, amount, field, problem, holds)
 		}
 		if !holds {
+			if wrong := blamed(b, amount); !slices.Contains(wrong, field) {
+				t.Fatalf("seed %d, bill %d: %+v of %d: %s is blamed, and the facts blame %v", seed, i, b, amount, field, wrong)
+			}
 			continue
 		}
 		good++

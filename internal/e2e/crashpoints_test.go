@@ -20,14 +20,14 @@ type act struct {
 	ends    func(w *world, order string) // waits until it has ended as it should, the payer tapping again where they would
 }
 
-// crashes is at which points each act can die.
+// crashes is at which points each act can die. An insured payment dies before its prepay, after it, after its checkpoint, and before and after the insurance order.
 var crashes = map[string][]act{
 	"after-intent-commit":       {closing, refunding, creating, insuring, fulfilling},
 	"after-provider-call":       {closing, refunding, creating, insuring, fulfilling},
 	"before-checkpoint-commit":  {insuring},
 	"after-checkpoint-commit":   {insuring},
-	"before-outcome-commit":     {closing, refunding, creating},
-	"after-outcome-commit":      {closing, refunding, creating},
+	"before-outcome-commit":     {closing, refunding, creating, insuring},
+	"after-outcome-commit":      {closing, refunding, creating, insuring},
 	"after-notification-commit": {settling, refundSettling},
 	"after-publish-commit":      {telling},
 	"after-event-sent":          {telling},

@@ -156,3 +156,45 @@ func TestR31_TheReportIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// The merchant has not enough to give the cash back: the insurance part goes on, and later the cash alone is sent again, under its number.
+func TestR33_TheCashFailsAndIsSentAgainAlone(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addInsurance()
+		w.start()
+		order, payment := w.paidBill("visit-1", true)
+		fault, err := w.sim.AddFault(sim.Fault{Kind: sim.Refusal, Path: "POST /v3/refund/domestic/refunds", Status: 403, Code: "NOT_ENOUGH", Message: "基本账户余额不足，请充值后重新发起"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refund := w.want(w.api("POST", "/v1/payments/"+payment+"/refunds", map[string]any{"reference": "back", "amount": 1000}), http.StatusAccepted).Number
+		w.want(w.api("POST", "/v1/refunds/"+refund+"/legs/insurance", atBureau(refund[25:], 500, 150, 50)), http.StatusAccepted)
+		reports := func() (all []sim.MedInsReport) {
+			for _, m := range w.sim.Ledger().MedIns {
+				all = append(all, m.Reports...)
+			}
+			return all
+		}
+		await(t, "the insurance part is reported, and a person is told of the cash", func() error {
+			if a := w.api("GET", "/v1/refunds/"+refund, nil); len(reports()) != 1 || !strings.Contains(a.text, "needs_attention") || !strings.Contains(a.text, `"state":"succeeded"`) {
+				return fmt.Errorf("WeChat was told %+v, and the app %s", reports(), a)
+			}
+			return nil
+		})
+		if made, ok := w.sim.Ledger().Refund(refund); ok {
+			t.Errorf("WeChat has the refund %+v", made)
+		}
+		w.sim.ClearFault(fault.ID)
+		w.want(w.api("POST", "/v1/refunds/"+refund+"/retry", nil), http.StatusAccepted)
+		w.awaitState("/v1/refunds/"+refund, "succeeded")
+		w.awaitState("/v1/orders/"+order, "refunded")
+		if made, ok := w.sim.Ledger().Refund(refund); !ok || made.Amount != 300 {
+			t.Errorf("WeChat has the refund %+v", made)
+		}
+		if all := reports(); len(all) != 1 || all[0].Times != 1 || all[0].OutRefundNo != refund {
+			t.Errorf("WeChat was told %+v", all)
+		}
+		w.wantNoConflict()
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
 )
@@ -49,10 +50,15 @@ func clinicBill(cash bool) (bill map[string]any, amount int64) {
 }
 
 func (w *world) billOrder(reference string, cash bool) string {
+	return w.billOrderOf(payer, reference, cash)
+}
+
+// billOrderOf is a bill that the named payer alone may pay.
+func (w *world) billOrderOf(who, reference string, cash bool) string {
 	w.t.Helper()
 	bill, amount := clinicBill(cash)
 	a := w.api("POST", "/v1/orders", map[string]any{
-		"reference": reference, "amount": amount, "description": "门诊缴费", "bill": bill, "payer": map[string]string{"policy": "named", "id": payer},
+		"reference": reference, "amount": amount, "description": "门诊缴费", "bill": bill, "payer": map[string]string{"policy": "named", "id": who},
 	})
 	if a.status != http.StatusCreated {
 		w.t.Fatalf("order %s: %s", reference, a)
@@ -162,5 +168,37 @@ func TestBillsAreCheckedBeforeAnythingIsSent(t *testing.T) {
 		if made := w.sim.Ledger(); len(made.Trades)+len(made.MedIns) != 0 {
 			t.Errorf("WeChat has %+v", made)
 		}
+	})
+}
+
+// The message never comes: the payment is asked about 10 s after it was made, then after 30 s and 60 s, and on, until WeChat says that
+// it is paid.
+func TestR17_AnInsuredPaymentIsAskedFor(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		w.addInsurance()
+		w.fault(sim.Fault{Kind: sim.CallbackLost})
+		w.start()
+		order := w.billOrder("visit-1", true)
+		paid := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+		for _, after := range []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second} {
+			var wait time.Duration
+			await(t, "the next query is planned", func() error {
+				wait = time.Duration(db.count(t, "select coalesce(max(due - sent_at), 0) from payments where claimed_until is null and number = '"+paid.Number+"'")) * time.Microsecond
+				if wait < after-5*time.Second {
+					return fmt.Errorf("it is %s away", wait)
+				}
+				return nil
+			})
+			if wait > after+15*time.Second {
+				t.Errorf("the next query is %s after the create, want %s", wait, after)
+			}
+			w.dueNow("payments", paid.Number)
+		}
+		if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: paid.HandOff.Params}); err != nil {
+			t.Fatal(err)
+		}
+		w.dueNow("payments", paid.Number)
+		w.awaitState("/v1/orders/"+order, "paid")
 	})
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
@@ -85,5 +86,47 @@ func TestR09_AnOpenidOfThePartnersOtherApp(t *testing.T) {
 		if made := w.sim.Ledger().Trades; len(made) != 0 {
 			t.Errorf("WeChat has %+v", made)
 		}
+	})
+}
+
+// A sub merchant's insured bill: paid in both parts, told of by WeChat's callback, refunded in both, as the sub merchant's.
+func TestR13_ASubMerchantsInsuredBill(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addInsurance()
+		for _, m := range subMerchants {
+			m.mchID = subMerchants[0].mchID // WeChat wants an app of the sub merchant's
+			a := accountOf(w.sim, m.entry, partnerMchID)
+			a.Provider, a.SubMchID = insurance, m.mchID
+			w.setup.Accounts = append(w.setup.Accounts, a)
+			e := entryAt(w.setup.Entries[0].NotifyBase, m.entry, m.entry, m.app)
+			e.Provider, e.Method = insurance, "03"
+			if e.OpenIDKind = m.kind; m.kind == "sub" {
+				e.SpAppID = partnerApp
+			} else {
+				e.Options = map[string]any{"sub_appid": subApp}
+			}
+			w.addEntry(e)
+		}
+		w.start()
+		for _, m := range subMerchants {
+			order := w.billOrderOf(m.payer, "at "+m.entry, true)
+			body := w.insuredPay(true, func(a *sim.Authorization) { a.OpenID = m.payer })
+			body["entry"], body["payer"] = m.entry, map[string]string{"openid": m.payer}
+			paid := w.want(w.api("POST", "/v1/orders/"+order+"/payments", body), http.StatusCreated)
+			if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: paid.HandOff.Params, OpenID: m.payer}); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitState("/v1/orders/"+order, "paid")
+			refund := w.want(w.api("POST", "/v1/payments/"+paid.Number+"/refunds", map[string]any{"reference": "back", "amount": 1000}), http.StatusAccepted).Number
+			w.want(w.api("POST", "/v1/refunds/"+refund+"/legs/insurance", atBureau(refund[25:], 500, 150, 50)), http.StatusAccepted)
+			w.awaitState("/v1/refunds/"+refund, "succeeded")
+			w.awaitState("/v1/orders/"+order, "refunded")
+			if made, ok := w.sim.Ledger().Refund(refund); !ok || made.SubMchID != subMerchants[0].mchID || made.Amount != 300 {
+				t.Errorf("%s: WeChat made the refund %+v", m.entry, made)
+			}
+		}
+		w.awaitCount(0, "select count(*) from payments where disputed <> ''")
+		w.wantEachMoveOnce()
 	})
 }

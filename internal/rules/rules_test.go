@@ -42,8 +42,47 @@ func TestEveryBuiltRuleHasATest(t *testing.T) {
 	}
 }
 
+var namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+
+// What documents name as a proof is there.
+func TestEveryNamedTestExists(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	walk(t, func(path string) {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if fn, isFunc := d.(*ast.FuncDecl); isFunc && fn.Recv == nil {
+				there[fn.Name.Name] = true
+			}
+		}
+	})
+	named := 0
+	walkFiles(t, ".md", func(path string) {
+		text, err := os.ReadFile(path) //nolint:gosec // a file of this module
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
+			if named++; !there[m[1]] {
+				t.Errorf("%s names the test %s, which is not there", path, m[1])
+			}
+		}
+	})
+	if named < 50 {
+		t.Errorf("documents name %d tests: they are not read", named)
+	}
+}
+
 // walk calls f for each test file of the module but those of this package, whose rules are made up.
 func walk(t *testing.T, f func(path string)) {
+	t.Helper()
+	walkFiles(t, "_test.go", f)
+}
+
+func walkFiles(t *testing.T, suffix string, f func(path string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -51,10 +90,10 @@ func walk(t *testing.T, f func(path string)) {
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir() && slices.Contains([]string{".git", "bin", "data", "testdata"}, d.Name()),
+		case d.IsDir() && slices.Contains([]string{".git", "bin", "data", "testdata", "node_modules"}, d.Name()),
 			path == filepath.Join(root, "internal", "rules"):
 			return filepath.SkipDir
-		case strings.HasSuffix(path, "_test.go"):
+		case strings.HasSuffix(path, suffix):
 			f(path)
 		}
 		return nil

@@ -127,6 +127,9 @@ func check(r sdk.Create) (fees, error) {
 	if err := bureau(f.kind, *m); err != nil {
 		return f, err
 	}
+	if err := passedThrough(m.Passthrough); err != nil {
+		return f, err
+	}
 	if err := person("person", m.Person); err != nil {
 		return f, err
 	}
@@ -159,6 +162,20 @@ func texts(m sdk.Medical) error {
 		return not("order_type", "must be one of %s", strings.Join(orderTypes, ", "))
 	case len(m.Passthrough) > 0 && !json.Valid(m.Passthrough):
 		return not("passthrough", "must be JSON")
+	}
+	return nil
+}
+
+// passedThrough refuses what WeChat says itself to the bureau, and forbids to be passed through beside.
+func passedThrough(content json.RawMessage) error {
+	var given map[string]json.RawMessage
+	if json.Unmarshal(content, &given) != nil { // no object: nothing is named
+		return nil
+	}
+	for _, name := range []string{"pay_auth_no", "pay_ord_id", "setl_latlnt"} {
+		if _, there := given[name]; there {
+			return not("passthrough", "must not hold %s, which WeChat sends by itself", name)
+		}
 	}
 	return nil
 }

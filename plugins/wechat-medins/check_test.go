@@ -45,6 +45,7 @@ func TestViolationsNameTheirField(t *testing.T) {
 		{"institution.name", func(_ *sdk.Create, m *sdk.Medical) { m.InstitutionName = strings.Repeat("院", 43) }},
 		{"institution.number", func(_ *sdk.Create, m *sdk.Medical) { m.InstitutionNo = "" }},
 		{"passthrough", func(_ *sdk.Create, m *sdk.Medical) { m.Passthrough = []byte("{") }},
+		{"passthrough", func(_ *sdk.Create, m *sdk.Medical) { m.Passthrough = []byte(`{"a":1,"setl_latlnt":"102,25"}`) }},
 		{"pay_order_id", func(_ *sdk.Create, m *sdk.Medical) { m.PayOrderID = "" }},
 		{"pay_auth_no", func(_ *sdk.Create, m *sdk.Medical) { m.PayAuthNo = strings.Repeat("1", 41) }},
 		{"geo_location", func(_ *sdk.Create, m *sdk.Medical) { m.GeoLocation = "25.05" }},

@@ -54,15 +54,21 @@ func (w world) faults(rules ...sim.Fault) {
 
 func (w world) account(mode sdk.Mode) sdk.Account {
 	w.t.Helper()
-	m := w.sim.Merchant(merchant)
+	return w.accountOf("main", merchant, "", mode)
+}
+
+// accountOf is a merchant's own account, or a partner's for a sub merchant.
+func (w world) accountOf(name, mchID, subMchID string, mode sdk.Mode) sdk.Account {
+	w.t.Helper()
+	m := w.sim.Merchant(mchID)
 	config, err := json.Marshal(wechat.Config{
-		MchID: m.MchID, SerialNo: m.Serial, PrivateKey: m.PrivateKeyPEM, APIv3Keys: []string{m.APIv3Key},
+		MchID: m.MchID, SubMchID: subMchID, SerialNo: m.Serial, PrivateKey: m.PrivateKeyPEM, APIv3Keys: []string{m.APIv3Key},
 		PublicKeys: map[string]string{w.sim.PublicKeyID(): w.sim.PublicKeyPEM()},
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return sdk.Account{Name: "main", Generation: 1, Config: config, Mode: mode}
+	return sdk.Account{Name: name, Generation: 1, Config: config, Mode: mode}
 }
 
 func (w world) openid() string { return w.sim.Merchant(merchant).Apps[0].Users[0].OpenID }
@@ -143,13 +149,13 @@ func (w world) made(r sdk.Create) (sdk.Result, sdk.State) {
 }
 
 func (w world) query(r sdk.Create, s sdk.State) sdk.Result {
-	c := call()
+	c := r.Call
 	c.State = s
 	return w.QueryPayment(w.t.Context(), sdk.Query{Call: c, Number: r.Number, Legs: r.Legs})
 }
 
 func (w world) close(r sdk.Create, s sdk.State) sdk.Result {
-	c := call()
+	c := r.Call
 	c.State = s
 	return w.ClosePayment(w.t.Context(), sdk.Close{Call: c, Number: r.Number, Legs: r.Legs})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,7 +14,8 @@ import (
 type settings struct {
 	GoodsTag       string `json:"goods_tag"`
 	PayableMinutes int    `json:"payable_minutes"`
-	Mode           string `json:"mode"` // modeMixed when empty
+	Mode           string `json:"mode"`      // modeMixed when empty
+	SubAppID       string `json:"sub_appid"` // of modeMixed: the sub merchant's, where the route has none
 
 	// Of modeRedirect alone.
 	ReturnURL string `json:"return_url"` // where the payer comes back to, paid or not
@@ -62,7 +64,7 @@ func progressOf(s sdk.State) (p progress, err error) {
 }
 
 // order is the body of the second step. It depends on the call's content and the prepay id alone.
-func order(r sdk.Create, f fees, prepay wechat.Parties, prepayID string, test bool) wechat.MedInsOrder {
+func order(r sdk.Create, f fees, prepay wechat.Parties, prepayID string, s settings, test bool) wechat.MedInsOrder {
 	m := r.Details.Medical
 	o := wechat.MedInsOrder{
 		MixPayType: f.kind, OrderType: m.OrderType, AppID: prepay.AppID, OpenID: prepay.Payer.OpenID,
@@ -72,7 +74,7 @@ func order(r sdk.Create, f fees, prepay wechat.Parties, prepayID string, test bo
 		ChannelNo: m.ChannelNo, TestEnv: test,
 	}
 	if prepay.SubMchID != "" { // appid stays, and is the partner's; exactly one openid says whose page invokes
-		o.AppID, o.SubMchID, o.SubAppID = prepay.SpAppID, prepay.SubMchID, prepay.SubAppID
+		o.AppID, o.SubMchID, o.SubAppID = prepay.SpAppID, prepay.SubMchID, cmp.Or(r.Route.SubAppID, s.SubAppID)
 		o.OpenID, o.SubOpenID = prepay.Payer.SpOpenID, prepay.Payer.SubOpenID
 	}
 	if m.Payer != nil {

@@ -30,6 +30,9 @@ func (p plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 	if err != nil {
 		return notSent(err)
 	}
+	if r.Route.SubMchID != "" && r.Route.SubAppID == "" && s.SubAppID == "" {
+		return notSent(not("sub_appid", "is missing: WeChat wants the sub merchant's app id; give it in the entry's options"))
+	}
 	done, err := progressOf(r.State)
 	if err != nil {
 		return sdk.Indeterminate(err) // some step was made: a query tells which
@@ -45,7 +48,7 @@ func (p plugin) CreatePayment(ctx context.Context, r sdk.Create) sdk.Result {
 		return p.prepay(ctx, client, r, body)
 	}
 	mode, _ := p.modes.For(r.Route)
-	return p.insure(ctx, client, r, order(r, f, body.Parties, done.PrepayID, mode.Test), done, s)
+	return p.insure(ctx, client, r, order(r, f, body.Parties, done.PrepayID, s, mode.Test), done, s)
 }
 
 func notSent(err error) sdk.Result {

@@ -18,6 +18,11 @@ const mapping = "MAPPING.md"
 // rows are the cells of the table of MAPPING.md whose first heading is this one.
 func rows(t *testing.T, heading string) [][]string {
 	t.Helper()
+	return rowsOf(t, mapping, heading)
+}
+
+func rowsOf(t *testing.T, mapping, heading string) [][]string {
+	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash(mapping))
 	if err != nil {
 		t.Fatal(err)
@@ -280,6 +285,42 @@ func TestCodesAreComparedWithoutUnderscores(t *testing.T) {
 		e := &Error{Kind: Refused, Status: http.StatusInternalServerError, Code: code}
 		if e.meaning().verdict != sdk.VerdictRejected {
 			t.Errorf("%s is not known", code)
+		}
+	}
+}
+
+// What the codes of medical insurance become is said beside its plugin: the causes of 2.0 and the codes of 1.0.
+func TestTheCodesOfMedicalInsurance(t *testing.T) {
+	t.Parallel()
+	const mapping = "../wechat-medins/MAPPING.md"
+	names := maps.Clone(reasonNames)
+	names[sdk.AuthorizationExpired] = "AUTHORIZATION_EXPIRED"
+	for _, table := range []struct {
+		heading string
+		of      func(code string) sdk.Result
+		known   []string
+	}{
+		{"cause", func(code string) sdk.Result {
+			return outcome(&Error{Op: OpMedIns, Kind: Refused, Status: http.StatusBadRequest, Code: "PARAM_ERROR", RequestID: "0A-" + code})
+		}, slices.Collect(maps.Keys(medInsCauses))},
+		{"code of 1.0", func(code string) sdk.Result {
+			return PayInsuranceFailed(Answer{}, &Error{Op: OpInsurance, Kind: Refused, Status: http.StatusOK, Code: code})
+		}, slices.Collect(maps.Keys(payInsuranceReasons))},
+	} {
+		documented := map[string]bool{}
+		for _, row := range rowsOf(t, mapping, table.heading) {
+			want, _, _ := strings.Cut(row[1], ":")
+			for code := range strings.SplitSeq(row[0], ", ") {
+				documented[code] = true
+				if got := names[table.of(code).Reason]; got != want {
+					t.Errorf("%s %s: got %q, %s says %q", table.heading, code, got, mapping, want)
+				}
+			}
+		}
+		for _, code := range table.known {
+			if !documented[code] {
+				t.Errorf("%s %s is not in %s", table.heading, code, mapping)
+			}
 		}
 	}
 }

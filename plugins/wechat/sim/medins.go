@@ -261,6 +261,9 @@ func (w *world) mayInsure(c *call, m *MedIns, body content, persons map[string]M
 	if w.insured[tradeKey{m.MchID, m.OutTradeNo}] != nil {
 		return no(http.StatusBadRequest, "ALREADY_EXISTS", "商户订单号已存在", causeMedInsUsed)
 	}
+	if m.SubMchID != "" && m.SubAppID == "" {
+		return missing("body", "sub_appid", "子商户公众账号ID")
+	}
 	if (m.OpenID == "") == (m.SubOpenID == "") {
 		return no(http.StatusBadRequest, "PARAM_ERROR", "openid和sub_openid必须且只能传一个", causeMedInsSubOpenID)
 	}

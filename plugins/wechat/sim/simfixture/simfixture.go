@@ -80,9 +80,11 @@ func (p *Provider) About(context.Context) (a fixture.About, err error) {
 	for _, app := range []string{firstApp, secondApp} {
 		a.Routes = append(a.Routes, fixture.Route{Account: direct, AppID: app, OpenidKind: "direct", Openid: p.openid(direct, app)})
 	}
-	a.Routes = append(a.Routes, fixture.Route{
-		Account: partner, SubMchID: subMerchant, AppID: sp, SpAppID: sp, OpenidKind: "sp", Openid: p.openid(partner, sp),
-	}, fixture.Route{
+	byPartnersApp := fixture.Route{Account: partner, SubMchID: subMerchant, AppID: sp, SpAppID: sp, OpenidKind: "sp", Openid: p.openid(partner, sp)}
+	if p.insured { // which asks for the sub merchant's app id whoever's openid it is
+		byPartnersApp.SubAppID = subOwnApp
+	}
+	a.Routes = append(a.Routes, byPartnersApp, fixture.Route{
 		Account: partner, SubMchID: subMerchant, AppID: subOwnApp, SpAppID: sp, SubAppID: subOwnApp, OpenidKind: "sub", Openid: subPayer,
 	})
 	return a, nil
