@@ -44,35 +44,89 @@ func TestEveryBuiltRuleHasATest(t *testing.T) {
 
 var namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
 
-// What documents name as a proof is there.
+// What documents name as a proof is there, and runs.
 func TestEveryNamedTestExists(t *testing.T) {
 	t.Parallel()
-	there := map[string]bool{}
+	there := named{}
 	walk(t, func(path string) {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		source, err := os.ReadFile(path) //nolint:gosec // a file of this module
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range file.Decls {
-			if fn, isFunc := d.(*ast.FuncDecl); isFunc && fn.Recv == nil {
-				there[fn.Name.Name] = true
-			}
-		}
+		there.read(t, path, source)
 	})
-	named := 0
+	names := 0
 	walkFiles(t, ".md", func(path string) {
 		text, err := os.ReadFile(path) //nolint:gosec // a file of this module
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
-			if named++; !there[m[1]] {
-				t.Errorf("%s names the test %s, which is not there", path, m[1])
-			}
+		names += len(namedTest.FindAllString(string(text), -1))
+		for _, line := range there.judge(string(text)) {
+			t.Errorf("%s names %s", path, line)
 		}
 	})
-	if named < 50 {
-		t.Errorf("documents name %d tests: they are not read", named)
+	if names < 50 {
+		t.Errorf("documents name %d tests: they are not read", names)
+	}
+}
+
+// named is each test function there is, and whether one of that name runs.
+type named map[string]bool
+
+// read adds a test file's functions. A name that two packages have runs when one of them runs.
+func (n named) read(t *testing.T, path string, source []byte) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		if fn, isFunc := d.(*ast.FuncDecl); isFunc && fn.Recv == nil && fn.Body != nil {
+			n[fn.Name.Name] = n[fn.Name.Name] || !skips(fn.Body.List)
+		}
+	}
+}
+
+// judge says what is wrong with the tests that a document names, a line each.
+func (n named) judge(markdown string) (wrong []string) {
+	for _, m := range namedTest.FindAllStringSubmatch(markdown, -1) {
+		switch runs, there := n[m[1]]; {
+		case !there:
+			wrong = append(wrong, "the test "+m[1]+", which is not there")
+		case !runs:
+			wrong = append(wrong, "the test "+m[1]+", which is skipped whatever happens")
+		}
+	}
+	return wrong
+}
+
+func TestNamedTestsThatProveNothingAreFound(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, markdown, source string
+		want                   string // what is wrong, if anything
+	}{
+		{"it runs", "`TestPay`", `func TestPay(t *testing.T) { t.Log() }`, ""},
+		{"skipped on a condition", "`TestPay`", `func TestPay(t *testing.T) { if testing.Short() { t.Skip() } }`, ""},
+		{"only a subtest is skipped", "`TestPay`", `func TestPay(t *testing.T) { t.Run("a", func(t *testing.T) { t.Skip() }) }`, ""},
+		{"a skipped test that nobody names", "`TestPay`", "func TestPay(t *testing.T) {}\nfunc TestTap(t *testing.T) { t.Skip() }", ""},
+		{"a name that is no proof", "TestPay", ``, ""},
+
+		{"it is not there", "`TestPay`", `func TestTap(t *testing.T) {}`, "the test TestPay, which is not there"},
+		{"a method", "`TestPay`", `func (s suite) TestPay(t *testing.T) {}`, "the test TestPay, which is not there"},
+		{"skipped", "`TestPay`", `func TestPay(t *testing.T) { t.Skip("later") }`, "the test TestPay, which is skipped whatever happens"},
+		{"skipped after a step", "`TestPay`", `func TestPay(t *testing.T) { t.Parallel(); t.SkipNow() }`, "the test TestPay, which is skipped whatever happens"},
+		{"a skipped fuzz test", "`FuzzPay`", `func FuzzPay(f *testing.F) { f.Skipf("%d", 1) }`, "the test FuzzPay, which is skipped whatever happens"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			there := named{}
+			there.read(t, "a_test.go", []byte("package a\n"+row.source))
+			if got := strings.Join(there.judge(row.markdown), "\n"); got != row.want {
+				t.Errorf("found %q, want %q", got, row.want)
+			}
+		})
 	}
 }
 
