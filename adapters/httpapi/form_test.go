@@ -49,6 +49,8 @@ func TestBodies(t *testing.T) {
 		{"several at once", order, `{"reference":"","amount":-1,"description":"d"}`, "amount must be at least 1; reference must have at least 1 characters"},
 		{"a payment", payment, `{"entry":"official-account","payer":{"openid":"o1"},"client_ip":"2001:db8::1"}`, ""},
 		{"a payment's unknown field", payment, `{"entry":"e","gift":{}}`, "gift is not a field of this call"},
+		{"a payment's own amount", payment, `{"entry":"e","payer":{"openid":"o1"},"amount":1}`, "amount is not a field of this call"},
+		{"a payment's own merchant", payment, `{"entry":"e","payer":{"openid":"o1"},"mchid":"1900000109"}`, "mchid is not a field of this call"},
 		{"a payer without openid", payment, `{"entry":"e","payer":{}}`, "payer.openid is required"},
 		{"a refund", refund, `{"reference":"r","amount":5,"reason":"取消"}`, ""},
 		{"a refund by leg", refund, `{"reference":"r","amount":5,"legs":[]}`, "legs does not have the form that the API's description gives it"},

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -262,5 +263,21 @@ func TestR07_ACreateInFlightIsWaitedFor(t *testing.T) {
 	step, _, err := Attempt(Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}, Want{Entry: "oa", AppID: direct.AppID, OpenID: "o-1"}, now)
 	if err != nil || step != WaitForIt {
 		t.Errorf("got step %v, %v", step, err)
+	}
+}
+
+// WeChat's people find an exchange by its id alone: whoever is told of a refusal has it.
+func TestTheAlarmOfARefusalNamesTheRequest(t *testing.T) {
+	t.Parallel()
+	p := aPayment(pNumber, PaymentCreated)
+	p.Calling = true
+	refused := declined
+	refused.RequestID = "089BBA92AA0610E5-268892709"
+	d, err := Created(Rows{Order: anOrder(OrderOpen), Payments: []Payment{p}}, pNumber, Answer{Outcome: refused}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Alarms) != 1 || d.Alarms[0].Kind != AlarmProviderRejected || !strings.Contains(d.Alarms[0].What, refused.RequestID) {
+		t.Errorf("alarms %+v; want one with the request's id", d.Alarms)
 	}
 }
