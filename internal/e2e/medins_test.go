@@ -180,19 +180,21 @@ func TestR17_AnInsuredPaymentIsAskedFor(t *testing.T) {
 		w.fault(sim.Fault{Kind: sim.CallbackLost})
 		w.start()
 		order := w.billOrder("visit-1", true)
+		asked := time.Now() // or later, but before its next time is read
 		paid := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
 		for _, after := range []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second} {
-			var wait time.Duration
+			var due time.Time
 			await(t, "the next query is planned", func() error {
-				wait = time.Duration(db.count(t, "select coalesce(max(due - sent_at), 0) from payments where claimed_until is null and number = '"+paid.Number+"'")) * time.Microsecond
-				if wait < after-5*time.Second {
-					return fmt.Errorf("it is %s away", wait)
+				due = time.UnixMicro(int64(db.count(t, "select coalesce(max(due), 0) from payments where claimed_until is null and number = '"+paid.Number+"'")))
+				if due.Before(asked.Add(after)) {
+					return fmt.Errorf("it is due at %s, and was asked about after %s", due, asked)
 				}
 				return nil
 			})
-			if wait > after+15*time.Second {
-				t.Errorf("the next query is %s after the create, want %s", wait, after)
+			if latest := time.Now().Add(after); due.After(latest) {
+				t.Errorf("the next query is at %s, want %s after the last: %s at the latest", due, after, latest)
 			}
+			asked = time.Now()
 			w.dueNow("payments", paid.Number)
 		}
 		if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: paid.HandOff.Params}); err != nil {
