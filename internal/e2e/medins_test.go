@@ -204,3 +204,62 @@ func TestR17_AnInsuredPaymentIsAskedFor(t *testing.T) {
 		w.awaitState("/v1/orders/"+order, "paid")
 	})
 }
+
+// The bureau refuses after the password. The cash that was taken goes back once: by WeChat itself, or by the refund that the gateway
+// makes and tells the app of. The order can be paid anew.
+func TestR32_TheBureauRefusesAfterThePassword(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addInsurance()
+		app := w.receive(0).up()
+		w.start()
+		for _, byWeChat := range []bool{false, true} {
+			order := w.billOrder(fmt.Sprint("visit-", byWeChat), true)
+			failed := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+			if _, err := w.sim.FailMedIns(sim.MedInsPay{HandOff: failed.HandOff.Params, Reverse: byWeChat}); err != nil {
+				t.Fatal(err)
+			}
+			w.dueNow("payments", failed.Number) // no message tells of a failure
+			w.awaitState("/v1/payments/"+failed.Number, "failed")
+			w.awaitCount(1, "select count(*) from refunds where state = 'succeeded' and amount = 300 and payment = '"+failed.Number+"'")
+			made := 0
+			for _, r := range w.sim.Ledger().Refunds {
+				if r.OutTradeNo == failed.Number {
+					made++
+				}
+			}
+			if want := map[bool]int{false: 1, true: 0}[byWeChat]; made != want {
+				t.Errorf("given back by WeChat: %v: %d refunds were asked of it, want %d", byWeChat, made, want)
+			}
+			if !byWeChat {
+				app.await(order, "payment.failed", "refund.succeeded")
+			}
+			again := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+			if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: again.HandOff.Params}); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitState("/v1/orders/"+order, "paid")
+		}
+		w.wantNoConflict()
+	})
+}
+
+// After their days the persons of a paid bill are gone from a running gateway's rows, and the bill can be refunded all the same.
+func TestR45_PersonsGoAfterTheirDays(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db database) {
+		w := newWorld(t, db, refundSoon)
+		w.addInsurance()
+		w.start()
+		order, payment := w.paidBill("visit-1", true)
+		young, _ := w.paidBill("visit-2", true)
+		db.exec(t, fmt.Sprintf("update orders set persons_at = persons_at - %d where number = '%s'", (181*24*time.Hour).Microseconds(), order))
+		w.restart(func(*setup) {})
+		w.awaitCount(0, "select count(*) from orders where persons_at is not null and number = '"+order+"'")
+		w.awaitCount(1, "select count(*) from orders where persons_at is not null and number = '"+young+"'")
+		w.awaitCount(0, "select count(*) from inbox where number = '"+payment+"' and (body <> '' or facts <> '')")
+		refund := w.want(w.api("POST", "/v1/payments/"+payment+"/refunds", map[string]any{"reference": "back", "amount": 1000}), http.StatusAccepted).Number
+		w.want(w.api("POST", "/v1/refunds/"+refund+"/legs/insurance", atBureau(refund[25:], 500, 150, 50)), http.StatusAccepted)
+		w.awaitState("/v1/refunds/"+refund, "succeeded")
+		w.awaitState("/v1/orders/"+order, "refunded")
+	})
+}
