@@ -50,6 +50,7 @@ type Store interface {
 	Events
 	Alarms
 	Identities
+	Statements
 }
 
 // Tx reads under row locks, the order always first, and changes states by Apply alone.

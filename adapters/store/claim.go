@@ -28,6 +28,8 @@ var claimables = map[ports.Kind]claimable{
 
 	ports.KindDelivery: {"deliveries", "order_number", "app"},
 	ports.KindAlarm:    {"alarms", "id", "kind"},
+
+	ports.KindStatement: {"statements", "id", "account"},
 }
 
 // unclaimed is the condition that nobody calls a provider for a row.

@@ -20,6 +20,9 @@ func TestR35_ARowIsClaimedByOne(t *testing.T) {
 		if err := s.RaiseAlarm(t.Context(), pay.Alarm{Kind: "kind", Number: "1", What: "what"}, at); err != nil {
 			t.Fatal(err)
 		}
+		if err := s.PlanStatement(t.Context(), awaited("2026-11-01")); err != nil {
+			t.Fatal(err)
+		}
 		for kind, of := range claimables {
 			var key string
 			if err := s.db.QueryRowContext(t.Context(), "select "+of.key+" from "+of.table).Scan(&key); err != nil {

@@ -61,7 +61,11 @@ func (s *Store) Overdue(ctx context.Context, now time.Time) (overdue, tooLate ma
 		if kind == ports.KindOrder || kind == ports.KindFulfilment {
 			continue
 		}
-		if n, err = s.count(ctx, s.statement("select count(*) from "+of.table+" where due > ?", micros(now.Add(longestWait)))); err != nil {
+		longest := longestWait
+		if kind == ports.KindStatement { // planned as the day begins, and due at ten the next morning
+			longest += 12 * time.Hour
+		}
+		if n, err = s.count(ctx, s.statement("select count(*) from "+of.table+" where due > ?", micros(now.Add(longest)))); err != nil {
 			return nil, nil, failed(err, "count what is due too late in %s", of.table)
 		}
 		if n > 0 {

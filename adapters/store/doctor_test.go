@@ -76,8 +76,13 @@ func TestR40_OverdueRowsAreCounted(t *testing.T) {
 			}
 		}
 		none := map[ports.Kind]int{}
+		tomorrow := awaited("2026-11-01")
+		tomorrow.Due = at.Add(36 * time.Hour)
+		if err := s.PlanStatement(t.Context(), tomorrow); err != nil {
+			t.Fatal(err)
+		}
 		check(at.Add(5*time.Minute), none, none)
 		check(at.Add(7*time.Minute), map[ports.Kind]int{ports.KindInbox: 1}, none) // the payment is claimed by its request
-		check(at.Add(-25*time.Hour), none, map[ports.Kind]int{ports.KindInbox: 1, ports.KindPayment: 1})
+		check(at.Add(-25*time.Hour), none, map[ports.Kind]int{ports.KindInbox: 1, ports.KindPayment: 1, ports.KindStatement: 1})
 	})
 }

@@ -43,8 +43,8 @@ func (*recorder) AfterQuery(context.Context, *bun.QueryEvent) {}
 
 // readsAll finds the plan of a statement that reads a whole table.
 var readsAll = map[bool]*regexp.Regexp{
-	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|fulfilments|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens)\b.*`),
-	false: regexp.MustCompile(`(?m)^SCAN (orders|payments|refunds|fulfilments|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens|o|p|r|i|a|e|d|m|k|l|j|s|t|f|refund)( USING .*)?$`),
+	true:  regexp.MustCompile(`Seq Scan on (orders|payments|refunds|fulfilments|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens|statements|statement_sums|differences)\b.*`),
+	false: regexp.MustCompile(`(?m)^SCAN (orders|payments|refunds|fulfilments|inbox|audit|events|alarms|deliveries|identities|identity_ties|unionids|sessions|tokens|statements|statement_sums|differences|o|p|r|i|a|e|d|m|k|l|j|s|t|f|refund)( USING .*)?$`),
 }
 
 // Stored payments slow nothing down: whatever the store asks, and however it writes, it finds its rows by an index.
@@ -64,6 +64,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		apply(t, s, expected.Number, pay.Decision{NewFulfilments: []pay.Fulfilment{fulfilment}})
 		receive(t, s, message("due", ports.VerdictUnmatched))
 		fillPayers(t, s, 2000)
+		fillStatements(t, s, 12000)
 		exec(t, s, "analyze")
 
 		rec := &recorder{}
@@ -160,6 +161,27 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(recorded.Endpoints(t.Context()))
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Open: true, Limit: 10}))
 		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Before: 100, Limit: 10}))
+		ask(recorded.LastStatement(t.Context(), "account-1"))
+		ask(recorded.Statement(t.Context(), "account-1 2026-11-01"))
+		ask(recorded.Statements(t.Context(), ports.StatementQuery{Account: "account-1", Limit: 10}))
+		ask(recorded.Statements(t.Context(), ports.StatementQuery{Day: "2026-11-01", Open: true, Limit: 10}))
+		ask(recorded.Differences(t.Context(), ports.StatementQuery{Account: "account-1", Day: "2026-11-01", Open: true, Limit: 10}))
+		ask(recorded.Differences(t.Context(), ports.StatementQuery{Limit: 10}))
+		ask(recorded.Sums(t.Context(), "2026-11-01", "2026-11-01"))
+		ask(recorded.TradesByNumber(t.Context(), p.Route.MchID, p.Route.SubMchID, []string{p.Number}))
+		ask(recorded.RefundsByNumber(t.Context(), p.Route.MchID, p.Route.SubMchID, []string{r.Number}))
+		ask(recorded.SucceededTrades(t.Context(), p.Route.Account, at.Add(-time.Second), at, ports.StatedRow{At: at.Add(-time.Second), Number: "1"}, 10))
+		ask(recorded.UnstatedRefunds(t.Context(), p.Route.Account, at.Add(-time.Second), at, ports.StatedRow{At: at.Add(-time.Second), Number: "1"}, 10))
+		compared, err := recorded.Claim(t.Context(), ports.KindStatement, "account-1 2026-11-01", hold, at)
+		ask(compared, err)
+		compared, err = recorded.HoldStatement(t.Context(), compared, 1, hold)
+		ask(compared, err)
+		done := awaited("2026-11-01")
+		done.Account = "account-1"
+		asked = append(asked, recorded.RefundsStated(t.Context(), []string{r.Number}, "2026-11-01"), recorded.StatementDone(t.Context(), compared, done,
+			[]ports.StatementSum{{App: "clinic"}}, []ports.Difference{{Kind: ports.OursOnly, What: ports.KindPayment, Number: "1"}}, at),
+			recorded.StatementAgain(t.Context(), "account-1 2026-11-01", at), recorded.HealDifference(t.Context(), 1, at))
+		ask(recorded.AcceptDifference(t.Context(), 1, "ann", "why", at))
 		ask(recorded.NextDue(t.Context()))
 		_, _, err = recorded.Overdue(t.Context(), at)
 		asked = append(asked, err)
@@ -248,6 +270,31 @@ type deliveryRow struct {
 }
 
 // fill stores so many orders that are long over, each with a payment and its refund.
+func fillStatements(t testing.TB, s *Store, n int) {
+	t.Helper()
+	var rows []statementRow
+	var found []differenceRow
+	var sums []sumRow
+	for i := range n {
+		of := awaited(time.Date(2026, 11, 1-i%300, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
+		of.Account = fmt.Sprint("account-", 1+i/300)
+		if i%300 > 1 {
+			of.State, of.Due = ports.StatementMatched, time.Time{}
+		}
+		rows = append(rows, toStatementRow(of))
+		found = append(found, differenceRow{Account: of.Account, Day: of.Day, Kind: "amount", What: "payment", Number: "1"})
+		sums = append(sums, sumRow{Account: of.Account, Day: of.Day, App: "clinic"})
+	}
+	for from := 0; from < n; from += 500 {
+		a, b, c := rows[from:from+500], found[from:from+500], sums[from:from+500]
+		for _, model := range []any{&a, &b, &c} {
+			if _, err := s.db.NewInsert().Model(model).Returning("NULL").Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func fill(t testing.TB, s *Store, n int) {
 	t.Helper()
 	const batch = 500

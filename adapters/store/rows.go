@@ -235,7 +235,7 @@ type refundRow struct {
 
 // refundChanges are the columns that a decision may change; the rest is frozen.
 var refundChanges = []string{
-	"reference", "origin", "amount", "amount_unknown", "legs", "state", "needs_attention", "hold", "calling", "unclear", "absent", "provider_id", "provider_error",
+	"reference", "origin", "out_refund_no", "provider_number", "amount", "amount_unknown", "legs", "state", "needs_attention", "hold", "calling", "unclear", "absent", "provider_id", "provider_error",
 	"received_account", "attempts", "sent_at", "succeeded_at", "due",
 }
 

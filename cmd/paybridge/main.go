@@ -19,15 +19,15 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		stop()
-		if !errors.Is(err, errWouldChange) && !errors.Is(err, errAlarmed) { // the plan, or the list, has said it
+		if !errors.Is(err, errWouldChange) && !errors.Is(err, errAlarmed) && !errors.Is(err, errDiffers) { // the plan, or the list, has said it
 			fmt.Fprintln(os.Stderr, "paybridge: "+err.Error())
 		}
 		os.Exit(exitCode(err))
 	}
 }
 
-// exitCode is 2 where a person must change the configuration, 3 where a dry run found something to change or an alarm is open, and 1
-// for everything else.
+// exitCode is 2 where a person must change the configuration, 3 where a dry run found something to change, an alarm is open or a statement
+// differs, and 1 for everything else.
 func exitCode(err error) int {
 	var invalid *config.Invalid
 	var refused *ports.SettingsRefusal
@@ -36,7 +36,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &invalid), errors.As(err, &refused), errors.As(err, &wrong), errors.As(err, &rejected):
 		return 2
-	case errors.Is(err, errWouldChange), errors.Is(err, errAlarmed):
+	case errors.Is(err, errWouldChange), errors.Is(err, errAlarmed), errors.Is(err, errDiffers):
 		return wouldChange
 	}
 	return 1

@@ -15,9 +15,15 @@ import (
 // wait for a slow provider keep no refund and no expiry from its turn.
 var shares = map[ports.Kind]int{
 	ports.KindPayment: 4, ports.KindRefund: 2, ports.KindOrder: 1, ports.KindInbox: 1, ports.KindDelivery: 4, ports.KindAlarm: 1, ports.KindFulfilment: 1,
+	ports.KindStatement: 1,
 }
 
-func (g *Gateway) slots(kind ports.Kind) int { return max(1, g.Workers*shares[kind]/4) }
+func (g *Gateway) slots(kind ports.Kind) int {
+	if kind == ports.KindStatement { // one at a time: a large one takes memory
+		return 1
+	}
+	return max(1, g.Workers*shares[kind]/4)
+}
 
 // works tells whether this process works on a kind of row at all.
 func (g *Gateway) works(kind ports.Kind) bool {
@@ -30,6 +36,8 @@ func (g *Gateway) works(kind ports.Kind) bool {
 		return g.Events != nil
 	case ports.KindFulfilment:
 		return !g.Hold && g.Fulfilments != nil
+	case ports.KindStatement:
+		return !g.Hold && g.Optional != nil
 	}
 	return true
 }
@@ -46,6 +54,9 @@ func (g *Gateway) Work(ctx context.Context) {
 		kinds.Go(func() { w.work(ctx) })
 	}
 	kinds.Go(func() { g.publish(ctx) })
+	if g.works(ports.KindStatement) {
+		kinds.Go(func() { g.planStatements(ctx) })
+	}
 	kinds.Wait()
 }
 
@@ -112,6 +123,7 @@ func (w *worker) claimDue(ctx context.Context) (again bool) {
 // workOn takes one claimed row one step on. What fails is due again: soon where the database was away, else when the claim
 // runs out.
 func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
+	working := ctx
 	ctx, cancel := detached(ctx, hold)
 	defer cancel()
 	ctx, end := g.span(ctx, "work "+string(claim.Kind), claim.Number)
@@ -131,6 +143,8 @@ func (g *Gateway) workOn(ctx context.Context, claim ports.Claim) {
 		err = g.tellAlarm(ctx, claim)
 	case ports.KindFulfilment:
 		err = g.reportFulfilment(ctx, claim)
+	case ports.KindStatement:
+		err = g.reconcile(working, claim)
 	}
 	end(err)
 	if errors.Is(err, ports.ErrStoreAway) { // any call of ours has ended: nobody has to wait until the claim runs out

@@ -27,6 +27,8 @@ const (
 	AlarmIdentityRefused  = "identity.refused"
 	AlarmOrderUnfulfilled = "order.unfulfilled"
 	AlarmFulfilmentStuck  = "fulfilment.stuck"
+	AlarmStatementDiffers = "statement.differs"
+	AlarmStatementMissing = "statement.missing"
 )
 
 // AlarmText is what a kind of alarm means and what to do about it, in one language.
@@ -42,6 +44,14 @@ func (a Alarm) Words() (english, chinese AlarmText) {
 }
 
 var alarmWords = map[string][2]AlarmText{
+	AlarmStatementDiffers: {
+		{"A statement and our rows differ", "See them by `paybridge reconcile differences`. What a query can settle is asked about daily; look at the others on the merchant platform, then accept them."},
+		{"对账单与本地记录不一致", "用 `paybridge reconcile differences` 查看。查询能解决的会每天重试；其余请到商户平台核对，然后确认接受。"},
+	},
+	AlarmStatementMissing: {
+		{"A day's statement cannot be had", "Read what the provider says. It is asked for again by itself; `paybridge reconcile --date` does so at once."},
+		{"无法取得某日的对账单", "请查看渠道返回的说明。系统会自动重试；也可用 `paybridge reconcile --date` 立即重试。"},
+	},
 	AlarmPaymentDisputed: {
 		{"A payment contradicts what the provider says", "Compare it with the merchant platform. Nothing moves until a query matches, or an operator decides."},
 		{"支付单与渠道的说法不一致", "请到商户平台核对这笔交易。查询结果一致之前，或由人工决定之前，状态不会改变。"},

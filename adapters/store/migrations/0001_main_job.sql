@@ -78,6 +78,7 @@ create unique index payments_one_live on payments (order_number) where state in 
 create unique index payments_provider_id on payments (account, provider_id) where provider_id <> '';
 create index payments_of_order on payments (order_number);
 create index payments_of_account on payments (account, state);
+create index payments_succeeded on payments (account, succeeded_at, number) where state = 'succeeded';
 create index payments_of_payer on payments (openid, app_id, app) where openid <> '';
 create index payments_due on payments (due) where due is not null;
 create index payments_claimed on payments (account, claimed_until) where claimed_until is not null;
@@ -111,12 +112,15 @@ create table refunds (
     sent_at        bigint not null,
     created_at     bigint not null,
     succeeded_at   bigint not null,
+    stated         text   not null default '', -- the day of the statement that names it
     due            bigint,
     claimed_until  bigint,
     unique (payment, reference),
     constraint refunds_unfinished_is_due check (due is not null or state not in ('created', 'processing'))
 );
 create index refunds_of_order on refunds (order_number);
+create index refunds_of_number on refunds (out_refund_no);
+create index refunds_unstated on refunds (account, sent_at, number) where state = 'succeeded' and stated = '';
 create index refunds_due on refunds (due) where due is not null;
 create index refunds_claimed on refunds (account, claimed_until) where claimed_until is not null;
 
@@ -247,6 +251,62 @@ create table refused_notifications (
     count    bigint not null,
     primary key (provider, account, cause, minute)
 );
+
+-- What became of each account's statement of each day.
+create table statements (
+    id            text primary key, -- account and day
+    account       text   not null,
+    provider      text   not null,
+    mchid         text   not null,
+    sub_mchid     text   not null,
+    day           text   not null, -- YYYY-MM-DD, Asia/Shanghai
+    state         text   not null check (state in ('awaited', 'matched', 'differing', 'none')),
+    lines         bigint not null default 0,
+    others        bigint not null default 0,
+    attempts      bigint not null default 0,
+    error         text   not null default '',
+    done_at       bigint not null default 0,
+    due           bigint,
+    claimed_until bigint,
+    constraint statements_unmatched_is_due check (due is not null or state not in ('awaited', 'differing'))
+);
+create unique index statements_of_account on statements (account, day);
+create index statements_of_day on statements (day, account);
+create index statements_due on statements (due) where due is not null;
+create index statements_claimed on statements (account, claimed_until) where claimed_until is not null;
+-- What a statement says of one app's payments by one entry, in fen and thousandths of a fen.
+create table statement_sums (
+    account   text   not null,
+    day       text   not null,
+    app       text   not null,
+    entry     text   not null,
+    payments  bigint not null,
+    gross     bigint not null,
+    refunds   bigint not null,
+    refunded  bigint not null,
+    fee_milli bigint not null,
+    primary key (day, account, app, entry)
+);
+create table differences (
+    id          SERIAL,
+    account     text   not null,
+    day         text   not null,
+    kind        text   not null,
+    what        text   not null,
+    number      text   not null,
+    provider_id text   not null,
+    ours        bigint not null,
+    theirs      bigint not null,
+    our_state   text   not null,
+    their_state text   not null,
+    found_at    bigint not null,
+    healed_at   bigint not null default 0,
+    accepted_at bigint not null default 0,
+    accepted_by text   not null default '',
+    reason      text   not null default ''
+);
+create unique index differences_once on differences (account, day, kind, what, number);
+create index differences_open on differences (account, day) where healed_at = 0 and accepted_at = 0;
 
 create table settings (
     kind       text   not null check (kind in ('app', 'entry', 'account')),

@@ -28,6 +28,8 @@ type Config struct {
 
 	// Speed is how many times as fast as the machine's clock the simulated time runs; 0 means 1. SetSpeed(0) stops it.
 	Speed float64
+	// Start is the simulated time to begin with; now when zero. A state file that is further goes on from where it was.
+	Start time.Time
 	// Now, when set, is the simulated time: the caller moves it, then calls Wake. Times that a client names are
 	// then read on it as they stand.
 	Now func() time.Time
@@ -133,7 +135,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 		sending: make(chan struct{}, sendingMost),
 		weixin:  newWeixin(),
 	}
-	s.clock = newClock(time.Time{}, cfg.Speed, cfg.Now, cfg.Wall)
+	s.clock = newClock(cfg.Start, cfg.Speed, cfg.Now, cfg.Wall)
 	s.agenda = newAgenda(s.clock)
 	if cfg.StateFile != "" {
 		if s.store, err = openStateFile(cfg.StateFile); err != nil {
