@@ -26,6 +26,7 @@ func (s *service) operations(root *mux.Router) {
 	}{
 		{http.MethodGet, "/alarms", s.listAlarms},
 		{http.MethodPost, "/alarms/{id:[0-9]{1,18}}/acknowledge", s.acknowledge},
+		{http.MethodPost, "/payments/{number:[0-9]{32}}/resolve-dispute", s.resolveDispute},
 		{http.MethodPost, "/refunds/{number:[0-9]{32}}/settle-outside", s.settleOutside},
 		{http.MethodPost, "/refunds/{number:[0-9]{32}}/resolve-abnormal", s.resolveAbnormal},
 		{http.MethodPost, "/accounts/{name}/receipt-page", s.setReceiptPage},
@@ -149,6 +150,23 @@ func (s *service) settleOutside(r *http.Request) (any, error) {
 	}
 	f, err := s.gateway.SettleOutside(r.Context(), mux.Vars(r)["number"], pay.SettledOutside(in))
 	return refundOf(f), err
+}
+
+// resolveDispute ends a payment's dispute (R12): {"name": "who", "reason": "why", "how": "adopt"}, or "refund".
+func (s *service) resolveDispute(r *http.Request) (any, error) {
+	var in struct {
+		Name   string `json:"name"`
+		Reason string `json:"reason"`
+		How    string `json:"how"`
+	}
+	if err := bodyOf(r, &in); err != nil {
+		return nil, err
+	}
+	if in.How != "adopt" && in.How != "refund" {
+		return nil, invalid{{Field: "how", Detail: "must be adopt or refund"}}
+	}
+	p, err := s.gateway.ResolveDispute(r.Context(), mux.Vars(r)["number"], pay.Resolution{Name: in.Name, Reason: in.Reason, Refund: in.How == "refund"})
+	return paymentOf(p), err
 }
 
 // resolveAbnormal lets the provider send a refund elsewhere that the payer's account could not take (R33):

@@ -360,3 +360,28 @@ func TestR39_AClockThatIsOffAlarms(t *testing.T) {
 	w.sync(payment)
 	w.wantAlarms("it was right and is off again", pay.AlarmClockOff, 1)
 }
+
+// R12: an operator decides about a disputed payment; one that is not disputed is left alone.
+func TestR12_ResolveDisputeIsAsked(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	_, payment := w.paid("REG-1")
+	path := "/admin/v1/payments/" + payment + "/resolve-dispute"
+	for _, row := range []struct {
+		path, body string
+		status     int
+		says       string
+	}{
+		{path, `{"name":"li","how":"adopt","reason":"seen"}`, 409, `"payment_not_disputed"`},
+		{path, `{"name":"li","how":"keep","reason":"seen"}`, 400, "must be adopt or refund"},
+		{path, `{"name":"li","how":"refund"}`, 400, "why it is decided so"},
+		{path, `{"how":"refund","reason":"seen"}`, 400, "who does this"},
+		{path, `{"name":"li","how":"refund","reason":"` + strings.Repeat("x", 201) + `"}`, 400, "why it is decided so"},
+		{"/admin/v1/payments/" + strings.Repeat("9", 32) + "/resolve-dispute", `{"name":"li","how":"adopt","reason":"seen"}`, 404, "not_found"},
+		{"/admin/v1/payments/1/resolve-dispute", `{"name":"li","how":"adopt","reason":"seen"}`, 404, "not_found"},
+	} {
+		if r := w.operator("POST", row.path, row.body); r.status != row.status || !strings.Contains(r.text, row.says) {
+			t.Errorf("%s %.80s: %d %s, want %d and %s", row.path, row.body, r.status, r.text, row.status, row.says)
+		}
+	}
+}

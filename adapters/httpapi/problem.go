@@ -55,6 +55,8 @@ var problems = map[string]struct {
 	pay.CodeNotOffered:                  {http.StatusConflict, "The pay channel does not offer this"},
 	pay.CodeOrderNotPaid:                {http.StatusConflict, "The order is not paid"},
 	pay.CodeFulfilmentUnderWay:          {http.StatusConflict, "Another fulfilment is being reported"},
+	pay.CodePaymentNotDisputed:          {http.StatusConflict, "The payment is not disputed"},
+	pay.CodeTradeNotOurs:                {http.StatusConflict, "The trade is another's"},
 	pay.CodeReceiptPage:                 {http.StatusConflict, "The provider refuses this receipt page"},
 	pay.CodeFulfilmentFinal:             {http.StatusConflict, "The fulfilment cannot be corrected any more"},
 }

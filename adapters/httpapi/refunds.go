@@ -23,7 +23,7 @@ func (a api) CreateRefund(ctx context.Context, r CreateRefundRequestObject) (Cre
 	f, _, err := a.gateway.Refund(ctx, app, r.Number, pay.RefundRequest{
 		Legs:      legs,
 		Reference: r.Body.Reference,
-		Amount:    money.Amount{Minor: r.Body.Amount, Currency: p.Content.Amount.Currency},
+		Amount:    money.Amount{Minor: r.Body.Amount, Currency: p.Total().Currency},
 		Reason:    given(r.Body.Reason),
 	})
 	if err != nil {

@@ -92,7 +92,7 @@ func queryRefund(p pay.Payment, r pay.Refund) *pb.QueryRefundRequest {
 // refundedLeg is the leg that a refund gives back from through the provider: never the insurance leg, which is the bureau's. Of a
 // refund without legs it is the whole payment, without a leg's name.
 func refundedLeg(p pay.Payment, r pay.Refund) pay.Leg {
-	whole := pay.Leg{Amount: p.Content.Amount, ProviderID: p.ProviderID}
+	whole := pay.Leg{Amount: p.Total(), ProviderID: p.ProviderID}
 	cash, ok := r.Cash()
 	if !ok || cash.LegID == "" {
 		return whole

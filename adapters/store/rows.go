@@ -97,6 +97,7 @@ type paymentRow struct {
 	Legs                 string
 	State                string
 	Disputed             string
+	Adopted              string
 	Reclosing            bool
 	Calling              bool
 	Unclear              bool
@@ -117,7 +118,7 @@ type paymentRow struct {
 
 // paymentChanges are the columns that a decision may change; the rest is frozen.
 var paymentChanges = []string{
-	"legs", "state", "disputed", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "not_payable_after", "attempts", "sent_at",
+	"legs", "amount", "currency", "state", "disputed", "adopted", "reclosing", "calling", "unclear", "provider_id", "payer_total", "hand_off", "not_payable_after", "attempts", "sent_at",
 	"succeeded_at", "refundable_until", "due",
 }
 
@@ -125,7 +126,7 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	r = paymentRow{
 		Number: p.Number, OutTradeNo: p.OutTradeNo(), ProviderNumber: p.ProviderNumber, OrderNumber: p.Order, App: p.App,
 		Provider: p.Route.Provider, Account: p.Route.Account, AppID: p.Route.AppID, OpenID: p.Content.OpenID, MchID: p.Route.MchID, SubMchID: p.Route.SubMchID,
-		Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
+		Amount: p.Total().Minor, Currency: p.Total().Currency, State: string(p.State), Disputed: p.Disputed, Reclosing: p.Reclosing,
 		Calling: p.Calling, Unclear: p.Unclear, ProviderID: p.ProviderID, PayerTotal: p.PayerTotal,
 		ProviderStateVersion: p.ProviderState.Version, NotPayableAfter: micros(p.NotPayableAfter), Attempts: int64(p.Attempts), SentAt: micros(p.SentAt),
 		CreatedAt: micros(p.CreatedAt), SucceededAt: micros(p.SucceededAt), Due: micros(p.Due),
@@ -141,6 +142,11 @@ func (k *Keyring) toPaymentRow(p pay.Payment) (r paymentRow, err error) {
 	}
 	if r.Legs, err = toJSON(p.Legs); err != nil {
 		return r, err
+	}
+	if p.Adopted != nil {
+		if r.Adopted, err = toJSON(p.Adopted); err != nil {
+			return r, err
+		}
 	}
 	if p.HandOff != nil {
 		if r.HandOff, err = toJSON(p.HandOff); err != nil {
@@ -174,6 +180,12 @@ func (k *Keyring) payment(r paymentRow) (pay.Payment, error) {
 		into any
 	}{{r.Route, &p.Route}, {r.Content, &p.Content}, {r.Legs, &p.Legs}} {
 		if err := fromJSON(about, part.text, part.into); err != nil {
+			return p, err
+		}
+	}
+	if r.Adopted != "" {
+		p.Adopted = &pay.Adopted{}
+		if err := fromJSON(about, r.Adopted, p.Adopted); err != nil {
 			return p, err
 		}
 	}

@@ -66,8 +66,8 @@ func (g *Gateway) SettleOutside(ctx context.Context, number string, s pay.Settle
 	if err := signed(s.Name); err != nil {
 		return pay.Refund{}, err
 	}
-	if len(s.Reason) == 0 || len(s.Reason) > 200 || !printable(s.Reason) {
-		return pay.Refund{}, &Invalid{"reason", "how the money went back, in 1 to 200 bytes of printable text; the audit keeps it, so no card number and no name of a payer"}
+	if err := reasoned(s.Reason, "how the money went back"); err != nil {
+		return pay.Refund{}, err
 	}
 	rows, err := g.decide(ctx, byRefund(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
 		return pay.SettleOutside(rows, number, s, now)

@@ -619,8 +619,8 @@ func (g *Gateway) AcceptDifference(ctx context.Context, id int64, name, reason s
 	if err := signed(name); err != nil {
 		return ports.Difference{}, err
 	}
-	if reason == "" || len(reason) > 200 || !printable(reason) {
-		return ports.Difference{}, &Invalid{"reason", "why it is taken as it is, in 1 to 200 bytes of printable text"}
+	if err := reasoned(reason, "why it is taken as it is"); err != nil {
+		return ports.Difference{}, err
 	}
 	d, err := g.Store.AcceptDifference(ctx, id, name, reason, g.Clock.Now())
 	if err == nil {

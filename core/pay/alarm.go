@@ -53,8 +53,8 @@ var alarmWords = map[string][2]AlarmText{
 		{"无法取得某日的对账单", "请查看渠道返回的说明。系统会自动重试；也可用 `paybridge reconcile --date` 立即重试。"},
 	},
 	AlarmPaymentDisputed: {
-		{"A payment contradicts what the provider says", "Compare it with the merchant platform. Nothing moves until a query matches, or an operator decides."},
-		{"支付单与渠道的说法不一致", "请到商户平台核对这笔交易。查询结果一致之前，或由人工决定之前，状态不会改变。"},
+		{"A payment contradicts what the provider says", "Compare it with the merchant platform. Nothing moves until a query matches, or an operator decides: `paybridge dispute resolve NUMBER --adopt` or `--refund`."},
+		{"支付单与渠道的说法不一致", "请到商户平台核对这笔交易。查询结果一致之前，或由人工决定之前，状态不会改变：`paybridge dispute resolve NUMBER --adopt`（采纳）或 `--refund`（退回）。"},
 	},
 	AlarmPaymentAuth: {
 		{"The provider refuses an account's credentials", "Check the merchant number, the API certificate and the keys of the payment's account. Payments go on by themselves once they are right."},

@@ -136,7 +136,7 @@ func tell(rows Rows, number string) EventData {
 		if p.Number == number {
 			data.Payment = &EventPayment{
 				Number: p.Number, Entry: p.Route.Entry, Provider: p.Route.Provider, State: p.State,
-				Amount: p.Content.Amount.Minor, Currency: p.Content.Amount.Currency,
+				Amount: p.Total().Minor, Currency: p.Total().Currency,
 				ProviderID: p.ProviderID, PayerTotal: p.PayerTotal, SucceededAt: known(p.SucceededAt),
 			}
 		}

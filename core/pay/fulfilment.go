@@ -224,7 +224,7 @@ func (r Rows) fulfilmentOf(number string) (Fulfilment, Payment, error) {
 
 // wentBack tells whether nothing of a payment is left with the merchant.
 func wentBack(rows Rows, p Payment) bool {
-	left := p.Content.Amount.Minor
+	left := p.Total().Minor
 	for _, r := range rows.Refunds {
 		if r.Payment == p.Number && (r.State == RefundSucceeded || r.State == RefundSettledOutside) {
 			left -= r.Amount.Minor

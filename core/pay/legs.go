@@ -110,7 +110,7 @@ func closedAtProvider(rows Rows, p Payment, f Facts, from Source, now time.Time)
 // bureau. A leg that the provider reversed by itself is recorded and not refunded again (R31).
 func incomplete(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Decision, error) {
 	back := RefundRequest{Reference: "~" + string(OriginIncomplete), Reason: string(OriginIncomplete), Legs: map[string]int64{}}
-	back.Amount.Currency = p.Content.Amount.Currency
+	back.Amount.Currency = p.Total().Currency
 	for _, leg := range p.Legs {
 		known := slices.ContainsFunc(rows.Refunds, func(r Refund) bool {
 			return r.Payment == p.Number && slices.ContainsFunc(r.Legs, func(l RefundLeg) bool { return l.LegID == leg.ID })

@@ -53,7 +53,9 @@ type Payment struct {
 
 	State    PaymentState
 	Disputed string // why facts contradict it; empty: they don't (R12)
-	Legs     []Leg
+	// Adopted is what an operator took as this payment though it is not what was asked (R12); nil: nothing.
+	Adopted *Adopted
+	Legs    []Leg
 	// Reclosing says that it was closed and then found payable after all: it is being closed once more, beside another
 	// payment that may have taken the order's place meanwhile (R05).
 	Reclosing bool
@@ -89,6 +91,20 @@ func closedWithoutClose(p Payment) time.Time {
 
 // settledBy is when a create that is not known at the provider by then will not be: its deadline and a minute (R06).
 func settledBy(sentAt time.Time) time.Time { return sentAt.Add(CallTime + Grace) }
+
+// Adopted is what a trade is of that an operator adopted.
+type Adopted struct {
+	Amount money.Amount `json:"amount"`
+	AppID  string       `json:"appid"`
+}
+
+// Total is what the payment is of: what was asked, or what an operator adopted.
+func (p Payment) Total() money.Amount {
+	if p.Adopted != nil {
+		return p.Adopted.Amount
+	}
+	return p.Content.Amount
+}
 
 // OutTradeNo is the number that the provider knows the payment by.
 func (p Payment) OutTradeNo() string {

@@ -33,6 +33,7 @@ const (
 	OriginAPI        Origin = "api"
 	OriginDuplicate  Origin = "duplicate"  // a second attempt was paid as well (R19)
 	OriginLate       Origin = "late"       // paid after the order had closed (R20)
+	OriginDisputed   Origin = "disputed"   // an operator gave back what contradicts the payment (R12)
 	OriginIncomplete Origin = "incomplete" // some legs in and another finally failed (R32)
 	OriginExternal   Origin = "external"   // made elsewhere, learned from the provider; never sent (R15)
 )

@@ -104,7 +104,7 @@ func (r *Refund) setInsurance(to RefundState, due time.Time) {
 
 // leftOfCash is what no refund has taken of the payment's part that the refund's cash comes from (R29).
 func (r Refund) leftOfCash(rows Rows, p Payment) int64 {
-	left, id := p.Content.Amount.Minor, ""
+	left, id := p.Total().Minor, ""
 	if cash, ok := r.Cash(); ok && len(p.Legs) > 1 {
 		id = cash.LegID
 		for _, leg := range p.Legs {

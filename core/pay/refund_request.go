@@ -94,9 +94,9 @@ func refundable(rows Rows, p Payment, amount money.Amount, made int, now time.Ti
 	case limits.RefundAge > 0 && now.Sub(p.SucceededAt) > limits.RefundAge:
 		return refuse(CodeRefundTooLate, "payment %s was paid at %s; its provider refunds for %d days", p.Number, p.SucceededAt.Format(time.RFC3339), int(limits.RefundAge.Hours()/24))
 	}
-	left := p.Content.Amount.Minor - taken(rows, p.Number)
-	if amount.Currency != p.Content.Amount.Currency || amount.Minor > left || amount.Minor <= 0 {
-		return refuse(CodeRefundExceeds, "%s asked, %d %s left of payment %s", amount, left, p.Content.Amount.Currency, p.Number)
+	left := p.Total().Minor - taken(rows, p.Number)
+	if amount.Currency != p.Total().Currency || amount.Minor > left || amount.Minor <= 0 {
+		return refuse(CodeRefundExceeds, "%s asked, %d %s left of payment %s", amount, left, p.Total().Currency, p.Number)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func earliest(rows Rows, p Payment, except string, now time.Time) time.Time {
 
 // giveBack refunds by itself what has not gone back of a payment: nobody asked for it, and its order has no use for it (R19, R20).
 func giveBack(rows Rows, d Decision, p Payment, origin Origin, now time.Time) (Decision, error) {
-	left := p.Content.Amount
+	left := p.Total()
 	if left.Minor -= taken(rows, p.Number); left.Minor < 1 {
 		return d, nil
 	}
@@ -216,7 +216,7 @@ func learnRefund(rows Rows, d Decision, p Payment, f Facts, now time.Time) (Deci
 	if !cash {
 		return d, nil
 	}
-	r, err := newRefund(rows, p, RefundRequest{Reference: "~external", Amount: money.Amount{Currency: p.Content.Amount.Currency}}, OriginExternal, now)
+	r, err := newRefund(rows, p, RefundRequest{Reference: "~external", Amount: money.Amount{Currency: p.Total().Currency}}, OriginExternal, now)
 	if err != nil {
 		return d, err
 	}

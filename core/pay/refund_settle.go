@@ -311,13 +311,13 @@ func refundedOrder(d Decision, rows Rows, p Payment) (Decision, error) {
 		return d, nil
 	}
 	was := o.State
-	if o.State = OrderPartiallyRefunded; back >= p.Content.Amount.Minor {
+	if o.State = OrderPartiallyRefunded; back >= p.Total().Minor {
 		o.State = OrderRefunded
 	}
 	if was == o.State || was == OrderRefunded {
 		return d, nil
 	}
-	return d.putOrder(was, o, fmt.Sprintf("%d of %s went back", back, p.Content.Amount))
+	return d.putOrder(was, o, fmt.Sprintf("%d of %s went back", back, p.Total()))
 }
 
 // RetryRefund submits a failed refund again under its own number, its sum taken again, or brings the next try of one

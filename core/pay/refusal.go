@@ -46,5 +46,7 @@ const (
 	CodeOrderNotPaid                = "order_not_paid"
 	CodeFulfilmentUnderWay          = "fulfilment_under_way"
 	CodeFulfilmentFinal             = "fulfilment_final"
+	CodePaymentNotDisputed          = "payment_not_disputed"
+	CodeTradeNotOurs                = "trade_not_ours"
 	CodeReceiptPage                 = "receipt_page_refused"
 )

@@ -140,26 +140,13 @@ func ended(p Payment, to PaymentState, from Source, now time.Time) (Decision, er
 }
 
 func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decision, error) {
-	var d Decision
 	if p.State == PaymentSucceeded {
-		return learnRefund(rows, d, p, f, now)
+		return learnRefund(rows, Decision{}, p, f, now)
 	}
-	was := p.State
-	p.State, p.ProviderID, p.PayerTotal, p.SucceededAt = PaymentSucceeded, f.ProviderID, f.PayerTotal, f.PaidAt
-	p.Due, p.Attempts = time.Time{}, 0
-	if p.SucceededAt.IsZero() {
-		p.SucceededAt = now
-	}
-	if p.Disputed != "" {
-		p.Due = now
-	}
-	p.Legs = legsAfter(p.Legs, f)
-	d, err := d.putPayment(was, p, "paid ("+string(from)+")")
+	d, p, err := collected(p, f, from, now)
 	if err != nil {
 		return d, err
 	}
-	d.event(EventPaymentSucceeded, p.Number)
-
 	o := rows.Order
 	switch {
 	case f.Refunded && (o.SettledBy != "" || o.State == OrderClosed): // it went back already, if not all of it
@@ -189,6 +176,23 @@ func succeed(rows Rows, p Payment, f Facts, from Source, now time.Time) (Decisio
 		}
 	}
 	return learnRefund(rows, d, p, f, now)
+}
+
+// collected moves a payment to succeeded, whatever that means for its order.
+func collected(p Payment, f Facts, from Source, now time.Time) (Decision, Payment, error) {
+	was := p.State
+	p.State, p.ProviderID, p.PayerTotal, p.SucceededAt = PaymentSucceeded, f.ProviderID, f.PayerTotal, f.PaidAt
+	p.Due, p.Attempts = time.Time{}, 0
+	if p.SucceededAt.IsZero() {
+		p.SucceededAt = now
+	}
+	if p.Disputed != "" {
+		p.Due = now
+	}
+	p.Legs = legsAfter(p.Legs, f)
+	d, err := Decision{}.putPayment(was, p, "paid ("+string(from)+")")
+	d.event(EventPaymentSucceeded, p.Number)
+	return d, p, err
 }
 
 func legsAfter(legs []Leg, f Facts) []Leg {
@@ -232,7 +236,7 @@ func dispute(p Payment, why string, now time.Time) (Decision, error) {
 	if p.Disputed == why {
 		cause = ""
 	} else {
-		d.alarm(AlarmPaymentDisputed, p.Number, why+". The provider is asked again; if it stays, adopt or refund the trade by hand.")
+		d.alarm(AlarmPaymentDisputed, p.Number, why+". The provider is asked again; if it stays, adopt or refund the trade: paybridge dispute resolve.")
 	}
 	p.Disputed, p.HandOff = why, nil
 	p.Attempts++
@@ -243,19 +247,22 @@ func dispute(p Payment, why string, now time.Time) (Decision, error) {
 // contradiction says how facts differ from what was asked for, or nothing. What an unpaid answer leaves out is not
 // held against it; money must be said to be ours in every part.
 func contradiction(p Payment, f Facts) string {
-	paid := f.State == FactSucceeded
+	paid, appID := f.State == FactSucceeded, p.Route.AppID
+	if p.Adopted != nil {
+		appID = p.Adopted.AppID
+	}
 	for _, c := range []struct{ what, said, asked string }{
 		{"number", f.Number, p.OutTradeNo()},
 		{"merchant", f.MchID, p.Route.MchID},
 		{"sub merchant", f.SubMchID, p.Route.SubMchID},
-		{"app id", f.AppID, p.Route.AppID},
+		{"app id", f.AppID, appID},
 	} {
 		if c.said != c.asked && (paid || c.said != "") {
 			return fmt.Sprintf("the provider says %s %q, asked with %q", c.what, c.said, c.asked)
 		}
 	}
-	if !f.LegsOnly && f.Amount != p.Content.Amount && (paid || f.Amount != money.Amount{}) {
-		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, p.Content.Amount)
+	if !f.LegsOnly && f.Amount != p.Total() && (paid || f.Amount != money.Amount{}) {
+		return fmt.Sprintf("the provider says %s, asked for %s", f.Amount, p.Total())
 	}
 	for _, said := range f.Legs {
 		for _, leg := range p.Legs {

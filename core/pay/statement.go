@@ -19,7 +19,7 @@ func (p Payment) StatedAmount() money.Amount {
 			return money.Amount{}
 		}
 	}
-	return p.Content.Amount
+	return p.Total()
 }
 
 // StatedAmount is the same of a refund.

@@ -54,6 +54,7 @@ create table payments (
     legs           text   not null,
     state          text   not null check (state in ('created', 'pending', 'closing', 'closed', 'failed', 'succeeded')),
     disputed       text   not null,
+    adopted        text   not null, -- what an operator took as this payment though it is not what was asked; empty: nothing
     reclosing      boolean not null, -- closed, found payable after all, and being closed once more
     calling        boolean not null,
     unclear        boolean not null,
