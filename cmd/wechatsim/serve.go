@@ -22,6 +22,7 @@ import (
 type settings struct {
 	listen, control, allowOrigin string
 	keysDir, seedFile, state     string
+	billsDir                     string
 	phoneFile                    string
 	tls                          bool
 	speed                        float64
@@ -81,6 +82,7 @@ merchant 1900000002 with wxb000000000000001, merchant 1900000003 with wxm0000000
 	f.StringVar(&set.state, "state", "", "file that keeps trades, refunds and undelivered callbacks between runs")
 	f.Float64Var(&set.speed, "speed", 1, "how many times as fast as the machine's clock the simulated time runs; 0 stops it")
 	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
+	f.StringVar(&set.billsDir, "bills-dir", "", "folder of trade bills of yours, MCHID-YYYY-MM-DD.csv.gz, each given instead of the ledger's; empty: none")
 	f.DurationVar(&set.refundDelay, "refund-delay", 2*time.Second, "how long a refund is PROCESSING, in simulated time")
 	f.BoolVar(&set.readyJSON, "ready-json", false, "print one line of JSON on stdout when both listeners are ready")
 	f.BoolVar(&set.lifeline, "stdin-lifeline", false, "end when standard input closes, so that a parent that is killed takes it along")
@@ -116,7 +118,7 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	cfg := sim.Config{
-		Listen: set.listen, TLS: set.tls, KeysDir: set.keysDir, StateFile: set.state, Speed: set.speed,
+		Listen: set.listen, TLS: set.tls, KeysDir: set.keysDir, BillsDir: set.billsDir, StateFile: set.state, Speed: set.speed,
 		RandomSeed: set.randomSeed, RefundDelay: set.refundDelay, Logger: log,
 	}
 	if set.seedFile != "" {

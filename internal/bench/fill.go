@@ -213,18 +213,26 @@ func insert(ctx context.Context, db bun.IDB, table string, columns []string, row
 // fill stores so many copies, spread over the last 90 days, every twentieth of them refunded, and returns the payments'
 // numbers.
 func fill(ctx context.Context, db *bun.DB, count int, paid, refunded *template, say func(string, ...any)) ([]string, error) {
-	const batch, span = 200, 90 * 24 * time.Hour
-	payments := make([]string, 0, count)
+	const span = 90 * 24 * time.Hour
 	began := time.Now().Add(-span)
+	moment := func(i int) time.Time { return began.Add(span * time.Duration(i) / time.Duration(count)) }
+	return copies(ctx, db, count, len(tables), func(i int) *template {
+		if i%20 == 0 {
+			return refunded
+		}
+		return paid
+	}, moment, say)
+}
+
+// copies stores so many copies of templates, their first so many tables alone, and returns the payments' numbers.
+func copies(ctx context.Context, db *bun.DB, count, upTo int, of func(i int) *template, at func(i int) time.Time, say func(string, ...any)) ([]string, error) {
+	const batch = 200
+	payments := make([]string, 0, count)
 	for len(payments) < count {
 		batched := make([][][]any, len(tables))
 		for range min(batch, count-len(payments)) {
 			i := len(payments)
-			from := paid
-			if i%20 == 0 {
-				from = refunded
-			}
-			rows, payment, err := from.copyAs(i, began.Add(span*time.Duration(i)/time.Duration(count)))
+			rows, payment, err := of(i).copyAs(i, at(i))
 			if err != nil {
 				return nil, err
 			}
@@ -234,8 +242,8 @@ func fill(ctx context.Context, db *bun.DB, count int, paid, refunded *template, 
 			}
 		}
 		err := db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-			for t, rows := range batched {
-				if err := insert(ctx, tx, tables[t].name, refunded.sheets[t].columns, rows); err != nil {
+			for t, rows := range batched[:upTo] {
+				if err := insert(ctx, tx, tables[t].name, of(0).sheets[t].columns, rows); err != nil {
 					return fmt.Errorf("fill %s: %w", tables[t].name, err)
 				}
 			}

@@ -37,6 +37,7 @@ type options struct {
 	Callers  int     `json:"callers"` // requests under way at once
 	Samples  int     `json:"samples"` // of each latency, in each round
 	Stored   int     `json:"stored"`  // payments in the database that is called full
+	Lines    int     `json:"lines"`   // of the statement that is compared; 0: none is
 	only     string
 	programs string
 	json     string
@@ -64,6 +65,7 @@ without it only SQLite is measured, and it is said.`,
 	f.IntVar(&o.Callers, "callers", 16, "requests under way at once")
 	f.IntVar(&o.Samples, "samples", 60, "of each latency, in each round, one after the other")
 	f.IntVar(&o.Stored, "stored", 100_000, "payments in the full database")
+	f.IntVar(&o.Lines, "lines", 1_000_000, "of a statement that is compared with as many stored payments; 0: none is")
 	f.StringVar(&o.only, "only", "", "sqlite or postgres; empty: both")
 	f.StringVar(&o.programs, "programs", "bin", "folder of the built programs, with plugins/ in it")
 	f.StringVar(&o.json, "json", "", "also write everything to this file")
@@ -74,8 +76,8 @@ func (o options) check() error {
 	if o.only != "" && o.only != sqlite && o.only != postgres {
 		return fmt.Errorf("--only %s: give sqlite or postgres", o.only)
 	}
-	if o.Rounds < 1 || o.Seconds <= 0 || o.Callers < 1 || o.Samples < 1 || o.Stored < 1 {
-		return errors.New("rounds, seconds, callers, samples and stored must be above zero")
+	if o.Rounds < 1 || o.Seconds <= 0 || o.Callers < 1 || o.Samples < 1 || o.Stored < 1 || o.Lines < 0 {
+		return errors.New("rounds, seconds, callers, samples and stored must be above zero, lines not below")
 	}
 	return nil
 }
@@ -105,6 +107,9 @@ func run(ctx context.Context, cmd *cobra.Command, o options) (err error) {
 	}
 	if err := b.latency(ctx, result.Databases); err != nil {
 		return fmt.Errorf("latencies: %w", err)
+	}
+	if err := b.statements(ctx, result.Databases); err != nil {
+		return fmt.Errorf("a statement: %w", err)
 	}
 	say("done")
 	result.print(cmd.OutOrStdout())

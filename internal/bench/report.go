@@ -117,6 +117,8 @@ type databaseReport struct {
 	} `json:"memory_bytes"`
 
 	Latencies []latencyReport `json:"latencies_ms"`
+
+	Statement *statementReport `json:"statement,omitempty"` // nil: not measured
 }
 
 // resident is memory in RAM, in bytes; 0 was not measured.
@@ -142,6 +144,8 @@ const (
 	leastCallbacks    = 0.6
 	mostSlowerByStore = 1.1
 	mostHopOfCreate   = 0.08
+
+	mostSecondsOfMillion = 60 // lines of a statement
 )
 
 // print writes the report for people.
@@ -199,6 +203,10 @@ func (d *databaseReport) print(p printer) {
 	p.row("  callbacks to bare transactions", "×", d.CallbackRatio, aim(d.CallbackRatio, "at least", leastCallbacks))
 	p.line("  %-42s gateway %s idle, %s under load; plugin %s idle, %s under load", "memory",
 		mebibytes(d.Memory.Gateway.Idle), mebibytes(d.Memory.Gateway.Load), mebibytes(d.Memory.Plugin.Idle), mebibytes(d.Memory.Plugin.Load))
+	if s := d.Statement; s != nil {
+		p.line("  %-42s %.1f s, gateway %s, plugin %s at most %s", fmt.Sprintf("a statement of %d lines compared", s.Lines), s.Seconds,
+			mebibytes(s.Gateway), mebibytes(s.Plugin), aim(metric{[]float64{s.Seconds * 1e6 / float64(s.Lines)}}, "at most", mostSecondsOfMillion))
+	}
 	if len(d.Latencies) == 0 {
 		return
 	}

@@ -44,7 +44,7 @@ type simulator struct {
 func startWeChat(ctx context.Context, dir, programs string) (*simulator, error) {
 	w := &simulator{dir: dir}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(programs, "wechatsim"), "serve", "--ready-json",
-		"--stdin-lifeline", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--keys-dir", w.keys(), "--refund-delay", "200ms")
+		"--stdin-lifeline", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--keys-dir", w.keys(), "--refund-delay", "200ms", "--bills-dir", w.bills())
 	var err error
 	if w.lifeline, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -68,6 +68,9 @@ func startWeChat(ctx context.Context, dir, programs string) (*simulator, error) 
 }
 
 func (w *simulator) keys() string { return filepath.Join(w.dir, "wechat") }
+
+// bills is the folder of the statements that it gives.
+func (w *simulator) bills() string { return filepath.Join(w.dir, "bills") }
 
 func (w *simulator) stop() error {
 	_ = w.lifeline.Close()

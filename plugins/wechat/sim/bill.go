@@ -5,8 +5,12 @@ import (
 	"compress/gzip"
 	"crypto/sha1" // WeChat's bills are hashed by SHA-1
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +26,7 @@ const (
 type billFile struct {
 	mchID   string
 	plain   []byte
+	packed  []byte // of a bill of the caller's: gzip, instead of plain
 	gzip    bool
 	expires time.Time
 	cut     bool // the download ends half way
@@ -77,8 +82,9 @@ func enum(c *call, name, label string, values ...string) (string, *answer) {
 	return "", paramError("query", given, fmt.Sprintf("输入源“/query/%s”映射到值字段“%s”字符串规则校验失败，字符串值不在枚举范围内", name, label))
 }
 
-// bill answers for a day's bill with where it may be downloaded. read is called under s.mu; no row is no bill.
-func (s *Simulator) bill(c *call, read func(*world, time.Time) table) answer {
+// bill answers for a day's bill with where it may be downloaded. read is called under s.mu; no row is no bill. given names the file that
+// is the bill instead, where it is there.
+func (s *Simulator) bill(c *call, given func(day string) string, read func(*world, time.Time) table) answer {
 	day, bad := billDay(c)
 	if bad != nil {
 		return *bad
@@ -87,6 +93,11 @@ func (s *Simulator) bill(c *call, read func(*world, time.Time) table) answer {
 	if bad != nil {
 		return *bad
 	}
+	file, hash, err := readGiven(given(c.query.Get("bill_date")))
+	if err != nil {
+		s.cfg.Logger.Error("a bill of the bills folder cannot be given", "error", err)
+		return refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误，请稍后重试", causeUnspecified)
+	}
 	o := occasion{path: c.request.Method + " " + c.request.Path, number: c.query.Get("bill_date"), mchID: c.merchant.MchID}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,6 +105,9 @@ func (s *Simulator) bill(c *call, read func(*world, time.Time) table) answer {
 		return billCreating()
 	} else if none {
 		return noBill()
+	}
+	if file != nil {
+		return s.offer(c, billFile{mchID: c.merchant.MchID, packed: file, gzip: packed == "GZIP"}, hash)
 	}
 	t := read(s.world, day)
 	if len(t.rows) == 0 {
@@ -106,19 +120,48 @@ func (s *Simulator) bill(c *call, read func(*world, time.Time) table) answer {
 	s.spoilTable(&t, spoil)
 	text := t.csv(!spoil(BillPlain))
 	sum := sha1.Sum(text)
-	hash := hex.EncodeToString(sum[:])
+	hash = hex.EncodeToString(sum[:])
 	if spoil(BillWrongHash) {
 		hash = strings.Repeat("0", len(hash))
 	}
+	return s.offer(c, billFile{mchID: c.merchant.MchID, plain: text, gzip: packed == "GZIP", cut: spoil(BillTruncated)}, hash)
+}
+
+// offer keeps a file for its download. s.mu is held.
+func (s *Simulator) offer(c *call, f billFile, hash string) answer {
 	token := alphanumeric(64)
-	s.world.keepBill(token, billFile{
-		mchID: c.merchant.MchID, plain: text, gzip: packed == "GZIP", expires: c.now.Add(billLife), cut: spoil(BillTruncated),
-	}, c.now)
+	f.expires = c.now.Add(billLife)
+	s.world.keepBill(token, f, c.now)
 	url := s.BaseURL() + billPath + "?token=" + token
-	if packed == "GZIP" {
+	if f.gzip {
 		url += "&tartype=gzip"
 	}
 	return ok(map[string]any{"download_url": url, "hash_type": "SHA1", "hash_value": hash})
+}
+
+// ledgerOnly is of bills that nobody gives.
+func ledgerOnly(string) string { return "" }
+
+// readGiven reads a packed bill of the caller's, with the hash of what it unpacks to; nil where there is none.
+func readGiven(path string) (packed []byte, hash string, err error) {
+	if path == "" {
+		return nil, "", nil
+	}
+	packed, err = os.ReadFile(path) //nolint:gosec // the caller's folder, a day's name
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	plain, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	sum := sha1.New()
+	if _, err := io.Copy(sum, plain); err != nil { //nolint:gosec // the caller's own file
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	return packed, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // keepBill keeps a file until its URL has expired.
@@ -143,7 +186,18 @@ func (s *Simulator) downloadBill(c *call) answer {
 		return refuse(http.StatusForbidden, "NO_AUTH", "权限异常", causeUnspecified)
 	}
 	body, kind := f.plain, "text/plain; charset=utf-8"
-	if f.gzip {
+	switch {
+	case f.gzip && f.packed != nil:
+		body, kind = f.packed, "application/gzip"
+	case f.packed != nil:
+		plain, err := gzip.NewReader(bytes.NewReader(f.packed))
+		if err != nil { // it was read whole when it was offered
+			return refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误，请稍后重试", causeUnspecified)
+		}
+		if body, err = io.ReadAll(plain); err != nil {
+			return refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误，请稍后重试", causeUnspecified)
+		}
+	case f.gzip:
 		var packed bytes.Buffer
 		z := gzip.NewWriter(&packed)
 		_, _ = z.Write(f.plain) // a bytes.Buffer takes everything

@@ -17,7 +17,7 @@ func (s *Simulator) fundBill(c *call) answer {
 	if bad != nil {
 		return *bad
 	}
-	return s.bill(c, func(w *world, day time.Time) table {
+	return s.bill(c, ledgerOnly, func(w *world, day time.Time) table {
 		t := table{headings: fundHeadings, totals: fundTotals}
 		if account == "BASIC" {
 			t.rows = w.fundRows(c.merchant.MchID, day)

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -293,6 +295,35 @@ func TestABillIsNeverChangedLater(t *testing.T) {
 			t.Errorf("%s, then %s:\nfirst  %q\nsecond %q", before, later, first.file, second.file)
 		}
 	}
+}
+
+// TestABillOfYours: a file in the folder is the day's bill, packed or not, and no other day's or merchant's.
+func TestABillOfYours(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := stopped(t, sim.With(func(c *sim.Config) { c.BillsDir = dir }))
+	c := newClient(t, s, "1900000001")
+	day := noon(t, s)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte("mine"))
+	_ = z.Close()
+	if err := os.WriteFile(filepath.Join(dir, "1900000001-"+day+".csv.gz"), packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newClient(t, s, "1900000002").must(http.MethodGet, tradeBillPath+"?bill_date="+day, "").wants(t, "before it is ready", 400, "")
+	advance(t, s, 24*time.Hour)
+	for _, query := range []string{"bill_date=" + day, "bill_date=" + day + "&tar_type=GZIP"} {
+		if got := download(t, c, tradeBillPath, query); got.file != "mine" || !got.fits {
+			t.Errorf("%s: %+v", query, got)
+		}
+	}
+	c.must(http.MethodGet, tradeBillPath+"?bill_type=SUCCESS&bill_date="+day, "").wants(t, "another kind", 400, "NO_STATEMENT_EXIST")
+	newClient(t, s, "1900000002").must(http.MethodGet, tradeBillPath+"?bill_date="+day, "").wants(t, "another merchant", 400, "NO_STATEMENT_EXIST")
+	if err := os.WriteFile(filepath.Join(dir, "1900000001-"+day+".csv.gz"), []byte("not packed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.must(http.MethodGet, tradeBillPath+"?bill_date="+day, "").wants(t, "no gzip", 500, "SYSTEM_ERROR")
 }
 
 // TestBillFaults: each spoils what it says, and nothing else: only a wrong hash and a cut file do not fit theirs.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -49,7 +50,12 @@ func (s *Simulator) tradeBill(c *call) answer {
 			return *bad
 		}
 	}
-	return s.bill(c, func(w *world, day time.Time) table {
+	return s.bill(c, func(day string) string {
+		if s.cfg.BillsDir == "" || kind != "ALL" {
+			return ""
+		}
+		return filepath.Join(s.cfg.BillsDir, c.merchant.MchID+"-"+day+".csv.gz")
+	}, func(w *world, day time.Time) table {
 		return table{headings: billHeadings[kind], rows: w.tradeRows(c.merchant.MchID, sub, kind, day), totals: tradeTotals}
 	})
 }

@@ -26,6 +26,10 @@ type Config struct {
 	// StateFile keeps trades, refunds and undelivered callbacks between runs; empty: nothing is kept.
 	StateFile string
 
+	// BillsDir is a folder of trade bills of the caller's, MCHID-YYYY-MM-DD.csv.gz, each given (bill_type ALL) instead of the ledger's;
+	// empty: there are none.
+	BillsDir string
+
 	// Speed is how many times as fast as the machine's clock the simulated time runs; 0 means 1. SetSpeed(0) stops it.
 	Speed float64
 	// Start is the simulated time to begin with; now when zero. A state file that is further goes on from where it was.
