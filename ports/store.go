@@ -25,6 +25,10 @@ type Store interface {
 	// NextDue is the earliest due time of any unclaimed row; zero when nothing is due.
 	NextDue(ctx context.Context) (time.Time, error)
 
+	// Overdue counts, by kind, rows that are unfinished and nobody looks at (R40): those that nobody works on so long after they were due,
+	// and those due later than any unfinished row is.
+	Overdue(ctx context.Context, now time.Time, after time.Duration) (overdue, tooLate map[Kind]int, err error)
+
 	// ForgetPersons takes names, identity numbers and what else tells who was treated out of orders that were made before, with
 	// the payments of each, where nothing can be paid any more; at most so many. n is how many orders there were.
 	ForgetPersons(ctx context.Context, before time.Time, limit int) (n int, err error)

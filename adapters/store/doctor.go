@@ -39,19 +39,16 @@ func (s *Store) Refused(ctx context.Context, provider, account string, since tim
 }
 
 const (
-	// overdueAfter is how long after its due time a row is looked at even on a busy machine.
-	overdueAfter = 5 * time.Minute
 	// longestWait is more than the longest time until an unfinished row is looked at again, a day. An order's is its life, a fulfilment's its
 	// deadline.
 	longestWait = 25 * time.Hour
 )
 
-// Overdue counts, by kind, rows that are unfinished and nobody looks at (R40): those long due that nobody works on, and
-// those due later than any unfinished row is.
-func (s *Store) Overdue(ctx context.Context, now time.Time) (overdue, tooLate map[ports.Kind]int, err error) {
+// Overdue counts rows that nobody looks at (ports.Store).
+func (s *Store) Overdue(ctx context.Context, now time.Time, after time.Duration) (overdue, tooLate map[ports.Kind]int, err error) {
 	overdue, tooLate = map[ports.Kind]int{}, map[ports.Kind]int{}
 	for kind, of := range claimables {
-		n, err := s.count(ctx, s.statement("select count(*) from "+of.table+" where due < ? and ", micros(now.Add(-overdueAfter))).append(s.unclaimed()))
+		n, err := s.count(ctx, s.statement("select count(*) from "+of.table+" where due < ? and ", micros(now.Add(-after))).append(s.unclaimed()))
 		if err != nil {
 			return nil, nil, failed(err, "count what is overdue in %s", of.table)
 		}

@@ -70,7 +70,7 @@ func TestR40_OverdueRowsAreCounted(t *testing.T) {
 		receive(t, s, message("unmatched", ports.VerdictUnmatched)) // due a minute later
 		check := func(now time.Time, wantOverdue, wantTooLate map[ports.Kind]int) {
 			t.Helper()
-			overdue, tooLate, err := s.Overdue(t.Context(), now)
+			overdue, tooLate, err := s.Overdue(t.Context(), now, 5*time.Minute)
 			if err != nil || !maps.Equal(overdue, wantOverdue) || !maps.Equal(tooLate, wantTooLate) {
 				t.Errorf("at %s: overdue %v, too late %v, %v; want %v, %v", now, overdue, tooLate, err, wantOverdue, wantTooLate)
 			}

@@ -183,7 +183,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 			recorded.StatementAgain(t.Context(), "account-1 2026-11-01", at), recorded.HealDifference(t.Context(), 1, at))
 		ask(recorded.AcceptDifference(t.Context(), 1, "ann", "why", at))
 		ask(recorded.NextDue(t.Context()))
-		_, _, err = recorded.Overdue(t.Context(), at)
+		_, _, err = recorded.Overdue(t.Context(), at, time.Hour)
 		asked = append(asked, err)
 		ask(recorded.EchoArrived(t.Context(), "p", "a", "doctor-1"))
 		ask(recorded.Refused(t.Context(), "p", "a", at))

@@ -54,6 +54,7 @@ func (g *Gateway) Work(ctx context.Context) {
 		kinds.Go(func() { w.work(ctx) })
 	}
 	kinds.Go(func() { g.publish(ctx) })
+	kinds.Go(func() { g.watchRows(ctx) })
 	if g.works(ports.KindStatement) {
 		kinds.Go(func() { g.planStatements(ctx) })
 	}

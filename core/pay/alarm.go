@@ -27,6 +27,8 @@ const (
 	AlarmIdentityRefused  = "identity.refused"
 	AlarmOrderUnfulfilled = "order.unfulfilled"
 	AlarmFulfilmentStuck  = "fulfilment.stuck"
+	AlarmRowsOverdue      = "rows.overdue"
+	AlarmRowsDueTooLate   = "rows.due_too_late"
 	AlarmStatementDiffers = "statement.differs"
 	AlarmStatementMissing = "statement.missing"
 )
@@ -44,6 +46,14 @@ func (a Alarm) Words() (english, chinese AlarmText) {
 }
 
 var alarmWords = map[string][2]AlarmText{
+	AlarmRowsOverdue: {
+		{"Unfinished work is overdue", "The gateway falls behind, or nobody works. Read its log and the other alarms, run `paybridge doctor`, mend accounts and plugins that fail, or add replicas."},
+		{"未完成的工作已逾期", "网关处理积压，或无人处理。请查看日志和其他告警，运行 `paybridge doctor`，修复失败的收款账户和插件，或增加副本。"},
+	},
+	AlarmRowsDueTooLate: {
+		{"Unfinished work is due in a far future", "The clock was wrong when the due time was set. Set it right by NTP; a sync of each payment (POST /v1/payments/NUMBER/sync) looks at it now."},
+		{"未完成的工作到期时间过远", "设置到期时间时时钟有误。请用 NTP 校时，并逐笔 sync（POST /v1/payments/单号/sync）。"},
+	},
 	AlarmStatementDiffers: {
 		{"A statement and our rows differ", "See them by `paybridge reconcile differences`. What a query can settle is asked about daily; look at the others on the merchant platform, then accept them."},
 		{"对账单与本地记录不一致", "用 `paybridge reconcile differences` 查看。查询能解决的会每天重试；其余请到商户平台核对，然后确认接受。"},

@@ -54,7 +54,7 @@ type Gateway interface {
 	Refused(ctx context.Context, provider, account string, since time.Time) (map[ports.RefuseCause]int, error)
 	// Overdue counts, by kind, rows that are unfinished and nobody looks at: those long due, and those due later than any
 	// unfinished row is (R40).
-	Overdue(ctx context.Context, now time.Time) (overdue, tooLate map[ports.Kind]int, err error)
+	Overdue(ctx context.Context, now time.Time, after time.Duration) (overdue, tooLate map[ports.Kind]int, err error)
 	// PaidWith tells whether a payment by the account with that app id has succeeded.
 	PaidWith(ctx context.Context, account, appID string) (bool, error)
 }
@@ -158,9 +158,12 @@ func running(p Plugin) Finding {
 	return ok(subject, CheckRunning, "version "+p.Version)
 }
 
+// overdueAfter is how long after its due time a row is looked at even on a busy machine.
+const overdueAfter = 5 * time.Minute
+
 // dueRows tells of rows that are left alone (R40).
 func (p Patient) dueRows(ctx context.Context) Finding {
-	overdue, tooLate, err := p.Gateway.Overdue(ctx, p.Now)
+	overdue, tooLate, err := p.Gateway.Overdue(ctx, p.Now, overdueAfter)
 	switch {
 	case err != nil:
 		return failed("store", CheckDueRows, "store_away", err.Error())

@@ -39,7 +39,7 @@ func (g *gatewayOf) EchoArrived(context.Context, string, string, string) (bool, 
 	return g.echo, nil
 }
 func (g *gatewayOf) PaidWith(context.Context, string, string) (bool, error) { return g.paid, nil }
-func (g *gatewayOf) Overdue(context.Context, time.Time) (overdue, tooLate map[ports.Kind]int, err error) {
+func (g *gatewayOf) Overdue(context.Context, time.Time, time.Duration) (overdue, tooLate map[ports.Kind]int, err error) {
 	return g.overdue, nil, nil
 }
 func (g *gatewayOf) Refused(context.Context, string, string, time.Time) (map[ports.RefuseCause]int, error) {
