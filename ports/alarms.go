@@ -30,6 +30,7 @@ type Alarms interface {
 type AlarmQuery struct {
 	Open   bool   // only those that nobody acknowledged
 	Kind   string // empty: any
+	Number string // empty: any
 	Before int64  // only those with a smaller id; 0: any
 	Limit  int
 }

@@ -17,6 +17,9 @@ type Events interface {
 	PublishEvents(ctx context.Context, limit int, owed func(app string) bool, now time.Time) (published int, err error)
 	// AppEvents lists an app's published events behind a cursor, in order.
 	AppEvents(ctx context.Context, app string, after int64, limit int) ([]pay.StoredEvent, error)
+	// OrderEvents lists an order's events, lowest first, without their data, and tells up to which one its app's endpoint has taken them; 0:
+	// none, or it has no endpoint.
+	OrderEvents(ctx context.Context, order string) (all []pay.StoredEvent, taken int64, err error)
 
 	// Delivery reads how far the endpoint of an order's app has taken its events, and the next one. ErrNotFound: there
 	// is none, or nothing is owed.

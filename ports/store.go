@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/paybridge/paybridge/core/money"
 	"github.com/paybridge/paybridge/core/pay"
 )
 
@@ -48,6 +49,9 @@ type Store interface {
 	// Timeline is every audit row of an order, its payments and refunds, oldest first; with payment set, of that
 	// payment and its refunds alone.
 	Timeline(ctx context.Context, order, payment string) ([]AuditRow, error)
+	// Find looks for orders, payments and refunds by any number of theirs: ours, the provider's, the app's reference, the payer's openid;
+	// of every app, newest first, at most a hundred.
+	Find(ctx context.Context, text string) ([]Found, error)
 
 	Settings
 	Inbox
@@ -139,6 +143,19 @@ type OrderPage struct {
 	Next   string // the next page's cursor; empty: this is the last
 }
 
+// Found is an order, payment or refund that somebody looked for.
+type Found struct {
+	Kind      Kind
+	Number    string
+	Order     string
+	App       string
+	Reference string // the app's; empty of a payment
+	State     string
+	Amount    money.Amount
+	Account   string // empty of an order
+	CreatedAt time.Time
+}
+
 // AuditRow is one transition, or one thing that happened to a row that stayed in its state.
 type AuditRow struct {
 	At     time.Time
@@ -147,4 +164,6 @@ type AuditRow struct {
 	Old    string // empty when the row was made
 	New    string
 	Cause  string
+
+	RequestID string // the provider's, of the answer that was decided about; empty: of none
 }

@@ -85,6 +85,9 @@ func (s *Store) Alarms(ctx context.Context, q ports.AlarmQuery) ([]ports.AlarmRo
 	if q.Kind != "" {
 		sel = sel.Where("kind = ?", q.Kind)
 	}
+	if q.Number != "" {
+		sel = sel.Where("number = ?", q.Number)
+	}
 	if q.Before != 0 {
 		sel = sel.Where("id < ?", q.Before)
 	}

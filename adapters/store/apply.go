@@ -13,7 +13,7 @@ import (
 // Apply writes a decision whole (ports.Tx). On PostgreSQL it is one statement, so one round trip: each part is a CTE,
 // and the answer counts the rows that moved.
 func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release ...ports.Claim) error {
-	a := applying{tx: t, now: now, release: slices.Clone(release)}
+	a := applying{tx: t, now: now, requestID: d.RequestID, by: d.By, release: slices.Clone(release)}
 	if err := a.decision(d); err != nil {
 		return err
 	}
@@ -36,12 +36,15 @@ func (t *tx) Apply(ctx context.Context, d pay.Decision, now time.Time, release .
 
 // applying is a decision on its way into the database.
 type applying struct {
-	tx      *tx
-	now     time.Time
-	release []ports.Claim // those not yet part of a row's own update
-	must    []*statement  // updates that must each find their row as it was read
-	others  []*statement
-	audits  []auditRow // written by one insert: of several in one statement PostgreSQL does not promise the order
+	tx        *tx
+	now       time.Time
+	release   []ports.Claim // those not yet part of a row's own update
+	must      []*statement  // updates that must each find their row as it was read
+	others    []*statement
+	by        string // who decides, for the audit
+	requestID string // of the answer that is decided about, for the audit
+
+	audits []auditRow // written by one insert: of several in one statement PostgreSQL does not promise the order
 }
 
 // also adds a statement that need not find a row.
@@ -200,7 +203,10 @@ func (a *applying) audit(cause string, row auditRow) {
 	if cause == "" {
 		return
 	}
-	row.Cause, row.At = cause, micros(a.now)
+	if a.by != "" {
+		cause += " (by " + a.by + ")"
+	}
+	row.Cause, row.RequestID, row.At = cause, a.requestID, micros(a.now)
 	a.audits = append(a.audits, row)
 }
 

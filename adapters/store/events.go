@@ -110,6 +110,24 @@ func (s *Store) AppEvents(ctx context.Context, app string, after int64, limit in
 	return all, nil
 }
 
+// OrderEvents lists an order's events (ports.Events).
+func (s *Store) OrderEvents(ctx context.Context, order string) (all []pay.StoredEvent, taken int64, err error) {
+	var found []eventRow
+	if err := s.read.NewSelect().Model(&found).ExcludeColumn("data").Where("order_number = ?", order).OrderExpr("seq").Scan(ctx); err != nil {
+		return nil, 0, failed(err, "list the events of order %s", order)
+	}
+	for _, r := range found {
+		all = append(all, pay.StoredEvent{
+			App: r.App, Order: r.OrderNumber, Seq: r.Seq, Cursor: r.Place, Event: pay.Event{Kind: pay.EventKind(r.Kind), Number: r.Number}, At: fromMicros(r.CreatedAt),
+		})
+	}
+	err = s.read.NewSelect().Table("deliveries").ColumnExpr("next_seq - 1").Where("order_number = ?", order).Scan(ctx, &taken)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, 0, failed(err, "read how far the events of order %s were taken", order)
+	}
+	return all, taken, nil
+}
+
 // Delivery reads what is owed next (ports.Events).
 func (s *Store) Delivery(ctx context.Context, order string) (ports.Delivery, error) {
 	var row struct {

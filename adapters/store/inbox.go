@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -75,10 +76,7 @@ func (s *Store) InboxRow(ctx context.Context, id string) (ports.InboxRow, error)
 	if err := one(ctx, s.read.NewSelect().Model(&row).Where("id = ?", id), "message "+id); err != nil {
 		return ports.InboxRow{}, err
 	}
-	m := ports.InboxRow{
-		ID: row.ID, Provider: row.Provider, Account: row.Account, DedupeKey: row.DedupeKey, Verdict: ports.Verdict(row.Verdict),
-		Cause: row.Cause, Number: row.Number, Received: fromMicros(row.ReceivedAt), Due: fromMicros(row.Due),
-	}
+	m := row.message()
 	var err error
 	if m.Facts, err = s.keys.open(row.Facts, "inbox.facts "+id); err != nil {
 		return m, err
@@ -99,4 +97,52 @@ func (s *Store) CountRefused(ctx context.Context, provider, account string, caus
 		}
 		return nil
 	})
+}
+
+// Messages lists messages (ports.Inbox).
+func (s *Store) Messages(ctx context.Context, q ports.MessageQuery) ([]ports.InboxRow, error) {
+	var rows []inboxRow
+	sel := s.read.NewSelect().Model(&rows).ExcludeColumn("facts", "body").
+		Where("received_at > 0"). // all: it has the index read from its end
+		OrderExpr("received_at desc, id desc").Limit(int64(q.Limit))
+	for column, value := range map[string]string{"number": q.Number, "account": q.Account, "verdict": string(q.Verdict)} {
+		if value != "" {
+			sel = sel.Where("? = ?", bun.Ident(column), value)
+		}
+	}
+	if q.Before != "" {
+		var before inboxRow
+		if err := one(ctx, s.read.NewSelect().Model(&before).Column("received_at").Where("id = ?", q.Before), "message "+q.Before); err != nil {
+			return nil, err
+		}
+		sel = sel.Where("(received_at, id) < (?, ?)", before.ReceivedAt, q.Before)
+	}
+	if err := sel.Scan(ctx); err != nil {
+		return nil, failed(err, "list messages")
+	}
+	all := make([]ports.InboxRow, len(rows))
+	for i, r := range rows {
+		all[i] = r.message()
+	}
+	return all, nil
+}
+
+// Replay has a message applied again (ports.Inbox).
+func (s *Store) Replay(ctx context.Context, id string, now time.Time) error {
+	result, err := s.db.ExecContext(ctx, "update inbox set verdict = 'unmatched', due = ? where id = ? and verdict in ('applied', 'unmatched') and facts <> ''", micros(now), id)
+	if err != nil {
+		return failed(err, "replay message %s", id)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("message %s with facts of a payment or refund: %w", id, ports.ErrNotFound)
+	}
+	return nil
+}
+
+// message is the row without what is sealed.
+func (r inboxRow) message() ports.InboxRow {
+	return ports.InboxRow{
+		ID: r.ID, Provider: r.Provider, Account: r.Account, DedupeKey: r.DedupeKey, Verdict: ports.Verdict(r.Verdict),
+		Cause: r.Cause, Number: r.Number, Received: fromMicros(r.ReceivedAt), Due: fromMicros(r.Due),
+	}
 }

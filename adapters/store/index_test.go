@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -112,6 +113,18 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		ask(recorded.Rows(t.Context(), "clinic", o.Number))
 		ask(recorded.Timeline(t.Context(), o.Number, ""))
 		ask(recorded.Timeline(t.Context(), o.Number, p.Number))
+		ask(recorded.Find(t.Context(), "visit-1"))
+		ask(recorded.Messages(t.Context(), ports.MessageQuery{Limit: 20}))
+		kept, err := recorded.Messages(t.Context(), ports.MessageQuery{Number: p.Number, Limit: 20})
+		ask(kept, err)
+		ask(recorded.Messages(t.Context(), ports.MessageQuery{Number: p.Number, Account: "hospital", Verdict: ports.VerdictApplied, Limit: 20}))
+		if _, _, err := recorded.OrderEvents(t.Context(), o.Number); err != nil {
+			t.Fatal(err)
+		}
+		ask(recorded.Alarms(t.Context(), ports.AlarmQuery{Number: "1", Limit: 20}))
+		if err := recorded.Replay(t.Context(), "nobody", at); !errors.Is(err, ports.ErrNotFound) {
+			t.Fatal(err)
+		}
 		ask(recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", Limit: 20}))
 		page, err := recorded.Orders(t.Context(), ports.OrderQuery{App: "clinic", CreatedAfter: at.Add(-time.Hour), Limit: 1})
 		ask(page, err)

@@ -179,7 +179,7 @@ func (s *Store) Timeline(ctx context.Context, order, payment string) ([]ports.Au
 	}
 	rows := make([]ports.AuditRow, len(found))
 	for i, r := range found {
-		rows[i] = ports.AuditRow{At: fromMicros(r.At), Kind: ports.Kind(r.Kind), Number: r.Number, Old: r.Old, New: r.New, Cause: r.Cause}
+		rows[i] = ports.AuditRow{At: fromMicros(r.At), Kind: ports.Kind(r.Kind), Number: r.Number, Old: r.Old, New: r.New, Cause: r.Cause, RequestID: r.RequestID}
 	}
 	return rows, nil
 }

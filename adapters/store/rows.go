@@ -340,6 +340,7 @@ type auditRow struct {
 	Old         string
 	New         string
 	Cause       string
+	RequestID   string
 	At          int64
 }
 

@@ -18,8 +18,12 @@ func (g *Gateway) CloseOrder(ctx context.Context, app, number string) (pay.Order
 	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()
+	why := pay.ClosedByApp
+	if operator(ctx) != "" {
+		why = pay.ClosedByOperator
+	}
 	rows, err := g.decide(ctx, byOrder(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return pay.CloseOrder(rows, pay.ClosedByApp, now)
+		return pay.CloseOrder(rows, why, now)
 	}))
 	if err != nil {
 		return o, err
@@ -47,7 +51,11 @@ func (g *Gateway) ClosePayment(ctx context.Context, app, number string) (pay.Pay
 	}
 	ctx, cancel := detached(ctx, requestTime)
 	defer cancel()
-	closed, err := g.closeNow(ctx, number, "closed by the app")
+	cause := "closed by the app"
+	if operator(ctx) != "" {
+		cause = "closed by an operator"
+	}
+	closed, err := g.closeNow(ctx, number, cause)
 	if errors.Is(err, ports.ErrClaimed) || errors.Is(err, ports.ErrUnavailable) {
 		return g.Store.Payment(context.WithoutCancel(ctx), app, number)
 	}

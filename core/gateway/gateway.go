@@ -122,6 +122,9 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 			if d, err = decision(tx, rows, now); err != nil {
 				return err
 			}
+			if d.RequestID == "" {
+				d.By = operator(ctx)
+			}
 			after, due = d.After(rows), dueBy(d, now)
 			d = d.Told(after)
 			if d.Empty() && len(release) == 0 {

@@ -370,7 +370,9 @@ func (g *Gateway) outcome(ctx context.Context, number string, a ports.PaymentAns
 	defer cancel()
 	crashPoint(crashBeforeOutcome)
 	rows, err := g.decideSurely(ctx, byPayment(number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState, NotPayableAfter: a.NotPayableAfter}, now)
+		d, err := meaning(rows, number, pay.Answer{Outcome: a.Outcome, Facts: a.Facts, HandOff: a.HandOff, ProviderState: a.ProviderState, NotPayableAfter: a.NotPayableAfter}, now)
+		d.RequestID = a.Outcome.RequestID
+		return d, err
 	}), release...)
 	if err != nil {
 		return pay.Payment{Number: number}, err

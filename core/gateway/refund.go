@@ -135,6 +135,7 @@ func (g *Gateway) refundOutcome(ctx context.Context, number string, a ports.Refu
 		if err != nil {
 			return d, err
 		}
+		d.RequestID = a.Outcome.RequestID
 		return pay.Remember(rows, d, f.Payment, a.ProviderState)
 	}), claim)
 	crashPoint(crashAfterOutcome)

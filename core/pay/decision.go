@@ -55,6 +55,11 @@ type Decision struct {
 	Events     []Event
 	Alarms     []Alarm
 
+	// RequestID is the provider's own name for the answer that this decides about; empty: it is about none. By is the operator who
+	// decides; empty: none does. Both are for the audit.
+	RequestID string
+	By        string
+
 	Fulfilments    []Move[Fulfilment, FulfilmentState]
 	NewFulfilments []Fulfilment // inserted as they are
 }

@@ -34,8 +34,9 @@ type CloseReason string
 
 // The reasons.
 const (
-	ClosedByApp CloseReason = "app"
-	ClosedAsDue CloseReason = "expired"
+	ClosedByApp      CloseReason = "app"
+	ClosedByOperator CloseReason = "operator"
+	ClosedAsDue      CloseReason = "expired"
 )
 
 // Order is what the payer owes for. It belongs to an app, knows nothing of channels, and but for its state never

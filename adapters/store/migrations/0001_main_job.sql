@@ -24,7 +24,7 @@ create table orders (
     event_seq    bigint not null default 0,
     due          bigint,
     claimed_until bigint,
-    unique (app, reference),
+    unique (reference, app),
     -- Law 4: what is unfinished is a row with a due time.
     constraint orders_unfinished_is_due check (due is not null or state not in ('open', 'closing'))
 );
@@ -71,12 +71,12 @@ create table payments (
     refundable_until bigint not null, -- 0: without end; only where succeeded
     due            bigint,
     claimed_until  bigint,
-    unique (mchid, sub_mchid, out_trade_no),
+    unique (out_trade_no, mchid, sub_mchid),
     constraint payments_unfinished_is_due check (due is not null or (state in ('closed', 'failed', 'succeeded') and disputed = ''))
 );
 -- R01: one live payment of an order.
 create unique index payments_one_live on payments (order_number) where state in ('created', 'pending', 'closing') and not reclosing;
-create unique index payments_provider_id on payments (account, provider_id) where provider_id <> '';
+create unique index payments_provider_id on payments (provider_id, account) where provider_id <> '';
 create index payments_of_order on payments (order_number);
 create index payments_of_account on payments (account, state);
 create index payments_succeeded on payments (account, succeeded_at, number) where state = 'succeeded';
@@ -116,11 +116,12 @@ create table refunds (
     stated         text   not null default '', -- the day of the statement that names it
     due            bigint,
     claimed_until  bigint,
-    unique (payment, reference),
+    unique (reference, payment),
     constraint refunds_unfinished_is_due check (due is not null or state not in ('created', 'processing'))
 );
 create index refunds_of_order on refunds (order_number);
 create index refunds_of_number on refunds (out_refund_no);
+create index refunds_provider_id on refunds (provider_id) where provider_id <> '';
 create index refunds_unstated on refunds (account, sent_at, number) where state = 'succeeded' and stated = '';
 create index refunds_due on refunds (due) where due is not null;
 create index refunds_claimed on refunds (account, claimed_until) where claimed_until is not null;
@@ -163,6 +164,7 @@ create table audit (
     old          text   not null,
     new          text   not null,
     cause        text   not null,
+    request_id   text   not null, -- the provider's, of the answer that was decided about
     at           bigint not null
 );
 create index audit_of_order on audit (order_number, id);
@@ -219,6 +221,7 @@ create table alarms (
     constraint alarms_untold_is_due check (due is not null or sent_at <> 0 or acknowledged_at is not null)
 );
 create unique index alarms_open on alarms (kind, number) where acknowledged_at is null;
+create index alarms_of_number on alarms (number);
 create index alarms_due on alarms (due) where due is not null;
 create index alarms_claimed on alarms (kind, claimed_until) where claimed_until is not null;
 
@@ -240,7 +243,8 @@ create table inbox (
 );
 create index inbox_due on inbox (due) where due is not null;
 create index inbox_notices on inbox (number) where verdict = 'notice';
-create index inbox_of_payment on inbox (account, number);
+create index inbox_of_payment on inbox (number, account);
+create index inbox_newest on inbox (received_at, id);
 create index inbox_claimed on inbox (account, claimed_until) where claimed_until is not null;
 
 -- Messages that were not believed: only how many, never what.
