@@ -114,7 +114,7 @@ func RefundAnswered(rows Rows, number string, o Outcome, f *RefundFacts, now tim
 	case o.Final() && !r.Unclear:
 		r.endCash(RefundFailed)
 		d.refundEnded(was, r)
-		if r.Origin != OriginAPI { // no app asked for it, so none will see to it
+		if r.owed() {
 			d.alarm(AlarmRefundAttention, number, "a refund that the gateway owes the payer ("+string(r.Origin)+") was refused: "+o.String()+". Mend the cause and retry it, or give the money back another way.")
 		}
 		return d.putRefund(was, r, cause)
@@ -252,6 +252,9 @@ func SettleRefund(rows Rows, number string, f RefundFacts, from Source, now time
 		}
 		r.endCash(RefundClosed)
 		d.refundEnded(was, r)
+		if r.owed() {
+			d.alarm(AlarmRefundAttention, number, "a refund that the gateway owes the payer ("+string(r.Origin)+") was closed by the provider: its money did not go back. Refund the payment under a reference of yours, or give the money back another way.")
+		}
 		return d.putRefund(was, r, "closed by the provider ("+string(from)+")")
 	case RefundFactAbnormal, RefundFactProcessing:
 		return refundUnderWay(r, f, from, now)
@@ -415,6 +418,9 @@ func refundContradiction(p Payment, r Refund, f RefundFacts) string {
 	}
 	return ""
 }
+
+// owed tells whether the gateway itself gives the money back: no app asked for it, so none sees to it when it fails.
+func (r Refund) owed() bool { return r.Origin != OriginAPI && r.Origin != OriginExternal }
 
 // withRefund is the rows with one refund replaced by what is known of it in memory.
 func withRefund(rows Rows, r Refund) Rows {

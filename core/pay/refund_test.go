@@ -356,14 +356,20 @@ func TestR21_WhatWentBackAlreadyIsNotGivenBackAgain(t *testing.T) {
 
 func TestR33_ARefundThatNobodyAskedForDoesNotFailInSilence(t *testing.T) {
 	t.Parallel()
-	for origin, want := range map[Origin]int{OriginAPI: 0, OriginDuplicate: 1, OriginLate: 1} {
+	for origin, want := range map[Origin]int{OriginAPI: 0, OriginExternal: 0, OriginDuplicate: 1, OriginLate: 1, OriginIncomplete: 1, OriginDisputed: 1} {
 		f := aRefund("r", RefundProcessing, 60)
 		f.Origin = origin
-		d, err := RefundAnswered(refundRows(f), f.Number, declined, nil, now)
-		if err != nil {
-			t.Fatal(err)
+		closed := RefundFacts{State: RefundFactClosed, Number: f.Number, ProviderID: "5030", Amount: f.Amount}
+		for how, decide := range map[string]func() (Decision, error){
+			"refused": func() (Decision, error) { return RefundAnswered(refundRows(f), f.Number, declined, nil, now) },
+			"closed":  func() (Decision, error) { return SettleRefund(refundRows(f), f.Number, closed, FromQuery, now) },
+		} {
+			d, err := decide()
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, string(origin)+" "+how+": alarms", len(d.Alarms), want)
 		}
-		check(t, string(origin)+": alarms", len(d.Alarms), want)
 	}
 }
 

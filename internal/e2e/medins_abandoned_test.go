@@ -9,11 +9,24 @@ import (
 	"github.com/paybridge/paybridge/plugins/wechat/sim"
 )
 
-// passes moves what the gateway knows of a payment into the past, as if so much time had gone by, and has it looked at.
+// passes moves what the gateway knows of a payment into the past, as if so much time had gone by, and has it looked at. It waits for
+// a call that is under way: that one's outcome, decided by the time before, would put the next look off by a growing interval.
 func (w *world) passes(payment string, d time.Duration) {
 	w.t.Helper()
-	w.db.exec(w.t, fmt.Sprintf("update payments set not_payable_after = not_payable_after - %d, sent_at = sent_at - %d, due = due - %d, claimed_until = null where number = '%s'",
-		d.Microseconds(), d.Microseconds(), d.Microseconds(), payment))
+	conn := w.db.open(w.t)
+	defer func() { _ = conn.Close() }()
+	update := fmt.Sprintf("update payments set not_payable_after = not_payable_after - %[1]d, sent_at = sent_at - %[1]d, due = due - %[1]d where number = '%[2]s' and claimed_until is null",
+		d.Microseconds(), payment)
+	await(w.t, "no call for payment "+payment+" is under way", func() error {
+		done, err := conn.ExecContext(w.t.Context(), update)
+		if err != nil {
+			return err
+		}
+		if moved, err := done.RowsAffected(); err != nil || moved != 1 {
+			return fmt.Errorf("%d payments moved: %w", moved, err)
+		}
+		return nil
+	})
 }
 
 // A payment by insurance alone has no close. While WeChat might still take it, the order has no other; ten minutes after it can be paid no
