@@ -13,6 +13,9 @@ c_compiler_works() {
 	return "$status"
 }
 
+# Go's own limit of ten minutes a package is too short for the end-to-end tests on a slow machine.
+limit=-timeout=20m
+
 race=-race
 if [ "$(go env GOOS)" != darwin ] && ! c_compiler_works; then
 	if [ -n "${PAYBRIDGE_CI:-}" ]; then
@@ -29,7 +32,7 @@ gotestsum() { go tool -modfile=tools/go.mod gotestsum "$@"; }
 
 # shellcheck disable=SC2086 # no word at all when the detector is off
 if gotestsum --version >/dev/null 2>&1; then
-	gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $race "$@" ./...
+	gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $race $limit "$@" ./...
 else
-	go test $race "$@" ./...
+	go test $race $limit "$@" ./...
 fi

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -116,7 +117,20 @@ func (w *world) order(reference string, fen int) string {
 // pay opens the cashier: the payment has a hand-off.
 func (w *world) pay(order string) answer {
 	w.t.Helper()
-	a := w.want(w.api("POST", "/v1/orders/"+order+"/payments", payBy(entry, payer)), http.StatusCreated, http.StatusOK)
+	return w.handedOff(order, payBy(entry, payer))
+}
+
+// handedOff opens the cashier for this wish, and asks again where the answer was 202: on a busy machine WeChat may answer too late for
+// the first one.
+func (w *world) handedOff(order string, wish any) (a answer) {
+	w.t.Helper()
+	await(w.t, "the cashier opens for order "+order, func() error {
+		a = w.want(w.api("POST", "/v1/orders/"+order+"/payments", wish), http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		if a.status == http.StatusAccepted {
+			return errors.New(a.String())
+		}
+		return nil
+	})
 	if a.HandOff == nil {
 		w.t.Fatalf("payment %s has no hand-off: %s", a.Number, a)
 	}

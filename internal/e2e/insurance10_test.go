@@ -43,7 +43,7 @@ func TestABillIsPaidByRedirect(t *testing.T) {
 			}
 			order := w.billOrder(fmt.Sprint("visit-", n), true)
 			want := redirectPay()
-			made := w.want(w.api("POST", "/v1/orders/"+order+"/payments", want), http.StatusCreated)
+			made := w.handedOff(order, want)
 			if made.HandOff == nil || made.HandOff.Kind != "miniprogram_redirect" || made.HandOff.Params["appId"] != sim.InsuranceAppID {
 				t.Fatalf("pay: %s", made)
 			}
@@ -89,7 +89,7 @@ func TestR12_AnotherDivisionByRedirect(t *testing.T) {
 	w.addRedirect()
 	w.start()
 	order := w.billOrder("visit-1", true)
-	made := w.want(w.api("POST", "/v1/orders/"+order+"/payments", redirectPay()), http.StatusCreated)
+	made := w.handedOff(order, redirectPay())
 	if err := w.sim.DivideInsurance10(made.Number, 400, 600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func TestR25_AnAbandonedInsurancePayment(t *testing.T) {
 		abandoned := map[string]string{} // by order
 		for n, paidLate := range []bool{false, true} {
 			order := w.billOrder(fmt.Sprint("visit-", n), false)
-			first := w.want(pay(order), http.StatusCreated).Number
+			first := w.handedOff(order, w.insuredPay(false)).Number
 			abandoned[order] = first
 			w.wantRefused(pay(order), "previous_attempt_unresolved")
 			w.awaitState("/v1/payments/"+first, "closing")
@@ -48,7 +47,7 @@ func TestR25_AnAbandonedInsurancePayment(t *testing.T) {
 			w.wantRefused(pay(order), "previous_attempt_unresolved")
 			w.passes(first, 6*time.Minute)
 			w.awaitState("/v1/payments/"+first, "closed")
-			second := w.want(pay(order), http.StatusCreated)
+			second := w.handedOff(order, w.insuredPay(false))
 			if second.Number == first {
 				t.Fatalf("the abandoned payment is used again")
 			}

@@ -13,7 +13,7 @@ import (
 func (w *world) paidBill(reference string, cash bool) (order, payment string) {
 	w.t.Helper()
 	order = w.billOrder(reference, cash)
-	paid := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(cash)), http.StatusCreated)
+	paid := w.handedOff(order, w.insuredPay(cash))
 	if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: paid.HandOff.Params}); err != nil {
 		w.t.Fatal(err)
 	}

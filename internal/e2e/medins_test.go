@@ -97,8 +97,8 @@ func TestR45_AMixedBillIsPaid(t *testing.T) {
 		for _, cash := range []bool{true, false} {
 			order := w.billOrder(fmt.Sprint("visit-", cash), cash)
 			want := w.insuredPay(cash)
-			paid := w.api("POST", "/v1/orders/"+order+"/payments", want)
-			if paid.status != http.StatusCreated || paid.HandOff == nil || paid.HandOff.Kind != "wechat_medins" {
+			paid := w.handedOff(order, want)
+			if paid.HandOff.Kind != "wechat_medins" {
 				t.Fatalf("pay: %s", paid)
 			}
 			if again := w.api("POST", "/v1/orders/"+order+"/payments", want); again.Number != paid.Number || again.status != http.StatusOK {
@@ -140,8 +140,8 @@ func TestR07_AnExpiredAuthorizationIsNeverRenewed(t *testing.T) {
 		if len(trades) != 1 || trades[0].State != sim.Closed {
 			t.Errorf("WeChat has %+v", trades)
 		}
-		paid := w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true))
-		if paid.status != http.StatusCreated || paid.Number == trades[0].OutTradeNo {
+		paid := w.handedOff(order, w.insuredPay(true))
+		if paid.Number == trades[0].OutTradeNo {
 			t.Errorf("with a new authorization: %s", paid)
 		}
 	})
@@ -181,7 +181,7 @@ func TestR17_AnInsuredPaymentIsAskedFor(t *testing.T) {
 		w.start()
 		order := w.billOrder("visit-1", true)
 		asked := time.Now() // or later, but before its next time is read
-		paid := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+		paid := w.handedOff(order, w.insuredPay(true))
 		for _, after := range []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second} {
 			var due time.Time
 			await(t, "the next query is planned", func() error {
@@ -215,7 +215,7 @@ func TestR32_TheBureauRefusesAfterThePassword(t *testing.T) {
 		w.start()
 		for _, byWeChat := range []bool{false, true} {
 			order := w.billOrder(fmt.Sprint("visit-", byWeChat), true)
-			failed := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+			failed := w.handedOff(order, w.insuredPay(true))
 			if _, err := w.sim.FailMedIns(sim.MedInsPay{HandOff: failed.HandOff.Params, Reverse: byWeChat}); err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func TestR32_TheBureauRefusesAfterThePassword(t *testing.T) {
 			if !byWeChat {
 				app.await(order, "payment.failed", "refund.succeeded")
 			}
-			again := w.want(w.api("POST", "/v1/orders/"+order+"/payments", w.insuredPay(true)), http.StatusCreated)
+			again := w.handedOff(order, w.insuredPay(true))
 			if _, err := w.sim.PayMedIns(sim.MedInsPay{HandOff: again.HandOff.Params}); err != nil {
 				t.Fatal(err)
 			}

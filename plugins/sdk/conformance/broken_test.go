@@ -1,7 +1,7 @@
 package conformance_test
 
 // brokenPlugins are plugins of ours with one thing changed for the worse, as an author might well write it. Each must make
-// the kit name the promise that it breaks, and no other.
+// the kit name the promise that it breaks.
 var brokenPlugins = []variant{
 	{
 		does:    "does not say which of its fields are secret",
