@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -c
 .DEFAULT_GOAL := help
 
+PAYMENTS ?= 20000
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help run demo build test check lint generate generate-check fuzz bench readme-check walk-check clean
+.PHONY: help run demo build test check lint generate generate-check fuzz mutants soak bench readme-check walk-check clean
 
 help: ## Say what each target is for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,13 @@ generate: ## Make the generated code again (the plugin contract, the HTTP API)
 
 generate-check: ## Fail when the generated code is not what its sources give
 	@scripts/generate.sh --check
+
+soak: build ## Prove that no money is lost: many payers while everything goes wrong, on both databases (PAYMENTS=20000)
+	@bin/paybridge soak --payments $(PAYMENTS)
+	@scripts/with-postgres.sh bin/paybridge soak --payments $(PAYMENTS) --postgres env:PAYBRIDGE_TEST_POSTGRES_DSN
+
+mutants: ## Show that each of the deliberately broken builds is caught by a named rule or invariant
+	@go run ./internal/mutants/run
 
 fuzz: ## Fuzz every parser of outside bytes for a short while (FUZZTIME=10s each)
 	@scripts/fuzz.sh

@@ -31,7 +31,7 @@ To run it, write a configuration (configs/production.example.yaml explains every
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(serveCommand(), applyCommand(), subMerchantsCommand(), receiptPageCommand(), alarmsCommand(), reconcileCommand(), disputeCommand(), findCommand(), explainCommand(), refundCommand(), closeCommand(), notifyCommand(), reportCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(),
-		pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), versionCommand())
+		pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), soakCommand(), versionCommand())
 	return cmd
 }
 

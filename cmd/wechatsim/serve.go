@@ -27,7 +27,7 @@ type settings struct {
 	tls                          bool
 	speed                        float64
 	randomSeed                   uint64
-	refundDelay                  time.Duration
+	refundDelay, behind          time.Duration
 	readyJSON, lifeline, verbose bool
 }
 
@@ -84,6 +84,7 @@ merchant 1900000002 with wxb000000000000001, merchant 1900000003 with wxm0000000
 	f.Uint64Var(&set.randomSeed, "random-seed", 0, "seed of the faults with a probability; 0 draws one and prints it")
 	f.StringVar(&set.billsDir, "bills-dir", "", "folder of trade bills of yours, MCHID-YYYY-MM-DD.csv.gz, each given instead of the ledger's; empty: none")
 	f.DurationVar(&set.refundDelay, "refund-delay", 2*time.Second, "how long a refund is PROCESSING, in simulated time")
+	f.DurationVar(&set.behind, "behind", 0, "how far in the past the simulated time begins, so that the bill of its day can be had today; the machine's clock signs")
 	f.BoolVar(&set.readyJSON, "ready-json", false, "print one line of JSON on stdout when both listeners are ready")
 	f.BoolVar(&set.lifeline, "stdin-lifeline", false, "end when standard input closes, so that a parent that is killed takes it along")
 	f.BoolVar(&set.verbose, "verbose", false, "log more")
@@ -120,6 +121,9 @@ func run(ctx context.Context, set settings, stdout, stderr io.Writer) (err error
 	cfg := sim.Config{
 		Listen: set.listen, TLS: set.tls, KeysDir: set.keysDir, BillsDir: set.billsDir, StateFile: set.state, Speed: set.speed,
 		RandomSeed: set.randomSeed, RefundDelay: set.refundDelay, Logger: log,
+	}
+	if set.behind != 0 {
+		cfg.Start = time.Now().Add(-set.behind)
 	}
 	if set.seedFile != "" {
 		text, err := os.ReadFile(set.seedFile)

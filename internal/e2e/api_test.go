@@ -57,6 +57,7 @@ func (g *gateway) tryAs(key, method, path string, body any) (a answer, err error
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
+	req.Header["Idempotency-Key"] = nil // not sent: net/http repeats the call by itself where the server closed an idle connection meanwhile
 	resp, err := g.client.Do(req)
 	if err != nil {
 		return a, err

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/paybridge/paybridge/internal/invariants"
@@ -33,6 +35,25 @@ func (w *world) wantInvariants() {
 	for _, b := range broken {
 		w.t.Error(b)
 	}
+}
+
+// awaitInvariants waits until the invariants hold. Payments that nobody has paid may be left: they are under way rightly.
+func (w *world) awaitInvariants() {
+	w.t.Helper()
+	conn := w.db.open(w.t)
+	defer func() { _ = conn.Close() }()
+	await(w.t, "the invariants hold", func() error {
+		broken, err := invariants.Check(w.t.Context(), conn, w.ledger())
+		if err != nil {
+			return err
+		}
+		for _, b := range broken {
+			if b.ID != invariants.Finished || !strings.HasPrefix(b.What, "payments under way") {
+				return errors.New(b.String())
+			}
+		}
+		return nil
+	})
 }
 
 // Each invariant is broken by something, and told by its name: one that nothing breaks would prove nothing.

@@ -6,15 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 )
 
 // programs is the folder with what TestMain has built: paybridge, crash/paybridge (with crash points) and plugins/.
 var programs string
 
-// TestMain builds what the tests run, once. Most of a test here is waiting for a due time, so many run side by side.
+// TestMain builds what the tests run, once. Much of a test here is waiting for a due time, so more run side by side than there are processors;
+// with many more each waits for the processes of the others, and no time limit means anything.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "20"); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(6*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 	flag.Parse()
