@@ -20,12 +20,13 @@ type app struct {
 	verify *standardwebhooks.Webhook
 
 	mu    sync.Mutex
-	taken map[string]int64 // by order: the last event that was answered by 2xx
+	taken map[string]int64         // by order: the last event that was answered by 2xx
+	next  map[string]chan struct{} // by order: closed at its next event
 	came  int
 }
 
 func newApp(w *world) (*app, error) {
-	a := &app{w: w, taken: map[string]int64{}, secret: "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 32)))}
+	a := &app{w: w, taken: map[string]int64{}, next: map[string]chan struct{}{}, secret: "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 32)))}
 	var err error
 	a.verify, err = standardwebhooks.NewWebhook(a.secret)
 	return a, err
@@ -65,5 +66,21 @@ func (a *app) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.taken[e.Data.Order.Number] = max(last, e.Sequence)
+	if waiting, ok := a.next[e.Data.Order.Number]; ok {
+		close(waiting)
+		delete(a.next, e.Data.Order.Number)
+	}
 	rw.WriteHeader(http.StatusNoContent)
+}
+
+// nextOf is closed when the app is told of the order the next time.
+func (a *app) nextOf(order string) <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	waiting, ok := a.next[order]
+	if !ok {
+		waiting = make(chan struct{})
+		a.next[order] = waiting
+	}
+	return waiting
 }

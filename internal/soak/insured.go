@@ -37,7 +37,8 @@ func (v *visit) billed(ctx context.Context, cash int64) (p told, b bureau, err e
 			"person": map[string]string{"name": person["name"], "id_number": person["id_number"], "card_type": "ID_CARD"},
 		},
 	})
-	for until := time.Now().Add(v.o.Patience); err == nil; {
+	began := time.Now()
+	for err == nil {
 		b = bureau{}
 		if err = v.control(ctx, http.MethodPost, "bureau/authorizations", map[string]any{
 			"openid": at.openid, "gov": gov, "self": self, "cash": cash, "person": person, "life": "1h",
@@ -48,14 +49,14 @@ func (v *visit) billed(ctx context.Context, cash int64) (p told, b bureau, err e
 		wish["medical"] = map[string]any{
 			"serial_no": b.SerialNo, "pay_order_id": b.PayOrderID, "pay_auth_no": b.PayAuthNo, "geo_location": "102.682296,25.054260", "ordered_at": b.OrderedAt,
 		}
-		if p, err = v.pays(ctx, wish); err == nil || time.Now().After(until) {
+		if p, err = v.pays(ctx, wish); err == nil || time.Since(began) > v.o.Patience {
 			return p, b, err
 		}
 		switch code(err) {
 		case "payment_failed":
 			err = nil
 		case "previous_attempt_unresolved":
-			if cash == 0 { // nobody can close it
+			if cash == 0 || time.Since(began) > 30*time.Second { // nobody can close it
 				return p, b, errOver
 			}
 			err = nil
@@ -71,9 +72,6 @@ func (v *visit) billed(ctx context.Context, cash int64) (p told, b bureau, err e
 // insured is a bill paid by insurance, and by the payer where there is cash in it; sometimes it is refunded.
 func (v *visit) insured(ctx context.Context, cash int64) error {
 	p, b, err := v.billed(ctx, cash)
-	if code(err) == "previous_attempt_unresolved" {
-		return nil // its order can be paid much later, when WeChat would not take the payment before any more
-	}
 	if err != nil {
 		return unlessOver(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -177,22 +178,40 @@ func (v *visit) comesBack(ctx context.Context, payment string) error {
 	return err
 }
 
-// becomes waits until what is at the path is in one of the states.
+// becomes waits until what is at the path is in one of the states. It looks when the app is told of the order, and now and then.
 func (v *visit) becomes(ctx context.Context, path string, states ...string) error {
+	return v.looks(ctx, path, func(now told) error {
+		if slices.Contains(states, now.State) {
+			return nil
+		}
+		return fmt.Errorf("%s is %s, not %s", path, now.State, states[0])
+	})
+}
+
+// looks reads what is at the path until enough says so.
+func (v *visit) looks(ctx context.Context, path string, enough func(told) error) error {
 	ctx, cancel := context.WithTimeout(ctx, v.o.Patience)
 	defer cancel()
-	return every(ctx, 250*time.Millisecond, func() error {
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		event := v.app.nextOf(v.order)
 		a, err := v.ask(ctx, http.MethodGet, path, nil)
 		if err != nil {
-			return final{err}
+			return err
 		}
-		for _, s := range states {
-			if a.State == s {
-				return nil
-			}
+		if err = enough(a); err == nil {
+			return nil
 		}
-		return fmt.Errorf("%s is %s, not %s", path, a.State, states[0])
-	})
+		var last final
+		if errors.As(err, &last) {
+			return last.error
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-event:
+		case <-time.After(pause):
+		}
+	}
 }
 
 // plain is the everyday case: paid, and sometimes refunded.
@@ -364,14 +383,8 @@ func (v *visit) refund(ctx context.Context, payment, reference string, amount in
 
 // refunded waits for the end of a refund and helps where one has to.
 func (v *visit) refunded(ctx context.Context, number string) error {
-	ctx, cancel := context.WithTimeout(ctx, v.o.Patience)
-	defer cancel()
 	helped := time.Now()
-	return every(ctx, 250*time.Millisecond, func() error {
-		now, err := v.ask(ctx, http.MethodGet, "/v1/refunds/"+number, nil)
-		if err != nil {
-			return final{err}
-		}
+	return v.looks(ctx, "/v1/refunds/"+number, func(now told) error {
 		switch now.State {
 		case "succeeded", "closed", "settled_outside":
 			return nil
