@@ -30,9 +30,19 @@ scripts/node-tools.sh
 
 gotestsum() { go tool -modfile=tools/go.mod gotestsum "$@"; }
 
-# shellcheck disable=SC2086 # no word at all when the detector is off
-if gotestsum --version >/dev/null 2>&1; then
-	gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $race $limit "$@" ./...
-else
-	go test $race $limit "$@" ./...
-fi
+# run_tests TESTFLAGS… runs the tests of the packages in $packages.
+run_tests() {
+	# shellcheck disable=SC2086 # no word at all when the detector is off; one word a package
+	if gotestsum --version >/dev/null 2>&1; then
+		gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $race $limit "$@" $packages
+	else
+		go test $race $limit "$@" $packages
+	fi
+}
+
+# The end-to-end tests go last and alone: they start many processes, and on two processors whoever ran beside them would only wait.
+e2e=github.com/paybridge/paybridge/internal/e2e
+packages=$(go list ./... | grep -v "^$e2e\$")
+run_tests "$@"
+packages=$e2e
+run_tests "$@"

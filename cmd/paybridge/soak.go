@@ -84,7 +84,7 @@ folder of --dir; without it they go when the run has passed.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.Payments, "payments", 20_000, "how many payers come")
-	f.IntVar(&o.Payers, "payers", 48, "how many of them are there at once")
+	f.IntVar(&o.Payers, "payers", 128, "how many of them are there at once")
 	f.Uint64Var(&o.Seed, "seed", 0, "draws what payers do and what goes wrong; 0: another one each time")
 	f.DurationVar(&o.Patience, "patience", 5*time.Minute, "how long a payer waits, and how long all may take to come to rest")
 	f.StringVar(&postgres, "postgres", "", "reference to the URL of a PostgreSQL server that may be given a database (env:NAME, file:PATH); empty: SQLite")

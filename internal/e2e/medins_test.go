@@ -182,13 +182,18 @@ func TestR17_AnInsuredPaymentIsAskedFor(t *testing.T) {
 		order := w.billOrder("visit-1", true)
 		asked := time.Now() // or later, but before its next time is read
 		paid := w.handedOff(order, w.insuredPay(true))
-		for _, after := range []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second} {
+		intervals := []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}
+		for last := 0; last < 3; { // a machine that is so slow that a query comes by itself meanwhile is a step further
 			var due time.Time
+			var after time.Duration
 			await(t, "the next query is planned", func() error {
-				due = time.UnixMicro(int64(db.count(t, "select coalesce(max(due), 0) from payments where claimed_until is null and number = '"+paid.Number+"'")))
+				// Both of one moment: of a due time in microseconds the last digit does not matter.
+				both := db.count(t, "select coalesce(max(due / 10 * 10 + attempts), 0) from payments where claimed_until is null and number = '"+paid.Number+"'")
+				due, after = time.UnixMicro(int64(both)/10*10), intervals[min(both%10, len(intervals)-1)]
 				if due.Before(asked.Add(after)) {
 					return fmt.Errorf("it is due at %s, and was asked about after %s", due, asked)
 				}
+				last = both%10 + 1
 				return nil
 			})
 			if latest := time.Now().Add(after); due.After(latest) {

@@ -37,7 +37,7 @@ func (v *visit) billed(ctx context.Context, cash int64) (p told, b bureau, err e
 			"person": map[string]string{"name": person["name"], "id_number": person["id_number"], "card_type": "ID_CARD"},
 		},
 	})
-	for until := time.Now().Add(30 * time.Second); err == nil; {
+	for until := time.Now().Add(v.o.Patience); err == nil; {
 		b = bureau{}
 		if err = v.control(ctx, http.MethodPost, "bureau/authorizations", map[string]any{
 			"openid": at.openid, "gov": gov, "self": self, "cash": cash, "person": person, "life": "1h",

@@ -360,8 +360,11 @@ func every(ctx context.Context, pause time.Duration, ask func() error) error {
 	for {
 		err := ask()
 		var last final
-		if err == nil || errors.As(err, &last) {
-			return err
+		if errors.As(err, &last) {
+			return last.error
+		}
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
