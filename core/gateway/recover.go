@@ -40,6 +40,9 @@ type RecoveredDay struct {
 // events on, asks about every unfinished payment, and reads the statements of each day from since on, making anew the payments and refunds
 // of ours that are in them and not here. tell hears of each step. It may be run again at any time. Refunds and events are not sent.
 func (g *Gateway) Recover(ctx context.Context, since time.Time, tell func(what string)) (r Recovery, err error) {
+	known := g.Providers
+	g.Providers = statementsTell{known}
+	defer func() { g.Providers = known }()
 	if err := g.Store.RaiseEvents(ctx, eventsRaised); err != nil {
 		return r, err
 	}
@@ -60,6 +63,34 @@ func (g *Gateway) Recover(ctx context.Context, since time.Time, tell func(what s
 		r.Days = append(r.Days, days...)
 	}
 	return r, nil
+}
+
+// statementsTell are the providers, but for what a query says of refunds: that there was one, of an amount that nobody knows. The statement
+// tells of each with its number and amount, and what was made by a reference is to be found under it.
+type statementsTell struct{ ports.Providers }
+
+func (s statementsTell) For(r pay.Route) (ports.Provider, error) {
+	p, err := s.Providers.For(r)
+	return withoutRefunds{p}, err
+}
+
+type withoutRefunds struct{ ports.Provider }
+
+func (w withoutRefunds) QueryPayment(ctx context.Context, p pay.Payment) ports.PaymentAnswer {
+	return silent(w.Provider.QueryPayment(ctx, p))
+}
+
+func (w withoutRefunds) ClosePayment(ctx context.Context, p pay.Payment) ports.PaymentAnswer {
+	return silent(w.Provider.ClosePayment(ctx, p))
+}
+
+func silent(a ports.PaymentAnswer) ports.PaymentAnswer {
+	if a.Facts != nil {
+		f := *a.Facts
+		f.Refunded = false
+		a.Facts = &f
+	}
+	return a
 }
 
 func because(missing string) string {
