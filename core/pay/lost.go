@@ -6,19 +6,21 @@ import (
 	"github.com/paybridge/paybridge/core/money"
 )
 
-// Lost is a payment of ours that the provider's statement tells of and that no row here is: a backup was restored that is older.
+// Lost is a payment that the provider has and that no row here is: a backup was restored that is older, or an earlier system took it.
 type Lost struct {
-	Number      string // out_trade_no
-	Route       Route  // of the entry that is its own today
-	Order       Attached
-	ProductType string // two digits, of the number
-	Description string // where nobody knows any more what was bought
+	Number string
+	// ProviderNumber is its out_trade_no where that is not Number: another system made it.
+	ProviderNumber string
+	Route          Route // of the entry that is its own today
+	Order          Attached
+	ProductType    string // two digits, of the number
+	Description    string // where nobody knows any more what was bought
 }
 
 // Payment is the lost payment as it may be asked about: nothing is known of it yet but its names.
 func (l Lost) Payment(now time.Time) Payment {
 	return Payment{
-		Number: l.Number, Order: l.Order.Order, App: l.Order.App, Route: l.Route,
+		Number: l.Number, ProviderNumber: l.ProviderNumber, Order: l.Order.Order, App: l.Order.App, Route: l.Route,
 		Content: Content{Description: l.Description, TimeExpire: now},
 		State:   PaymentClosed, CreatedAt: now,
 	}
