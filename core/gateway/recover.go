@@ -203,7 +203,8 @@ func (c *comparison) recover(ctx context.Context, s ports.Statement, l ports.Tra
 	return err == nil, err
 }
 
-// lostPayment finds the way in by which a lost payment was made: the entry of its app id and pay method, on its merchant number.
+// lostPayment finds the way in by which a lost payment was made: the entry of its app id and pay method, on its merchant number. A
+// statement names the partner's app id for its sub merchants' payments.
 func (c *comparison) lostPayment(s ports.Statement, l ports.TradeLine) (pay.Lost, bool) {
 	parts, err := tradeno.Parse(l.Number)
 	if err != nil || parts.Kind != tradeno.Payment {
@@ -214,7 +215,7 @@ func (c *comparison) lostPayment(s ports.Statement, l ports.TradeLine) (pay.Lost
 	for _, name := range slices.Sorted(maps.Keys(settings.entries)) {
 		e := settings.entries[name]
 		a, known := settings.accounts[e.Account]
-		if !known || a.MchID != s.MchID || a.SubMchID != s.SubMchID || e.AppID != l.AppID || e.Method != parts.Method {
+		if !known || a.MchID != s.MchID || a.SubMchID != s.SubMchID || e.AppID != l.AppID && e.SpAppID != l.AppID || e.Method != parts.Method {
 			continue
 		}
 		policy, err := c.Providers.Policy(e.Provider)
