@@ -122,6 +122,7 @@ type TradeLine struct {
 	TradeState       string // the provider's own words
 	RefundState      string
 	RefundFact       pay.RefundFactState // empty: the row does not say
+	Attach           string              // what the payment's content says (pay.Order.Attach), where the statement shows it
 }
 
 // FundLine is one row of a fund statement.

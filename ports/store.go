@@ -38,6 +38,16 @@ type Store interface {
 	// is ErrNumberTaken: draw again.
 	AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, added bool, err error)
 
+	// AddLost inserts a payment that the provider has and no row here is, and its order, unless that is here, by its number or else
+	// by its reference: order is the number that it has. An order made anew has given out so many events already. ErrNumberTaken: the
+	// payment is here.
+	AddLost(ctx context.Context, o pay.Order, p pay.Payment, events int64) (order string, err error)
+	// RaiseEvents counts each order's events, and each app's places, on from so many more: those between may have been told before the
+	// rows of them were lost.
+	RaiseEvents(ctx context.Context, events int64) error
+	// Unfinished makes every unfinished row of a kind due, and says how many there are.
+	Unfinished(ctx context.Context, kind Kind, now time.Time) (int, error)
+
 	// Order, Payment and Refund read one row of an app; of every app when app is empty. ErrNotFound.
 	Order(ctx context.Context, app, number string) (pay.Order, error)
 	Payment(ctx context.Context, app, number string) (pay.Payment, error)

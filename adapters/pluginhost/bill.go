@@ -146,6 +146,9 @@ func (s *statement) take(item *pb.DownloadBillResponse) (any, error) {
 	return nil, errors.New("an item of no kind that is known")
 }
 
+// maxAttach is what a create may send along, in bytes.
+const maxAttach = 128
+
 func (s *statement) trade(l *pb.TradeLine) (any, error) {
 	paid, err := moneyOf(l.GetAmount())
 	if err != nil {
@@ -170,6 +173,7 @@ func (s *statement) trade(l *pb.TradeLine) (any, error) {
 		ProviderID: l.GetProviderId(), Number: l.GetNumber(), ProviderRefundID: l.GetProviderRefundId(), RefundNumber: l.GetRefundNumber(),
 		Amount: paid, RefundAmount: back, FeeMilli: l.GetFeeMilli(),
 		TradeState: clean(l.GetTradeStateName(), maxID), RefundState: clean(l.GetRefundStateName(), maxID), RefundFact: refundFactState(l.GetRefundState()),
+		Attach: clean(l.GetAttach(), maxAttach),
 	}, nil
 }
 

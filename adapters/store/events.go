@@ -135,7 +135,7 @@ func (s *Store) Delivery(ctx context.Context, order string) (ports.Delivery, err
 		Attempts     int
 		FailingSince int64
 	}
-	q := s.db.NewSelect().TableExpr("deliveries as d").Join("join events as e on e.order_number = d.order_number and e.seq = d.next_seq").
+	q := s.db.NewSelect().TableExpr("deliveries as d").Join("join events as e on e.order_number = d.order_number and e.seq = (select min(n.seq) from events as n where n.order_number = d.order_number and n.seq >= d.next_seq)").
 		ColumnExpr("e.app, e.order_number, e.seq, e.kind, e.number, e.data, e.created_at, e.place, d.attempts, d.failing_since").
 		Where("d.order_number = ?", order).Where("d.next_seq <= d.last_seq")
 	if err := q.Scan(ctx, &row); errors.Is(err, sql.ErrNoRows) {
@@ -152,7 +152,7 @@ func (s *Store) Delivered(ctx context.Context, c ports.Claim, seq int64) (more b
 	var last int64
 	err = s.db.NewRaw(`update deliveries set next_seq = ?, attempts = 0, failing_since = 0, parked = false, error = '',
 		due = case when last_seq <= ? then null else due end, claimed_until = case when last_seq <= ? then null else claimed_until end
-		where order_number = ? and claimed_until = ? and due = ? and next_seq = ? returning last_seq`,
+		where order_number = ? and claimed_until = ? and due = ? and next_seq <= ? returning last_seq`,
 		seq+1, seq, seq, c.Number, c.Until, c.Due, seq).Scan(ctx, &last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, fmt.Errorf("event %d of order %s was taken: %w", seq, c.Number, ports.ErrMoved)

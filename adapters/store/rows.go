@@ -35,6 +35,7 @@ type orderRow struct {
 	CreatedAt    int64
 	PaidAt       int64
 	EventSeq     int64
+	EventsRaised int64 // of EventSeq: numbers that no event has here, since their rows were lost
 	Due          int64 `bun:",nullzero"`
 	ClaimedUntil int64 `bun:",nullzero"`
 }

@@ -30,7 +30,7 @@ To run it, write a configuration (configs/production.example.yaml explains every
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), applyCommand(), subMerchantsCommand(), receiptPageCommand(), alarmsCommand(), reconcileCommand(), disputeCommand(), findCommand(), explainCommand(), refundCommand(), closeCommand(), notifyCommand(), reportCommand(), devCommand(), demoCommand(), migrateCommand(), configCommand(),
+	cmd.AddCommand(serveCommand(), applyCommand(), subMerchantsCommand(), receiptPageCommand(), alarmsCommand(), reconcileCommand(), disputeCommand(), findCommand(), explainCommand(), refundCommand(), closeCommand(), notifyCommand(), reportCommand(), devCommand(), demoCommand(), migrateCommand(), recoverCommand(), importCommand(), configCommand(),
 		pluginCommand(), doctorCommand(), secretsCommand(), crashpointsCommand(), soakCommand(), versionCommand())
 	return cmd
 }

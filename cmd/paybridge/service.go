@@ -60,6 +60,7 @@ type service struct {
 type options struct {
 	clock ports.Clock       // nil: the machine's
 	hold  bool              // send no refunds and no events
+	alone bool              // work on the database while no gateway serves, and serve nothing
 	mount func(*mux.Router) // adds pages to the public listener
 	logTo io.Writer         // nil: standard error
 }
@@ -85,6 +86,11 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	h := s.hooks()
 	if s.store, err = openStore(ctx, cfg, h.store); err != nil {
 		return s, err
+	}
+	if o.alone {
+		if err = s.store.Exclusive(ctx); err != nil {
+			return s, err
+		}
 	}
 	if err = s.store.Prepare(ctx, o.clock.Now()); err != nil {
 		return s, err
@@ -148,6 +154,9 @@ func open(ctx context.Context, cfg config.Config, o options) (_ *service, err er
 	}
 	if applied {
 		s.retryEvents(ctx, rows.Apps)
+	}
+	if o.alone {
+		return s, nil
 	}
 	var listen net.ListenConfig
 	if s.public, err = listen.Listen(ctx, "tcp", cfg.Listen.Public); err != nil {

@@ -142,7 +142,7 @@ func (g *Gateway) newPayment(app string, o pay.Order, route pay.Route, r PayRequ
 	return pay.Payment{
 		Number: number, Order: o.Number, App: app, Route: route,
 		Content: pay.Content{
-			Amount: o.Amount, Description: o.Description, OpenID: r.OpenID, ClientIP: r.ClientIP, TimeExpire: o.ExpiresAt, Details: details,
+			Amount: o.Amount, Description: o.Description, OpenID: r.OpenID, ClientIP: r.ClientIP, TimeExpire: o.ExpiresAt, Attach: o.Attach(), Details: details,
 		},
 		State: pay.PaymentCreated, Calling: true, SentAt: now, CreatedAt: now, Due: now.Add(hold),
 		Legs: legs,

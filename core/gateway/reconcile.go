@@ -37,37 +37,46 @@ const (
 
 // reconcile compares one account's statement of one day with our rows, both ways. It may be run again at any time.
 func (g *Gateway) reconcile(ctx context.Context, claim ports.Claim) error {
+	_, err := g.compare(ctx, claim, false)
+	return err
+}
+
+// compare is reconcile; with recovering it also makes anew, from the provider's word, the payments of ours that the statement tells of and
+// no row here is, and says how many.
+func (g *Gateway) compare(ctx context.Context, claim ports.Claim, recovering bool) (recovered int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
 	s, err := g.Store.Statement(ctx, claim.Number)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if s.State == ports.StatementDiffering {
-		return g.lookAgain(ctx, s, claim)
+	if s.State == ports.StatementDiffering && !recovering {
+		return 0, g.lookAgain(ctx, s, claim)
 	}
 	c := comparison{
 		Gateway: g, of: s, claim: claim, first: g.firstOfMerchant(s), renewed: g.Clock.Now(), named: map[[16]byte]struct{}{}, sums: map[sumKey]*ports.StatementSum{},
+		recovering: recovering,
 	}
 	if err := c.days(); err != nil {
-		return err
+		return 0, err
 	}
 	route := pay.Route{Provider: s.Provider, Account: s.Account, MchID: s.MchID, SubMchID: s.SubMchID}
 	answer, err := g.Optional.DownloadBill(ctx, ports.Bill{Route: route, Kind: ports.BillTrade, Day: s.Day}, func(line any) error { return c.take(ctx, line) })
 	switch {
 	case errors.Is(err, ports.ErrUnimplemented):
 		s.State, s.Due = ports.StatementNone, time.Time{}
-		return g.Store.StatementStays(ctx, c.claim, s)
+		return 0, g.Store.StatementStays(ctx, c.claim, s)
 	case errors.Is(err, ports.ErrClaimed), ctx.Err() != nil && err != nil:
 		g.letGo(context.WithoutCancel(ctx), c.claim)
-		return err
+		return 0, err
 	case err != nil:
-		return g.noStatement(ctx, s, c.claim, pay.Outcome{Message: err.Error()})
+		return 0, g.noStatement(ctx, s, c.claim, pay.Outcome{Message: err.Error()})
 	case answer.Outcome.Is(pay.NotFound): // nothing took place that day
 	case answer.Outcome.Verdict != pay.Accepted:
-		return g.noStatement(ctx, s, c.claim, answer.Outcome)
+		return 0, g.noStatement(ctx, s, c.claim, answer.Outcome)
 	}
-	return c.end(ctx)
+	err = c.end(ctx)
+	return c.recovered, err
 }
 
 // noStatement plans the next try, and tells somebody when a day has gone by.
@@ -128,6 +137,10 @@ type comparison struct {
 	// What is to be written: only the end of a statement tells that it is the provider's.
 	elsewhere []refundElsewhere
 	stated    []string // refunds of ours that it names
+
+	recovering bool
+	lost       []ports.TradeLine // payments of ours that are no row here, while recovering
+	recovered  int
 
 	first bool // of the accounts of its merchant number: what is in no row is told once
 }
@@ -242,6 +255,9 @@ func (c *comparison) payment(l ports.TradeLine, p ports.StatedRow, here bool) {
 	d := ports.Difference{What: ports.KindPayment, Number: p.Number, ProviderID: l.ProviderID, Ours: p.Amount, Theirs: l.Amount.Minor, OurState: p.State, TheirState: l.TradeState}
 	switch {
 	case !here && c.first && c.ours(l.Number):
+		if c.recovering && len(c.lost) < mostDifferences {
+			c.lost = append(c.lost, l)
+		}
 		d.Kind, d.Number = ports.TheirsOnly, l.Number
 		c.differs(d)
 		return
@@ -343,6 +359,15 @@ func shortened(number string) (short [16]byte) {
 func (c *comparison) end(ctx context.Context) error {
 	if err := c.flush(ctx); err != nil {
 		return err
+	}
+	for _, l := range c.lost {
+		made, err := c.recover(ctx, c.of, l)
+		if err != nil {
+			return err
+		}
+		if made {
+			c.recovered++
+		}
 	}
 	for _, of := range c.elsewhere {
 		if err := c.recordElsewhere(ctx, of); err != nil {

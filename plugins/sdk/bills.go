@@ -47,6 +47,7 @@ type TradeLine struct {
 	TradeStateName   string
 	RefundStateName  string
 	RefundState      RefundState
+	Attach           string // what Create.Attach was, where the statement shows it; at most 128 bytes
 }
 
 func (TradeLine) billItem() {}

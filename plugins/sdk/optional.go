@@ -85,7 +85,7 @@ func toBillItem(item BillItem) *pb.DownloadBillResponse {
 			ProviderId: l.ProviderID, Number: l.Number, ProviderRefundId: l.ProviderRefundID,
 			RefundNumber: l.RefundNumber, Amount: toAmount(l.Amount), RefundAmount: toAmount(l.RefundAmount),
 			FeeMilli: l.FeeMilli, TradeStateName: l.TradeStateName, RefundStateName: l.RefundStateName,
-			RefundState: pb.RefundState(l.RefundState),
+			RefundState: pb.RefundState(l.RefundState), Attach: words(l.Attach, 128),
 		}}}
 	case FundLine:
 		return &pb.DownloadBillResponse{Item: &pb.DownloadBillResponse_Fund{Fund: &pb.FundLine{

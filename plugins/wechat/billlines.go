@@ -44,6 +44,7 @@ var billReaders = map[sdk.BillKind]billReader{
 				ProviderRefundID: row.id("微信退款单号"), RefundNumber: row.id("商户退款单号"),
 				Amount: row.yuan("订单金额"), RefundAmount: row.yuan("申请退款金额"), FeeMilli: row.fee("手续费"),
 				TradeStateName: row.text("交易状态"), RefundStateName: state, RefundState: billRefundStates[state],
+				Attach: row.attach(),
 			}
 		},
 		sums: func(row *billRow) sdk.BillTotals {
@@ -224,6 +225,14 @@ func (r *billRow) text(heading string) string {
 }
 
 // id is text where WeChat writes 0 for none.
+func (r *billRow) attach() string {
+	const heading = "商户数据包" // a statement without it can be read as well
+	if _, there := r.columns[heading]; !there {
+		return ""
+	}
+	return r.id(heading)
+}
+
 func (r *billRow) id(heading string) string {
 	if s := r.text(heading); s != "0" {
 		return s

@@ -18,6 +18,7 @@ func NewPrepay(r sdk.Create) (Prepay, error) {
 		Description: r.Description,
 		OutTradeNo:  r.Number,
 		TimeExpire:  Time(r.TimeExpire),
+		Attach:      r.Attach,
 		NotifyURL:   r.Route.NotifyURL,
 		Amount:      Total{Total: r.Amount.Minor, Currency: r.Amount.Currency},
 	}

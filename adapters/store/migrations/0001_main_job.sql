@@ -22,6 +22,7 @@ create table orders (
     created_at   bigint not null,
     paid_at      bigint not null,
     event_seq    bigint not null default 0,
+    events_raised bigint not null default 0, -- of event_seq: numbers that no event has here, since their rows were lost
     due          bigint,
     claimed_until bigint,
     unique (reference, app),

@@ -440,7 +440,9 @@ type TradeLine struct {
 	TradeStateName  string `protobuf:"bytes,12,opt,name=trade_state_name,json=tradeStateName,proto3" json:"trade_state_name,omitempty"`
 	RefundStateName string `protobuf:"bytes,13,opt,name=refund_state_name,json=refundStateName,proto3" json:"refund_state_name,omitempty"`
 	// Where a refund stands, as far as this row knows; it is never changed later.
-	RefundState   RefundState `protobuf:"varint,14,opt,name=refund_state,json=refundState,proto3,enum=paybridge.provider.v1.RefundState" json:"refund_state,omitempty"`
+	RefundState RefundState `protobuf:"varint,14,opt,name=refund_state,json=refundState,proto3,enum=paybridge.provider.v1.RefundState" json:"refund_state,omitempty"`
+	// What CreatePaymentRequest.attach said, where the statement shows it. At most 128 bytes.
+	Attach        string `protobuf:"bytes,15,opt,name=attach,proto3" json:"attach,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +573,13 @@ func (x *TradeLine) GetRefundState() RefundState {
 		return x.RefundState
 	}
 	return RefundState_REFUND_STATE_UNSPECIFIED
+}
+
+func (x *TradeLine) GetAttach() string {
+	if x != nil {
+		return x.Attach
+	}
+	return ""
 }
 
 // FundLine is one row of a fund statement.
@@ -1840,7 +1849,7 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\x04fund\x18\x02 \x01(\v2\x1f.paybridge.provider.v1.FundLineH\x00R\x04fund\x12;\n" +
 	"\x06totals\x18\x03 \x01(\v2!.paybridge.provider.v1.BillTotalsH\x00R\x06totals\x122\n" +
 	"\x03end\x18\x04 \x01(\v2\x1e.paybridge.provider.v1.OutcomeH\x00R\x03endB\x06\n" +
-	"\x04itemJ\x06\b\xe8\a\x10\xd0\x0f\"\xdb\x04\n" +
+	"\x04itemJ\x06\b\xe8\a\x10\xd0\x0f\"\xf3\x04\n" +
 	"\tTradeLine\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x15\n" +
@@ -1858,7 +1867,8 @@ const file_plugins_proto_providerv1_optional_proto_rawDesc = "" +
 	"\tfee_milli\x18\v \x01(\x03R\bfeeMilli\x12(\n" +
 	"\x10trade_state_name\x18\f \x01(\tR\x0etradeStateName\x12*\n" +
 	"\x11refund_state_name\x18\r \x01(\tR\x0frefundStateName\x12E\n" +
-	"\frefund_state\x18\x0e \x01(\x0e2\".paybridge.provider.v1.RefundStateR\vrefundStateJ\x06\b\xe8\a\x10\xd0\x0f\"\xf6\x02\n" +
+	"\frefund_state\x18\x0e \x01(\x0e2\".paybridge.provider.v1.RefundStateR\vrefundState\x12\x16\n" +
+	"\x06attach\x18\x0f \x01(\tR\x06attachJ\x06\b\xe8\a\x10\xd0\x0f\"\xf6\x02\n" +
 	"\bFundLine\x127\n" +
 	"\tbooked_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bbookedAt\x12\x1f\n" +
 	"\vbusiness_id\x18\x02 \x01(\tR\n" +
