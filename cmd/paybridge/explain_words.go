@@ -105,6 +105,7 @@ var chineseCauses = []chineseCause{
 	{"the bureau refunded the insurance part", "医保部分已由医保局退回"},
 	{"the app cancels the insurance part", "业务系统取消医保部分的退款"},
 	{"recovered: it was made by this reference", "已找回：由同一业务退款单号发起"},
+	{"made anew: its row was lost", "数据丢失后按微信的记录重建"},
 	{"retried", "重试"},
 	{"the statement tells its amount: ", "对账单给出金额："},
 	{"the app corrects it: ", "业务系统更正："},

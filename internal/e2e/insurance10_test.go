@@ -85,6 +85,7 @@ func TestABillIsPaidByRedirect(t *testing.T) {
 
 // Its parts have to be those of the bill: another division is a dispute, whatever the sum.
 func TestR12_AnotherDivisionByRedirect(t *testing.T) {
+	whole(t)
 	w := newWorld(t, sqlite(t))
 	w.addRedirect()
 	w.start()
@@ -102,6 +103,7 @@ func TestR12_AnotherDivisionByRedirect(t *testing.T) {
 
 // What cannot be paid is told by its field; the account without its key is the operator's to mend, and no payment fails for it.
 func TestR36_RedirectWithoutItsKey(t *testing.T) {
+	whole(t)
 	w := newWorld(t, sqlite(t))
 	w.addRedirect()
 	delete(w.setup.Accounts[len(w.setup.Accounts)-1].Config, "api_v2_key")

@@ -279,6 +279,7 @@ func TestTheAppGivesTheMedicalPart(t *testing.T) {
 
 // An app that says nowhere how its medical parts are got takes no insurance on the checkout; by the API it does.
 func TestWithoutPrepareURLNoInsuranceOnTheCheckout(t *testing.T) {
+	whole(t)
 	w := signingIn(t, sqlite(t))
 	w.addInsurance()
 	w.start()
