@@ -39,6 +39,8 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	}
 	dialer := net.Dialer{Timeout: silence, KeepAlive: 10 * time.Second, Control: giveUpAfter(silence)}
 	cfg.DialFunc = dialer.DialContext
+	newest := &newestPrimary{}
+	newest.guard(ctx, cfg)
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)

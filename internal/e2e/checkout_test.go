@@ -14,7 +14,7 @@ import (
 // TestTheCheckoutInChromium pays on the hosted pages in a browser that plays WeChat: the gateway's process, the plugin and the
 // simulator are the real ones, and the simulator checks every hand-off as WeChat does. SCREENSHOTS=DIR keeps pictures.
 func TestTheCheckoutInChromium(t *testing.T) {
-	whole(t)
+	wholeAlone(t) // a page is given seconds, not minutes: it has the processors for itself
 	browser := nodetest.Chromium(t)
 	w := newWorld(t, sqlite(t))
 	w.setup.Plugins = map[string]any{"dir": filepath.Join(programs, "both")}

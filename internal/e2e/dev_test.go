@@ -16,7 +16,7 @@ import (
 // TestDevInChromium is what a newcomer sees: `paybridge dev` as the build leaves it, its first page, the simulated phone and the
 // example clinic, in a browser. SCREENSHOTS=DIR keeps pictures.
 func TestDevInChromium(t *testing.T) {
-	whole(t)
+	wholeAlone(t) // a page is given seconds, not minutes: it has the processors for itself
 	browser := nodetest.Chromium(t)
 	bin := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "../../scripts/build.sh", bin).CombinedOutput(); err != nil {

@@ -131,8 +131,8 @@ var queries = []struct {
 	says string
 	sql  string
 }{
-	{EventsGapless, "orders whose events have a gap", // but for the one that a recovery makes
-		"select e.order_number from events e join orders o on o.number = e.order_number group by e.order_number, o.events_raised having max(e.seq) - count(*) not in (0, o.events_raised) or min(e.seq) not in (1, 1 + o.events_raised)"},
+	{EventsGapless, "orders whose events have a gap", // but for those of 1000 that each recovery makes
+		"select e.order_number from events e join orders o on o.number = e.order_number group by e.order_number, o.events_raised having max(e.seq) - count(*) not between 0 and o.events_raised or (max(e.seq) - count(*)) % 1000 <> 0 or min(e.seq) % 1000 <> 1"},
 	{EventsGapless, "orders that have given out another number of events", "select o.number from orders o where o.event_seq - o.events_raised <> (select count(*) from events e where e.order_number = o.number)"},
 	{OneAuditEach, "numbers whose audit rows do not follow each other", // a state may come again (R05): closed, closing, closed
 		"select number from (select number, old, lag(new) over (partition by kind, number order by id) as before from audit where old <> new) moves where before <> old"},
