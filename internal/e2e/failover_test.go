@@ -160,7 +160,7 @@ func TestR34_PrimaryKilled(t *testing.T) {
 	primary.run(filepath.Join(binaries, "initdb"), "-D", primary.data(), "-U", "paybridge", "-A", "trust", "-E", "UTF8", "--no-sync")
 	primary.start(binaries)
 	await(t, "the database is made", func() error { return primary.exec("postgres", "create database pay") })
-	standby.run(filepath.Join(binaries, "pg_basebackup"), "-D", standby.data(), "-R", "-X", "stream", "--no-sync",
+	standby.run(filepath.Join(binaries, "pg_basebackup"), "-D", standby.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync",
 		"-d", "host=127.0.0.1 port="+primary.port+" user=paybridge application_name=standby")
 	standby.start(binaries)
 	// After the copy was made, which must not wait for a standby of its own once it is promoted.

@@ -73,6 +73,13 @@ func (a *app) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	rw.WriteHeader(http.StatusNoContent)
 }
 
+// events is how many came.
+func (a *app) events() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.came
+}
+
 // nextOf is closed when the app is told of the order the next time.
 func (a *app) nextOf(order string) <-chan struct{} {
 	a.mu.Lock()

@@ -72,7 +72,7 @@ func (r report) tell(out io.Writer) error {
 	if r.o.Postgres != "" {
 		driver = fmt.Sprintf("PostgreSQL, %d gateways", r.o.Replicas)
 	}
-	fmt.Fprintf(&b, "\n%d payers on %s in %s, seed %d; %d events came to the app; %d statement lines compared\n\n", r.o.Payments, driver, r.took.Round(time.Second), r.o.Seed, r.app.came, r.lines)
+	fmt.Fprintf(&b, "\n%d payers on %s in %s, seed %d; %d events came to the app; %d statement lines compared\n\n", r.o.Payments, driver, r.took.Round(time.Second), r.o.Seed, r.app.events(), r.lines)
 
 	bad := 0
 	fmt.Fprintf(&b, "faults survived (each must happen %d times)\n", r.o.quota())

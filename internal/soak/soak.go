@@ -50,11 +50,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	began := time.Now()
-	w, err := newWorld(ctx, o)
-	if err != nil {
+	w := &world{o: o, began: began}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.prepare(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
 	if err := w.start(ctx); err != nil {
 		return err
 	}

@@ -66,29 +66,31 @@ type gateway struct {
 
 const devKey = "paybridge-dev-key" // its hash is published in configs/dev.yaml: no secret
 
-func newWorld(ctx context.Context, o Options) (_ *world, err error) {
-	w := &world{o: o, began: time.Now(), faults: map[string]int{}, client: &http.Client{
-		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: o.Payers, IdleConnTimeout: 3 * time.Second},
-	}}
-	if w.db, err = openDatabase(ctx, o); err != nil {
-		return nil, err
+// prepare makes the database and finds the gateways' addresses.
+func (w *world) prepare(ctx context.Context) (err error) {
+	w.faults = map[string]int{}
+	w.client = &http.Client{
+		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: w.o.Payers, IdleConnTimeout: 3 * time.Second},
 	}
-	for range o.Replicas {
+	if w.db, err = openDatabase(ctx, w.o); err != nil {
+		return err
+	}
+	for range w.o.Replicas {
 		g := &gateway{}
 		if g.runtime, err = os.MkdirTemp("/tmp", "pb-soak-"); err != nil {
-			return w, err
+			return err
 		}
 		for _, at := range []*string{&g.public, &g.admin} {
 			l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 			if err != nil {
-				return w, err
+				return err
 			}
 			*at = l.Addr().String()
 			_ = l.Close() // of the gateway from now on
 		}
 		w.gateways = append(w.gateways, g)
 	}
-	return w, nil
+	return nil
 }
 
 // start starts everything and returns when payers may come.
@@ -398,6 +400,9 @@ func (w *world) close() (err error) {
 	if w.weChat.process != nil {
 		_ = w.weChat.lifeline.Close()
 		err = errors.Join(err, w.weChat.stop())
+	}
+	if w.db == nil {
+		return err
 	}
 	return errors.Join(err, w.db.drop(context.Background()))
 }
