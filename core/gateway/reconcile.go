@@ -37,25 +37,25 @@ const (
 
 // reconcile compares one account's statement of one day with our rows, both ways. It may be run again at any time.
 func (g *Gateway) reconcile(ctx context.Context, claim ports.Claim) error {
-	_, err := g.compare(ctx, claim, false)
+	_, err := g.compare(ctx, claim, recoverNothing)
 	return err
 }
 
-// compare is reconcile; with recovering it also makes anew, from the provider's word, the payments of ours that the statement tells of and
-// no row here is, and says how many.
-func (g *Gateway) compare(ctx context.Context, claim ports.Claim, recovering bool) (recovered int, err error) {
+// compare is reconcile; while recovering it also makes anew, from the provider's word, payments of ours that the statement tells of and no
+// row here is, and says how many.
+func (g *Gateway) compare(ctx context.Context, claim ports.Claim, recovering recovering) (recovered int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
 	s, err := g.Store.Statement(ctx, claim.Number)
 	if err != nil {
 		return 0, err
 	}
-	if s.State == ports.StatementDiffering && !recovering {
+	if s.State == ports.StatementDiffering && recovering == recoverNothing {
 		return 0, g.lookAgain(ctx, s, claim)
 	}
 	c := comparison{
 		Gateway: g, of: s, claim: claim, first: g.firstOfMerchant(s), renewed: g.Clock.Now(), named: map[[16]byte]struct{}{}, sums: map[sumKey]*ports.StatementSum{},
-		recovering: recovering,
+		recovering: recovering, back: map[string][]string{},
 	}
 	if err := c.days(); err != nil {
 		return 0, err
@@ -138,8 +138,9 @@ type comparison struct {
 	elsewhere []refundElsewhere
 	stated    []string // refunds of ours that it names
 
-	recovering bool
-	lost       []ports.TradeLine // payments of ours that are no row here, while recovering
+	recovering recovering
+	lost       []ports.TradeLine   // payments of ours that are no row here, while recovering
+	back       map[string][]string // their refunds, by the payment
 	recovered  int
 
 	first bool // of the accounts of its merchant number: what is in no row is told once
@@ -255,7 +256,7 @@ func (c *comparison) payment(l ports.TradeLine, p ports.StatedRow, here bool) {
 	d := ports.Difference{What: ports.KindPayment, Number: p.Number, ProviderID: l.ProviderID, Ours: p.Amount, Theirs: l.Amount.Minor, OurState: p.State, TheirState: l.TradeState}
 	switch {
 	case !here && c.first && c.ours(l.Number):
-		if c.recovering && len(c.lost) < mostDifferences {
+		if c.recovering != recoverNothing && len(c.lost) < mostDifferences {
 			c.lost = append(c.lost, l)
 		}
 		d.Kind, d.Number = ports.TheirsOnly, l.Number
@@ -288,6 +289,9 @@ func (c *comparison) refundLine(l ports.TradeLine, p, r ports.StatedRow, here, k
 	}
 	switch {
 	case !here && !known && c.first && c.ours(cmp.Or(l.RefundNumber, l.Number)):
+		if c.recovering != recoverNothing {
+			c.back[l.Number] = append(c.back[l.Number], l.RefundNumber)
+		}
 		d.Kind, d.Number = ports.TheirsOnly, l.RefundNumber
 		c.differs(d)
 		return
@@ -361,6 +365,9 @@ func (c *comparison) end(ctx context.Context) error {
 		return err
 	}
 	for _, l := range c.lost {
+		if c.paidBeside(l) != (c.recovering == recoverPaidBeside) {
+			continue
+		}
 		made, err := c.recover(ctx, c.of, l)
 		if err != nil {
 			return err

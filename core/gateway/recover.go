@@ -47,22 +47,40 @@ func (g *Gateway) Recover(ctx context.Context, since time.Time, tell func(what s
 		return r, err
 	}
 	tell(fmt.Sprintf("the sequences of events were counted on by %d", eventsRaised))
+	today := g.Clock.Now().In(shanghai).Format(time.DateOnly)
+	for day := since.In(shanghai); day.Format(time.DateOnly) < today; day = day.AddDate(0, 0, 1) {
+		r.Days = append(r.Days, g.statementsOf(day.Format(time.DateOnly))...)
+	}
+	if err := g.recoverStatements(ctx, r.Days, recoverWhatPaid, tell); err != nil {
+		return r, err
+	}
 	if r.Asked, err = g.askUnfinished(ctx, tell); err != nil {
 		return r, err
 	}
-	today := g.Clock.Now().In(shanghai).Format(time.DateOnly)
-	for day := since.In(shanghai); day.Format(time.DateOnly) < today; day = day.AddDate(0, 0, 1) {
-		days, err := g.recoverDay(ctx, day.Format(time.DateOnly))
-		if err != nil {
-			return r, err
-		}
-		for _, d := range days {
-			r.Recovered += d.Recovered
-			tell(fmt.Sprintf("statement of %s of account %s: %d lines, %d payments made anew, %d differences left%s", d.Day, d.Account, d.Lines, d.Recovered, d.Differences, because(d.Missing)))
-		}
-		r.Days = append(r.Days, days...)
+	if err := g.recoverStatements(ctx, r.Days, recoverPaidBeside, tell); err != nil {
+		return r, err
+	}
+	for _, d := range r.Days {
+		r.Recovered += d.Recovered
+		tell(fmt.Sprintf("statement of %s of account %s: %d lines, %d payments made anew, %d differences left%s", d.Day, d.Account, d.Lines, d.Recovered, d.Differences, because(d.Missing)))
 	}
 	return r, nil
+}
+
+// recovering says which lost payments a comparison makes anew. Which one of two paid an order, and which came beside it and went back (R19),
+// was decided before the rows were lost, and must not be decided otherwise now: what went back as a duplicate comes last.
+type recovering int
+
+const (
+	recoverNothing    recovering = iota
+	recoverWhatPaid              // all but those
+	recoverPaidBeside            // those
+)
+
+// paidBeside tells whether a lost payment was given back because another one had paid its order.
+func (c *comparison) paidBeside(l ports.TradeLine) bool {
+	number, err := tradeno.ForRefund(l.Number, "~"+string(pay.OriginDuplicate), func(string) bool { return false })
+	return err == nil && slices.Contains(c.back[l.Number], number)
 }
 
 // statementsTell are the providers, but for what a query says of refunds: that there was one, of an amount that nobody knows. The statement
@@ -127,31 +145,37 @@ func (g *Gateway) askUnfinished(ctx context.Context, tell func(string)) (asked i
 	}
 }
 
-// recoverDay reads the statements of a day until none makes anything anew: one that makes a payment anew lets the next pass see its refunds.
-func (g *Gateway) recoverDay(ctx context.Context, day string) (days []RecoveredDay, err error) {
+// statementsOf are the statements of a day.
+func (g *Gateway) statementsOf(day string) (days []RecoveredDay) {
 	accounts := g.settings.Load().accounts
 	for _, name := range slices.Sorted(maps.Keys(accounts)) {
 		if services, err := g.Optional.Offers(accounts[name].Provider); err == nil && slices.Contains(services, ports.ServiceBills) && !accounts[name].Template {
 			days = append(days, RecoveredDay{Account: name, Day: day})
 		}
 	}
+	return days
+}
+
+// recoverStatements reads statements until none makes anything anew: one that makes a payment anew lets the next pass see its refunds.
+func (g *Gateway) recoverStatements(ctx context.Context, days []RecoveredDay, what recovering, tell func(string)) error {
+	accounts := g.settings.Load().accounts
 	for range recoverPasses {
 		made := 0
 		for i := range days {
-			n, err := g.recoverStatement(ctx, accounts[days[i].Account], &days[i])
+			n, err := g.recoverStatement(ctx, accounts[days[i].Account], &days[i], what)
 			if err != nil {
-				return days, err
+				return err
 			}
 			made += n
 		}
-		if made == 0 {
-			return days, nil
+		if tell(fmt.Sprintf("%d statements were read, %d payments made anew", len(days), made)); made == 0 {
+			return nil
 		}
 	}
-	return days, fmt.Errorf("the statements of %s still have payments that are not here, after %d passes: run it again", day, recoverPasses)
+	return fmt.Errorf("the statements still have payments that are not here, after %d passes: run it again", recoverPasses)
 }
 
-func (g *Gateway) recoverStatement(ctx context.Context, a ports.Account, d *RecoveredDay) (made int, err error) {
+func (g *Gateway) recoverStatement(ctx context.Context, a ports.Account, d *RecoveredDay, what recovering) (made int, err error) {
 	if err := g.planStatement(ctx, a, d.Day); err != nil {
 		return 0, err
 	}
@@ -163,7 +187,7 @@ func (g *Gateway) recoverStatement(ctx context.Context, a ports.Account, d *Reco
 	if err != nil {
 		return 0, err
 	}
-	if made, err = g.compare(ctx, claim, true); err != nil {
+	if made, err = g.compare(ctx, claim, what); err != nil {
 		return made, err
 	}
 	s, err := g.Store.Statement(ctx, id)
@@ -197,8 +221,10 @@ func (c *comparison) recover(ctx context.Context, s ports.Statement, l ports.Tra
 	if _, err := c.Store.AddLost(ctx, o, p, eventsRaised); err != nil && !errors.Is(err, ports.ErrNumberTaken) {
 		return false, err
 	}
+	facts := *answer.Facts
+	facts.Refunded = c.recovering == recoverPaidBeside // the next pass tells of how much; it is not given back again
 	_, err = c.decide(ctx, byPayment(p.Number), decided(func(rows pay.Rows, now time.Time) (pay.Decision, error) {
-		return pay.Settle(rows, p.Number, *answer.Facts, pay.FromQuery, now)
+		return pay.Settle(rows, p.Number, facts, pay.FromQuery, now)
 	}))
 	return err == nil, err
 }

@@ -93,6 +93,13 @@ func TestR28_ARestoredBackupIsRecovered(t *testing.T) {
 		w.tap(waitingPayment)
 		lost, lostPayment := w.paid("lost/1", 5000)
 		mixed, mixedPayment := w.paidBill("mixed", true)
+		twice := w.order("twice", 700)
+		duplicate := w.pay(twice).Number
+		w.atTerminal(0, "closed", "close", "payment", duplicate)
+		w.tap(w.pay(twice).Number)
+		w.awaitState("/v1/orders/"+twice, "paid")
+		w.payLate(duplicate) // it is paid after the other one, stands in the statement before it, and goes back (R19)
+		w.awaitCount(1, "select count(*) from refunds where origin = 'duplicate' and state = 'succeeded'")
 		refunds := map[string]string{} // by payment
 		for payment, fen := range map[string]int{beforePayment: 400, lostPayment: 5000, waitingPayment: 100} {
 			w.awaitState("/v1/payments/"+payment, "succeeded")
@@ -115,7 +122,7 @@ func TestR28_ARestoredBackupIsRecovered(t *testing.T) {
 		g.start()
 		for path, state := range map[string]string{
 			"/v1/orders/" + before: "partially_refunded", "/v1/orders/" + pending: "paid", "/v1/orders/" + waiting: "partially_refunded",
-			"/v1/orders/" + lost: "refunded", "/v1/orders/" + mixed: "paid", "/v1/payments/" + lostPayment: "succeeded", "/v1/payments/" + mixedPayment: "succeeded",
+			"/v1/orders/" + lost: "refunded", "/v1/orders/" + mixed: "paid", "/v1/orders/" + twice: "paid", "/v1/payments/" + lostPayment: "succeeded", "/v1/payments/" + mixedPayment: "succeeded",
 		} {
 			w.awaitState(path, state)
 		}
