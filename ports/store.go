@@ -38,9 +38,9 @@ type Store interface {
 	// is ErrNumberTaken: draw again.
 	AddOrder(ctx context.Context, o pay.Order) (stored pay.Order, added bool, err error)
 
-	// AddLost inserts a payment that the provider has and no row here is, and its order, unless that is here, by its number or else
-	// by its reference: order is the number that it has. An order made anew has given out so many events already. ErrNumberTaken: the
-	// payment is here.
+	// AddLost inserts a payment that the provider has and no row here is, and its order, unless that is here by its number. An order made anew
+	// has given out so many events already. ErrNumberTaken: the payment is here. ErrReferenceTaken: another order of the app has the
+	// order's reference.
 	AddLost(ctx context.Context, o pay.Order, p pay.Payment, events int64) (order string, err error)
 	// RaiseEvents counts each order's events, and each app's places, on from so many more: those between may have been told before the
 	// rows of them were lost.
@@ -125,6 +125,8 @@ var (
 	ErrMoved = errors.New("the row has moved")
 	// ErrNumberTaken says that a drawn number exists already: draw again.
 	ErrNumberTaken = errors.New("the number is taken")
+	// ErrReferenceTaken says that another order of the app has the reference.
+	ErrReferenceTaken = errors.New("another order has the reference")
 	// ErrLivePayment says that the order has a live payment already (R01).
 	ErrLivePayment = errors.New("the order has a live payment")
 	// ErrNoAccount says that a new payment's account is not among the settings any more (R37): look at those again.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paybridge/paybridge/core/pay"
@@ -17,14 +18,16 @@ func (s *Store) AddLost(ctx context.Context, o pay.Order, p pay.Payment, events 
 	}
 	err = s.inTx(ctx, func(t *tx) error {
 		var here []string
-		rows, err := t.query(ctx, s.statement("select number from orders where number = ? or app = ? and reference = ? order by case when number = ? then 0 else 1 end limit 1", o.Number, o.App, o.Reference, o.Number))
+		rows, err := t.query(ctx, s.statement("select number from orders where number = ? or app = ? and reference = ?", o.Number, o.App, o.Reference))
 		if err := s.scan(ctx, &here, rows, err); err != nil {
 			return failed(err, "look for order %s", o.Number)
 		}
 		p.Order = o.Number
-		if len(here) == 1 {
-			p.Order = here[0]
-		} else {
+		switch {
+		case slices.Contains(here, o.Number):
+		case len(here) > 0:
+			return fmt.Errorf("order %q of %s is %s: %w", o.Reference, o.App, here[0], ports.ErrReferenceTaken)
+		default:
 			row.EventSeq, row.EventsRaised = events, events
 			made := auditRow{OrderNumber: o.Number, Kind: string(ports.KindOrder), Number: o.Number, New: string(o.State), Cause: "made anew: its row was lost", At: micros(o.CreatedAt)}
 			if _, err := t.exec(ctx, inserting(s, []orderRow{row}, nil)); err != nil {
@@ -59,7 +62,7 @@ func (s *Store) AddLost(ctx context.Context, o pay.Order, p pay.Payment, events 
 func (s *Store) RaiseEvents(ctx context.Context, events int64) error {
 	return s.inTx(ctx, func(t *tx) error {
 		for _, statement := range []string{
-			"update deliveries set next_seq = next_seq + ?, last_seq = last_seq + ? where next_seq > last_seq",
+			"update deliveries set next_seq = next_seq + ?, last_seq = last_seq + ? where next_seq > last_seq and not exists (select 1 from events e where e.order_number = deliveries.order_number and e.place is null)",
 			"update orders set event_seq = event_seq + ?, events_raised = events_raised + ?",
 		} {
 			if _, err := t.exec(ctx, s.statement(statement, events, events)); err != nil {

@@ -112,6 +112,9 @@ func importFile(cmd *cobra.Command, file string, needs []string, take func(conte
 	}
 	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(cmd.Context()))) }()
 
+	if err := s.gateway.ImportBegins(cmd.Context()); err != nil {
+		return err
+	}
 	var mu sync.Mutex
 	var made, here, refused int
 	work, workers := make(chan importLine), sync.WaitGroup{}

@@ -61,6 +61,8 @@ type Gateway struct {
 
 	endpoints endpoints
 	asked     asked // because payers looked
+
+	recovering bool // what a decision would give back by itself is held for a person; set while nothing else runs
 }
 
 const (
@@ -121,6 +123,9 @@ func (g *Gateway) decide(ctx context.Context, lock func(context.Context, ports.T
 			now := g.Clock.Now()
 			if d, err = decision(tx, rows, now); err != nil {
 				return err
+			}
+			if g.recovering {
+				d = d.Held()
 			}
 			if d.RequestID == "" {
 				d.By = operator(ctx)

@@ -61,7 +61,9 @@ func (g *Gateway) ImportPayment(ctx context.Context, in ImportedPayment) (number
 	}
 	if len(rows) == 1 {
 		p.Number = rows[0].Number // a run before ended between the two
-	} else if _, err := g.Store.AddLost(ctx, o, p, 0); err != nil {
+	} else if _, err := g.Store.AddLost(ctx, o, p, 0); errors.Is(err, ports.ErrReferenceTaken) {
+		return "", false, &Invalid{"reference", "another order of the app has it; give each payment its own"}
+	} else if err != nil {
 		return "", false, err
 	}
 	facts := *answer.Facts
@@ -152,11 +154,19 @@ func (g *Gateway) decideQuietly(ctx context.Context, payment string, decision fu
 	return err
 }
 
+// ImportBegins has everything told that is to be told, so that ImportDone is about what was imported alone.
+func (g *Gateway) ImportBegins(ctx context.Context) error {
+	return g.publishAll(ctx, func(app string) bool { _, ok := g.webhook(app); return ok })
+}
+
 // ImportDone lets what was imported be read by GET /v1/events, and be told to nobody.
 func (g *Gateway) ImportDone(ctx context.Context) error {
+	return g.publishAll(ctx, func(string) bool { return false })
+}
+
+func (g *Gateway) publishAll(ctx context.Context, owed func(app string) bool) error {
 	for {
-		const batch = 1000
-		n, err := g.Store.PublishEvents(ctx, batch, func(string) bool { return false }, g.Clock.Now())
+		n, err := g.Store.PublishEvents(ctx, publishBatch, owed, g.Clock.Now())
 		if err != nil || n == 0 {
 			return err
 		}

@@ -41,8 +41,8 @@ type RecoveredDay struct {
 // of ours that are in them and not here. tell hears of each step. It may be run again at any time. Refunds and events are not sent.
 func (g *Gateway) Recover(ctx context.Context, since time.Time, tell func(what string)) (r Recovery, err error) {
 	known := g.Providers
-	g.Providers = statementsTell{known}
-	defer func() { g.Providers = known }()
+	g.Providers, g.recovering = statementsTell{known}, true
+	defer func() { g.Providers, g.recovering = known, false }()
 	if err := g.Store.RaiseEvents(ctx, eventsRaised); err != nil {
 		return r, err
 	}
@@ -209,8 +209,8 @@ func (c *comparison) recover(ctx context.Context, s ports.Statement, l ports.Tra
 		return false, nil
 	}
 	o, p, ok := lost.Rows(*answer.Facts, now)
-	if !ok {
-		return false, nil
+	if !ok || answer.Facts.AppID != lost.Route.AppID {
+		return false, nil // it stays a difference, for a person
 	}
 	if o.Number == "" {
 		if o.Number, err = tradeno.New(tradeno.Order, tradeno.OrderMethod, o.ProductType, c.Installation, o.CreatedAt); err != nil {
@@ -218,7 +218,12 @@ func (c *comparison) recover(ctx context.Context, s ports.Statement, l ports.Tra
 		}
 		p.Order = o.Number
 	}
-	if _, err := c.Store.AddLost(ctx, o, p, eventsRaised); err != nil && !errors.Is(err, ports.ErrNumberTaken) {
+	_, err = c.Store.AddLost(ctx, o, p, eventsRaised)
+	if errors.Is(err, ports.ErrReferenceTaken) { // the app made that order again, and it is not this one
+		o.Reference = "~recovered:" + p.Number
+		_, err = c.Store.AddLost(ctx, o, p, eventsRaised)
+	}
+	if err != nil && !errors.Is(err, ports.ErrNumberTaken) {
 		return false, err
 	}
 	facts := *answer.Facts

@@ -60,3 +60,18 @@ func (l Lost) Rows(f Facts, now time.Time) (o Order, p Payment, ok bool) {
 		Payer: PayerAnyone, ExpiresAt: now.Add(open), Due: now.Add(open), State: OrderOpen, CreatedAt: p.CreatedAt,
 	}, p, true
 }
+
+// Held is the decision with what it would give back by itself held for a person (`paybridge refund retry` lets it go): after a backup was
+// restored nobody knows for sure which of two paid attempts had paid an order.
+func (d Decision) Held() Decision {
+	made := make([]Refund, len(d.NewRefunds))
+	for i, r := range d.NewRefunds {
+		if r.owed() {
+			r.Hold = true
+			d.alarm(AlarmRefundAttention, r.Number, "made after a restored backup ("+string(r.Origin)+") and held: see that the payment did not go back already and that its order has no use for it, then let it go by paybridge refund retry")
+		}
+		made[i] = r
+	}
+	d.NewRefunds = made
+	return d
+}

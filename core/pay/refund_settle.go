@@ -341,6 +341,7 @@ func RetryRefund(rows Rows, number string, now time.Time) (Decision, error) {
 	was := r.State
 	switch was {
 	case RefundCreated, RefundProcessing:
+		r.Hold = false // a person says so
 		if free := earliest(rows, p, number, now); r.Due.After(free) && !r.Calling {
 			r.Due = free
 		}
