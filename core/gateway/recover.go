@@ -218,6 +218,15 @@ func (c *comparison) recover(ctx context.Context, s ports.Statement, l ports.Tra
 		}
 		p.Order = o.Number
 	}
+	if c.recovering == recoverPaidBeside {
+		// It never pays the order: where the one that did could not be made anew yet, it waits for another run.
+		of, err := c.Store.Order(ctx, "", o.Number)
+		if errors.Is(err, ports.ErrNotFound) || err == nil && (of.SettledBy == "" || of.SettledBy == p.Number) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
 	_, err = c.Store.AddLost(ctx, o, p, eventsRaised)
 	if errors.Is(err, ports.ErrReferenceTaken) { // the app made that order again, and it is not this one
 		o.Reference = "~recovered:" + p.Number

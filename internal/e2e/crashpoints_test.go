@@ -200,9 +200,15 @@ func crashAndRecover(t *testing.T, db database, point string, a act) {
 	w.wantNoConflict()
 	w.wantEachMoveOnce()
 	w.awaitInvariants()
-	for _, trade := range w.sim.Ledger().Trades {
+	ledger := w.sim.Ledger()
+	for _, trade := range ledger.Trades {
 		if n := db.count(t, "select count(*) from payments where number = '"+trade.OutTradeNo+"'"); n != 1 {
 			t.Errorf("trade %s of WeChat's is %d payments here", trade.OutTradeNo, n)
+		}
+	}
+	for _, refund := range ledger.Refunds {
+		if n := db.count(t, "select count(*) from refunds where number = '"+refund.OutRefundNo+"' and state = 'succeeded'"); n != 1 || refund.Status != sim.RefundSuccess {
+			t.Errorf("refund %s is %s at WeChat and succeeded %d times here", refund.OutRefundNo, refund.Status, n)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	began := time.Now()
 	w := &world{o: o, began: began}
-	defer func() { err = errors.Join(err, w.close()) }()
+	defer func() { err = errors.Join(err, w.close(err == nil)) }()
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}

@@ -382,7 +382,7 @@ func (w *world) control(ctx context.Context, method, path string, body, into any
 }
 
 // close ends all processes. A plugin that was frozen when its gateway died cannot see that it did.
-func (w *world) close() (err error) {
+func (w *world) close(passed bool) (err error) {
 	for _, g := range w.gateways {
 		if p := g.process.Load(); p != nil && p.running() {
 			err = errors.Join(err, p.stop())
@@ -403,6 +403,10 @@ func (w *world) close() (err error) {
 	}
 	if w.db == nil {
 		return err
+	}
+	if !passed && w.o.Postgres != "" { // what it holds is what went wrong
+		at, _ := url.Parse(w.db.place) // made here
+		return errors.Join(err, w.db.Close(), fmt.Errorf("the database stays: %s", at.Path[1:]))
 	}
 	return errors.Join(err, w.db.drop(context.Background()))
 }
