@@ -49,7 +49,12 @@ func (v *visit) billed(ctx context.Context, cash int64) (p told, b bureau, err e
 		wish["medical"] = map[string]any{
 			"serial_no": b.SerialNo, "pay_order_id": b.PayOrderID, "pay_auth_no": b.PayAuthNo, "geo_location": "102.682296,25.054260", "ordered_at": b.OrderedAt,
 		}
-		if p, err = v.pays(ctx, wish); err == nil || time.Since(began) > v.o.Patience {
+		if p, err = v.pays(ctx, wish); err == nil {
+			v.mu.Lock()
+			v.authorized[p.Number] = b.PayOrderID
+			v.mu.Unlock()
+		}
+		if err == nil || time.Since(began) > v.o.Patience {
 			return p, b, err
 		}
 		switch code(err) {
@@ -94,15 +99,22 @@ func (v *visit) insured(ctx context.Context, cash int64) error {
 	return v.refunded(ctx, r.Number)
 }
 
-// bureauRefunds is the hospital having the bureau refund its part, and saying so.
+// bureauRefunds is the hospital having the bureau refund its part, once, and saying so, again where it has said so.
 func (v *visit) bureauRefunds(ctx context.Context, refund, payOrderID string) error {
-	var b bureau
-	if err := v.control(ctx, http.MethodPost, "bureau/refunds", map[string]any{"pay_order_id": payOrderID, "gov": gov, "self": self}, &b); err != nil {
-		return err
+	v.mu.Lock()
+	report, said := v.reports[refund]
+	v.mu.Unlock()
+	if !said {
+		var b bureau
+		if err := v.control(ctx, http.MethodPost, "bureau/refunds", map[string]any{"pay_order_id": payOrderID, "gov": gov, "self": self}, &b); err != nil {
+			return err
+		}
+		report = map[string]any{"bureau_refund_no": b.BureauRefundNo, "gov": gov, "self": self, "refunded_at": b.RefundedAt}
+		v.mu.Lock()
+		v.reports[refund] = report
+		v.mu.Unlock()
 	}
-	_, err := v.ask(ctx, http.MethodPost, "/v1/refunds/"+refund+"/legs/insurance", map[string]any{
-		"bureau_refund_no": b.BureauRefundNo, "gov": gov, "self": self, "refunded_at": b.RefundedAt,
-	})
+	_, err := v.ask(ctx, http.MethodPost, "/v1/refunds/"+refund+"/legs/insurance", report)
 	return err
 }
 

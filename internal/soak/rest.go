@@ -156,22 +156,15 @@ func (w *world) reportToBureau(ctx context.Context, v *visit) error {
 	if err != nil || len(waiting) == 0 {
 		return err
 	}
-	var ledger struct {
-		MedIns []struct {
-			OutTradeNo string `json:"out_trade_no"`
-			PayOrderID string `json:"pay_order_id"`
-		} `json:"med_ins"`
-	}
-	if err := w.control(ctx, http.MethodGet, "ledger", nil, &ledger); err != nil {
-		return err
-	}
-	orders := map[string]string{}
-	for _, m := range ledger.MedIns {
-		orders[m.OutTradeNo] = m.PayOrderID
-	}
 	for _, both := range waiting {
 		refund, payment, _ := strings.Cut(both, " ")
-		if err := v.bureauRefunds(ctx, refund, orders[payment]); err != nil && code(err) != "refund_leg_not_possible" {
+		w.mu.Lock()
+		payOrderID := w.authorized[payment]
+		w.mu.Unlock()
+		if payOrderID == "" {
+			continue // it is of cash alone
+		}
+		if err := v.bureauRefunds(ctx, refund, payOrderID); err != nil && code(err) != "refund_leg_not_possible" {
 			w.surprise("the bureau's part of refund %s: %v", refund, err)
 		}
 	}

@@ -402,6 +402,14 @@ func (v *visit) refunded(ctx context.Context, number string) error {
 // help is what app and operator do for a refund that does not end: what the payer's account could not take goes back to the merchant, or
 // is given back in cash where the channel cannot do that; all else is tried again.
 func (v *visit) help(ctx context.Context, refund string) error {
+	v.mu.Lock()
+	_, insured := v.reports[refund]
+	v.mu.Unlock()
+	if insured { // its report may have been refused: it is said again
+		if err := v.bureauRefunds(ctx, refund, ""); err != nil && code(err) != "refund_leg_not_possible" {
+			return err
+		}
+	}
 	operator := "http://" + v.gateways[0].admin + "/admin/v1/refunds/" + refund
 	err := v.call(ctx, http.MethodPost, operator+"/resolve-abnormal", map[string]string{"name": "soak", "to": "merchant"}, nil)
 	if code(err) == "not_offered" {

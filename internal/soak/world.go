@@ -51,9 +51,12 @@ type world struct {
 	mu        sync.Mutex   // guards what follows
 	faults    map[string]int
 	surprises []string
-	said      string          // last, where there is no terminal
-	settled   []time.Duration // from the payer's tap to the paid order
-	restarts  []time.Duration // from a gateway's death until it is ready again
+
+	authorized map[string]string         // by payment: what the bureau knows it by
+	reports    map[string]map[string]any // by refund: what the app has said of the bureau's part
+	said       string                    // last, where there is no terminal
+	settled    []time.Duration           // from the payer's tap to the paid order
+	restarts   []time.Duration           // from a gateway's death until it is ready again
 }
 
 // gateway is one place where `paybridge serve` runs: an address, and the process of now.
@@ -68,7 +71,7 @@ const devKey = "paybridge-dev-key" // its hash is published in configs/dev.yaml:
 
 // prepare makes the database and finds the gateways' addresses.
 func (w *world) prepare(ctx context.Context) (err error) {
-	w.faults = map[string]int{}
+	w.faults, w.authorized, w.reports = map[string]int{}, map[string]string{}, map[string]map[string]any{}
 	w.client = &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: w.o.Payers, IdleConnTimeout: 3 * time.Second},
 	}
